@@ -1,0 +1,149 @@
+// Reverse-mode differentiation. Ops record a node on their output; backward() walks the nodes in reverse order.
+// Policy: gradients of leaves accumulate over backward() calls, gradients of everything else live only during the walk.
+import { keep, scope } from "./scope.ts";
+import { sameShape, showShape } from "./shape.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** One recorded operation: its inputs, and how a gradient of the output becomes gradients of the inputs. */
+export interface GraphNode {
+  readonly op: string;
+  readonly inputs: readonly Tensor[];
+  /** Gradients for the inputs that `needed` names, in the order of `inputs`; null where not needed. */
+  readonly backward: (dy: Tensor, needed: readonly boolean[]) => readonly (Tensor | null)[];
+}
+
+let recording = true;
+
+/** Runs `work` without recording operations for gradients. */
+export function noGrad<T>(work: () => T): T {
+  const before = recording;
+  recording = false;
+  try {
+    return work();
+  } finally {
+    recording = before;
+  }
+}
+
+/** True if gradients can flow to `tensor`. */
+export const tracksGrad = (tensor: Tensor): boolean => tensor.requiresGrad || tensor.node !== null;
+
+/** True inside `noGrad`-free code when any input tracks gradients: then an op records itself. */
+export const shouldRecord = (inputs: readonly Tensor[]): boolean => recording && inputs.some(tracksGrad);
+
+/** One gradient per named input, computed only if asked for. */
+export type Gradients<Names extends string> = { readonly [name in Names]?: (dy: Tensor) => Tensor };
+
+/**
+ * Declares how `output` was computed. `gradients` has one function per differentiable input; inputs without one get no
+ * gradient. Returns `output`.
+ */
+export function differentiable<Names extends string>(
+  op: string,
+  inputs: { readonly [name in Names]: Tensor },
+  output: Tensor,
+  gradients: Gradients<Names>,
+): Tensor {
+  const names = Object.keys(inputs) as Names[];
+  return differentiableJointly(
+    op,
+    names.map((name) => inputs[name]),
+    output,
+    (dy, needed) => names.map((name, i) => (needed[i] ? (gradients[name]?.(dy) ?? null) : null)),
+  );
+}
+
+/** Like `differentiable`, for ops whose kernels yield several input gradients at once (batch norm). */
+export function differentiableJointly(op: string, inputs: readonly Tensor[], output: Tensor, backward: GraphNode["backward"]): Tensor {
+  if (shouldRecord(inputs)) output.node = { op, inputs, backward };
+  return output;
+}
+
+/** Where a leaf's gradient goes: flat parameters (see flat-parameters.ts) replace the default, which keeps it in `leaf.grad`. */
+export type GradientSink = (leaf: Tensor, gradient: Tensor) => void;
+
+const sinks = new WeakMap<Tensor, GradientSink>();
+
+export function setGradientSink(leaf: Tensor, sink: GradientSink | null): void {
+  if (sink) sinks.set(leaf, sink);
+  else sinks.delete(leaf);
+}
+
+/**
+ * Computes gradients of every leaf with `requiresGrad` that `output` depends on, and accumulates them in `leaf.grad`.
+ *
+ * @param dy upstream gradient, of output's shape
+ * @param add how two gradients are summed (given by methods.ts, since ops stand above this file)
+ */
+export function runBackward(output: Tensor, dy: Tensor, add: (a: Tensor, b: Tensor) => Tensor): void {
+  if (!tracksGrad(output)) throw new Error(`backward: ${output.toString()} does not depend on a tensor with requiresGrad`);
+  if (!sameShape(output.shape, dy.shape)) {
+    throw new Error(`backward: the gradient ${showShape(dy.shape)} must have the output's shape ${showShape(output.shape)}`);
+  }
+  const pending = new Map<Tensor, { gradient: Tensor; owned: boolean }>([[output, { gradient: dy, owned: false }]]);
+  noGrad(() => {
+    for (const tensor of reverseOrder(output)) {
+      const entry = pending.get(tensor);
+      pending.delete(tensor);
+      if (!entry) continue;
+      if (tensor.requiresGrad) deposit(tensor, entry.gradient, add);
+      if (tensor.node) propagate(tensor.node, entry.gradient, pending, add);
+      if (entry.owned) entry.gradient.dispose();
+    }
+  });
+}
+
+function propagate(
+  node: GraphNode,
+  dy: Tensor,
+  pending: Map<Tensor, { gradient: Tensor; owned: boolean }>,
+  add: (a: Tensor, b: Tensor) => Tensor,
+): void {
+  // The scope frees the temporaries of this one gradient at once: the pool then reuses them for the next.
+  const gradients = scope(() => node.backward(dy, node.inputs.map(tracksGrad)));
+  node.inputs.forEach((input, i) => {
+    const gradient = gradients[i];
+    if (!gradient) return;
+    if (!sameShape(gradient.shape, input.shape)) {
+      throw new Error(`${node.op}: the gradient of input ${i} is ${showShape(gradient.shape)}, the input ${showShape(input.shape)}`);
+    }
+    // An op may hand its own dy on unchanged (add); then the walk must not free it twice.
+    const shared = gradient === dy ? gradient.view(gradient.shape) : gradient;
+    const before = pending.get(input);
+    if (!before) pending.set(input, { gradient: shared, owned: true });
+    else {
+      pending.set(input, { gradient: scope(() => add(before.gradient, shared)), owned: true });
+      if (before.owned) before.gradient.dispose();
+      shared.dispose();
+    }
+  });
+}
+
+function deposit(leaf: Tensor, gradient: Tensor, add: (a: Tensor, b: Tensor) => Tensor): void {
+  const sink = sinks.get(leaf);
+  if (sink) return sink(leaf, gradient);
+  const before = leaf.grad;
+  // Kept: a leaf's gradient outlives the scope of the step that computed it.
+  leaf.grad = keep(before ? add(before, gradient) : gradient.view(gradient.shape));
+  before?.dispose();
+}
+
+/** Every tensor that `output` depends on and gradients can reach, each before its inputs. */
+function reverseOrder(output: Tensor): Tensor[] {
+  const order: Tensor[] = [];
+  const seen = new Set<Tensor>([output]);
+  // An explicit stack: a deep network would overflow the call stack.
+  const stack: { tensor: Tensor; next: number }[] = [{ tensor: output, next: 0 }];
+  while (stack.length > 0) {
+    const top = stack[stack.length - 1]!;
+    const input = top.tensor.node?.inputs[top.next++];
+    if (!input) {
+      order.push(top.tensor);
+      stack.pop();
+    } else if (!seen.has(input) && tracksGrad(input)) {
+      seen.add(input);
+      stack.push({ tensor: input, next: 0 });
+    }
+  }
+  return order.reverse();
+}

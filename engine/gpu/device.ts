@@ -1,0 +1,286 @@
+// The device: one open command encoder that every dispatch goes into, few submits, uploads and readbacks.
+import { settle } from "#open-gpu";
+import type { GpuAccess } from "./access.ts";
+import { BufferPool, GPU_COPY_DST, GPU_MAP_READ, GPU_UNIFORM, type MemoryReport, type PooledBuffer } from "./buffers.ts";
+import { KernelCache, packParams, type CompiledKernel, type KernelSource, type ParamValue } from "./kernel.ts";
+import { Profiler, type KernelTime } from "./profiler.ts";
+
+/** How convolution and GEMM kernels are tiled: see docs/architecture.md, "Three kernel families". */
+export type KernelFamily = "subgroup" | "portable" | "workgroup";
+
+/** One dispatch, complete: what `launch()` makes, what is encoded now or (under capture) later. */
+export interface Dispatch {
+  readonly kernel: CompiledKernel;
+  readonly buffers: readonly BoundBuffer[];
+  /** The bytes of `Params`, or null for a kernel without. */
+  readonly params: Uint8Array | null;
+  readonly groups: readonly [number, number];
+  /** Floating-point operations, for profiles and for splitting submits. */
+  readonly flops: number;
+}
+
+export interface BoundBuffer {
+  readonly buffer: PooledBuffer;
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** A description of the adapter, for reports and `config.json`. */
+export interface DeviceInfo {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly name: string;
+  readonly description: string;
+  readonly software: boolean;
+  readonly subgroupSize: number;
+}
+
+const PARAM_BYTES = 1 << 18;
+
+export class Device implements Disposable {
+  readonly gpu: GPUDevice;
+  readonly info: DeviceInfo;
+  readonly limits: GPUSupportedLimits;
+  /** Chosen by adapter; `openDevice({ family })` overrides it. */
+  family: KernelFamily;
+  readonly kernels: KernelCache;
+  readonly #buffers: BufferPool;
+  #access: GpuAccess | null;
+  readonly #bindGroups = new Map<string, GPUBindGroup>();
+  readonly #paramBuffer: GPUBuffer;
+  readonly #paramBytes = new Uint8Array(PARAM_BYTES);
+  readonly #paramAlign: number;
+  #paramUsed = 0;
+  #encoder: GPUCommandEncoder | null = null;
+  #pass: GPUComputePassEncoder | null = null;
+  #profiler: Profiler | null = null;
+  #submit = 0;
+  #dispatches = 0;
+  #openFlops = 0;
+  #error: Error | null = null;
+  #disposed = false;
+  readonly #disposers: (() => void)[] = [];
+
+  constructor(gpu: GPUDevice, access: GpuAccess, info: DeviceInfo, family: KernelFamily) {
+    this.gpu = gpu;
+    this.#access = access;
+    this.info = info;
+    this.limits = gpu.limits;
+    this.family = family;
+    this.kernels = new KernelCache(gpu);
+    this.#buffers = new BufferPool(gpu, () => this.#bindGroups.clear());
+    this.#paramBuffer = gpu.createBuffer({ label: "params", size: PARAM_BYTES, usage: GPU_UNIFORM | GPU_COPY_DST });
+    this.#paramAlign = gpu.limits.minUniformBufferOffsetAlignment;
+    gpu.addEventListener("uncapturederror", (event) => {
+      event.preventDefault();
+      this.#error ??= new Error(`GPU: ${event.error.message.trim()}`);
+    });
+    void gpu.lost.then((reason) => {
+      if (!this.#disposed) this.#error ??= new Error(`GPU: the device was lost (${reason.message || reason.reason})`);
+    });
+  }
+
+  allocate(bytes: number): PooledBuffer {
+    this.#assertOpen();
+    return this.#buffers.allocate(bytes);
+  }
+
+  release(buffer: PooledBuffer): void {
+    if (!this.#disposed) this.#buffers.release(buffer);
+  }
+
+  memory(): MemoryReport {
+    return this.#buffers.memory();
+  }
+
+  resetPeakMemory(): void {
+    this.#buffers.resetPeak();
+  }
+
+  /** Frees pooled buffers. */
+  trim(): void {
+    this.flush();
+    this.#buffers.trim();
+  }
+
+  /** Dispatches encoded since the device was opened. */
+  get dispatches(): number {
+    return this.#dispatches;
+  }
+
+  /** Encodes one dispatch into the open pass. */
+  encode(dispatch: Dispatch): void {
+    this.#assertOpen();
+    const { kernel, buffers, params, groups } = dispatch;
+    const bindGroup = this.#bindGroup(kernel, buffers);
+    let offset = 0;
+    if (params) offset = this.#placeParams(params);
+    this.#encoder ??= this.gpu.createCommandEncoder();
+    const pass = this.#profiler
+      ? this.#encoder.beginComputePass(this.#profiler.next(kernel.label, dispatch.flops, bytesOf(buffers)))
+      : (this.#pass ??= this.#encoder.beginComputePass());
+    pass.setPipeline(kernel.pipeline);
+    if (params) pass.setBindGroup(0, bindGroup, [offset]);
+    else pass.setBindGroup(0, bindGroup);
+    pass.dispatchWorkgroups(groups[0], groups[1]);
+    if (this.#profiler) pass.end();
+    for (const { buffer } of buffers) buffer.lastSubmit = this.#submit;
+    this.#dispatches++;
+    this.#openFlops += dispatch.flops;
+    // A submit that holds the GPU for long trips watchdogs (2 s on Windows, shorter in some browsers).
+    if (this.#openFlops > (this.info.software ? 1e10 : 4e11) || this.#profiler?.full) this.flush();
+  }
+
+  #placeParams(params: Uint8Array): number {
+    if (this.#paramUsed + params.length > PARAM_BYTES) this.flush();
+    const offset = this.#paramUsed;
+    this.#paramBytes.set(params, offset);
+    this.#paramUsed = Math.ceil((offset + params.length) / this.#paramAlign) * this.#paramAlign;
+    return offset;
+  }
+
+  #bindGroup(kernel: CompiledKernel, buffers: readonly BoundBuffer[]): GPUBindGroup {
+    let key = `${kernel.id}`;
+    for (const { buffer, offset, size } of buffers) key += `|${buffer.id}:${offset}:${size}`;
+    let group = this.#bindGroups.get(key);
+    if (!group) {
+      const entries: GPUBindGroupEntry[] = buffers.map(({ buffer, offset, size }, binding) => ({
+        binding,
+        resource: { buffer: buffer.gpu, offset, size },
+      }));
+      if (kernel.source.params.size > 0) {
+        const resource = { buffer: this.#paramBuffer, size: kernel.source.params.size };
+        entries.push({ binding: entries.length, resource });
+      }
+      group = this.gpu.createBindGroup({ label: kernel.label, layout: kernel.layout, entries });
+      this.#bindGroups.set(key, group);
+    }
+    return group;
+  }
+
+  /** Submits what is recorded. */
+  flush(): void {
+    if (!this.#encoder) return;
+    this.#pass?.end();
+    this.#profiler?.resolve(this.#encoder);
+    if (this.#paramUsed > 0) {
+      const bytes = Math.ceil(this.#paramUsed / 4) * 4;
+      this.gpu.queue.writeBuffer(this.#paramBuffer, 0, this.#paramBytes, 0, Math.min(bytes, PARAM_BYTES));
+    }
+    this.gpu.queue.submit([this.#encoder.finish()]);
+    this.#encoder = null;
+    this.#pass = null;
+    this.#paramUsed = 0;
+    this.#openFlops = 0;
+    this.#submit++;
+  }
+
+  /** Copies bytes to the GPU. `queue.writeBuffer` overtakes unsubmitted dispatches, so a buffer in use is flushed first. */
+  upload(buffer: PooledBuffer, data: ArrayBufferView, offset = 0): void {
+    this.#assertOpen();
+    if (buffer.lastSubmit === this.#submit) this.flush();
+    const { byteLength } = data;
+    const whole = byteLength & ~3;
+    const bytes = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, byteLength);
+    // Dawn stages a write in one piece; more than 4 MB would take a staging allocation of that size each time.
+    const CHUNK = 1 << 22;
+    for (let at = 0; at < whole; at += CHUNK) {
+      this.gpu.queue.writeBuffer(buffer.gpu, offset + at, bytes, at, Math.min(CHUNK, whole - at));
+    }
+    if (whole < byteLength) {
+      const tail = new Uint8Array(4);
+      tail.set(bytes.subarray(whole));
+      this.gpu.queue.writeBuffer(buffer.gpu, offset + whole, tail);
+    }
+  }
+
+  /** Reads bytes back. The copy is ordered after everything recorded so far. */
+  async read(buffer: PooledBuffer, offset: number, bytes: number): Promise<ArrayBuffer> {
+    this.#assertOpen();
+    const size = Math.ceil(bytes / 4) * 4;
+    const staging = this.gpu.createBuffer({ label: "readback", size: Math.max(size, 4), usage: GPU_MAP_READ | GPU_COPY_DST });
+    this.#pass?.end();
+    this.#pass = null;
+    this.#encoder ??= this.gpu.createCommandEncoder();
+    this.#encoder.copyBufferToBuffer(buffer.gpu, offset, staging, 0, size);
+    this.flush();
+    try {
+      await settle(staging.mapAsync(1));
+    } catch (cause) {
+      this.#throwPending();
+      throw cause;
+    }
+    const result = staging.getMappedRange().slice(0, bytes);
+    staging.unmap();
+    staging.destroy();
+    this.#throwPending();
+    return result;
+  }
+
+  /** Submits and waits until the GPU has done everything. */
+  async idle(): Promise<void> {
+    this.flush();
+    await settle(this.gpu.queue.onSubmittedWorkDone());
+    this.#throwPending();
+  }
+
+  /** Runs `work` with a timestamp around each dispatch and returns the times. Slower than normal running: passes are not shared. */
+  async profile(work: () => void | Promise<void>): Promise<KernelTime[]> {
+    if (!this.gpu.features.has("timestamp-query")) throw new Error("profile: this adapter has no timestamp-query feature");
+    this.flush();
+    const profiler = (this.#profiler = new Profiler(this.gpu));
+    try {
+      await work();
+      this.flush();
+    } finally {
+      this.#profiler = null;
+    }
+    return profiler.times(settle);
+  }
+
+  /** Runs when the device is disposed. */
+  onDispose(action: () => void): void {
+    this.#disposers.push(action);
+  }
+
+  get disposed(): boolean {
+    return this.#disposed;
+  }
+
+  /** Destroys the device and everything on it. In Node the process can end afterwards. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#encoder = null;
+    this.#pass = null;
+    for (const action of this.#disposers) action();
+    this.gpu.destroy();
+    this.#access = null;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** Throws an error that the GPU reported since the last call. Readbacks and `idle()` call it. */
+  #throwPending(): void {
+    const error = this.#error;
+    this.#error = null;
+    if (error) throw error;
+  }
+
+  #assertOpen(): void {
+    if (this.#disposed || !this.#access) throw new Error("device: it has been disposed");
+  }
+}
+
+const bytesOf = (buffers: readonly BoundBuffer[]): number => buffers.reduce((sum, b) => sum + b.size, 0);
+
+/** Packs `Params` for a dispatch record. */
+export function paramsBytes(kernel: KernelSource, values: Readonly<Record<string, ParamValue>>): Uint8Array | null {
+  const { size } = kernel.params;
+  if (size === 0) return null;
+  const bytes = new Uint8Array(size);
+  packParams(kernel, values, new DataView(bytes.buffer), 0);
+  return bytes;
+}

@@ -1,0 +1,143 @@
+// From a kernel's text to a pipeline: specialisation by named declarations, and the caches.
+
+/** What scripts/embed-shaders.js writes per .wgsl file. */
+export interface KernelSource {
+  readonly name: string;
+  readonly wgsl: string;
+  readonly bindings: readonly { readonly name: string; readonly access: string }[];
+  readonly params: { readonly size: number; readonly fields: Readonly<Record<string, ParamField>> };
+  readonly declarations: readonly string[];
+  readonly subgroups: boolean;
+}
+
+export interface ParamField {
+  readonly offset: number;
+  readonly type: string;
+  /** Number of 4-byte values (more than one for vectors and arrays of vec4). */
+  readonly length: number;
+}
+
+/** Values for named declarations: a number or boolean for a `const`, text for an `alias` or for the body of a one-line `fn`. */
+export type Constants = Readonly<Record<string, number | boolean | string>>;
+
+/**
+ * Replaces named top-level declarations. `const NAME: type = value;` takes a number or boolean, `alias NAME = type;` a type,
+ * and a one-line `fn NAME(...) -> T { return ...; }` the expression that it returns. A name that is not declared throws:
+ * a misspelt constant would otherwise silently leave the default.
+ */
+export function specialize(kernel: KernelSource, constants: Constants): string {
+  let text = kernel.wgsl;
+  for (const [name, value] of Object.entries(constants)) {
+    const declaration = new RegExp(
+      `^(const ${name}\\s*(?::\\s*(\\w+))?\\s*=\\s*)[^;]*;|^(alias ${name}\\s*=\\s*)[^;]*;|^(fn ${name}\\([^\\n]*\\{ return )[^\\n]*; \\}`,
+      "m",
+    );
+    if (!declaration.test(text)) {
+      throw new Error(`${kernel.name}: no declaration named ${name} to replace (it has ${kernel.declarations.join(", ")})`);
+    }
+    text = text.replace(declaration, (_all, constant?: string, type?: string, alias?: string, fn?: string) => {
+      if (constant !== undefined) return `${constant}${literal(value, type)};`;
+      if (alias !== undefined) return `${alias}${String(value)};`;
+      return `${fn}${String(value)}; }`;
+    });
+  }
+  return text;
+}
+
+function literal(value: number | boolean | string, type: string | undefined): string {
+  if (typeof value !== "number") return String(value);
+  if (type === "u32") return `${value}u`;
+  if (type === "f32") return Number.isInteger(value) ? `${value}.0` : String(value);
+  return String(value);
+}
+
+/** A compiled kernel: its pipeline and the layout that its bind groups share. */
+export interface CompiledKernel {
+  readonly id: number;
+  readonly source: KernelSource;
+  readonly label: string;
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+}
+
+/** Compiles each (kernel, constants) once. */
+export class KernelCache {
+  readonly #device: GPUDevice;
+  readonly #compiled = new Map<KernelSource, Map<string, CompiledKernel>>();
+  #nextId = 0;
+
+  constructor(device: GPUDevice) {
+    this.#device = device;
+  }
+
+  get size(): number {
+    return this.#nextId;
+  }
+
+  get(source: KernelSource, constants: Constants): CompiledKernel {
+    let variants = this.#compiled.get(source);
+    if (!variants) this.#compiled.set(source, (variants = new Map()));
+    const key = constantsKey(constants);
+    let kernel = variants.get(key);
+    if (!kernel) variants.set(key, (kernel = this.#compile(source, constants, key)));
+    return kernel;
+  }
+
+  #compile(source: KernelSource, constants: Constants, key: string): CompiledKernel {
+    const device = this.#device;
+    if (source.subgroups && !device.features.has("subgroups")) {
+      throw new Error(`${source.name}: needs the "subgroups" feature, which this adapter lacks`);
+    }
+    const label = key ? `${source.name} {${key}}` : source.name;
+    const entries: GPUBindGroupLayoutEntry[] = source.bindings.map(({ access }, binding) => ({
+      binding,
+      visibility: 4, // GPUShaderStage.COMPUTE
+      buffer: { type: access === "read" ? "read-only-storage" : "storage" },
+    }));
+    if (source.params.size > 0) {
+      entries.push({
+        binding: entries.length,
+        visibility: 4,
+        buffer: { type: "uniform", hasDynamicOffset: true, minBindingSize: source.params.size },
+      });
+    }
+    const layout = device.createBindGroupLayout({ label, entries });
+    const module = device.createShaderModule({ label, code: specialize(source, constants) });
+    const pipeline = device.createComputePipeline({
+      label,
+      layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+      compute: { module },
+    });
+    return { id: this.#nextId++, source, label, pipeline, layout };
+  }
+}
+
+function constantsKey(constants: Constants): string {
+  let key = "";
+  for (const name in constants) key += `${key ? " " : ""}${name}=${String(constants[name])}`;
+  return key;
+}
+
+/** Writes named fields into the bytes of a `Params` struct. Every field must be given, and no other. */
+export function packParams(kernel: KernelSource, values: Readonly<Record<string, ParamValue>>, into: DataView, at: number): void {
+  const { fields } = kernel.params;
+  for (const name in values) if (!(name in fields)) throw new Error(`${kernel.name}: Params has no field ${name}`);
+  for (const name in fields) {
+    const field = fields[name]!;
+    const value = values[name];
+    if (value === undefined) throw new Error(`${kernel.name}: Params field ${name} is missing`);
+    if (typeof value === "number") writeScalar(into, at + field.offset, field.type, value);
+    else {
+      if (value.length > field.length) throw new Error(`${kernel.name}: Params field ${name} holds ${field.length} values, got ${value.length}`);
+      for (let i = 0; i < field.length; i++) writeScalar(into, at + field.offset + 4 * i, field.type, value[i] ?? 0);
+    }
+  }
+}
+
+export type ParamValue = number | readonly number[];
+
+function writeScalar(into: DataView, at: number, type: string, value: number): void {
+  if (type === "f32") into.setFloat32(at, value, true);
+  else if (type === "i32") into.setInt32(at, value, true);
+  else into.setUint32(at, value, true);
+}

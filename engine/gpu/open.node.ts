@@ -1,0 +1,77 @@
+// WebGPU in Node: Dawn, through the `webgpu` package. The only file that imports it.
+import { closeSync, openSync } from "node:fs";
+import type { GpuAccess, OpenGpuOptions } from "./access.ts";
+
+/**
+ * Opens Dawn. Nothing is put on globalThis, and the caller must drop the returned object when done: Dawn keeps the process
+ * alive while it is reachable.
+ */
+export async function openGpu(options: OpenGpuOptions = {}): Promise<GpuAccess> {
+  const { create } = await import("webgpu");
+  const flags = ["disable-dawn-features=timestamp_quantization"];
+  if (options.backend) flags.push(`backend=${options.backend}`);
+  if (options.adapter) flags.push(`adapter=${options.adapter}`);
+  return quietly(options.debug ?? false, async () => {
+    const gpu = create(flags);
+    const adapter = await settle(gpu.requestAdapter({ powerPreference: "high-performance" }));
+    return { gpu, adapter, quietly: (work) => quietly(options.debug ?? false, work) };
+  });
+}
+
+/**
+ * Dawn's native code prints warnings in every process, and a stack-like block when there is no adapter, straight to file
+ * descriptor 2. JavaScript cannot catch that, so the descriptor points to /dev/null while a device is opened.
+ */
+async function quietly<T>(debug: boolean, work: () => Promise<T>): Promise<T> {
+  if (debug || process.platform !== "linux") return work();
+  let keep: number;
+  try {
+    keep = openSync("/proc/self/fd/2", "a");
+  } catch {
+    return work(); // stderr is a socket (Node makes its children's pipes so), which cannot be opened a second time
+  }
+  closeSync(2);
+  openSync("/dev/null", "a"); // takes the lowest free descriptor, which is 2
+  try {
+    return await work();
+  } finally {
+    closeSync(2);
+    openSync(`/proc/self/fd/${keep}`, "a");
+    closeSync(keep);
+  }
+}
+
+const SPIN_MS = 0.1;
+const NAP_MS = 0.3;
+const clock = new Int32Array(new SharedArrayBuffer(4));
+let pending = 0;
+let ticking = false;
+let spinUntil = 0;
+
+/**
+ * Awaits a GPU promise without burning a core. While one is pending, Dawn's binding polls through setImmediate at 100 % of a
+ * core, which on a 2-core software GPU is half of the machine. Sleeping inside each turn of the loop leaves it to the kernels
+ * (1.6 times faster there); the short spin first keeps the latency of small readbacks low.
+ */
+export async function settle<T>(promise: Promise<T>): Promise<T> {
+  pending++;
+  spinUntil = performance.now() + SPIN_MS;
+  if (!ticking) {
+    ticking = true;
+    setImmediate(tick);
+  }
+  try {
+    return await promise;
+  } finally {
+    pending--;
+  }
+}
+
+function tick(): void {
+  if (pending === 0) {
+    ticking = false;
+    return;
+  }
+  if (performance.now() > spinUntil) Atomics.wait(clock, 0, 0, NAP_MS);
+  setImmediate(tick);
+}

@@ -1,0 +1,57 @@
+// Timestamps around dispatches.
+import { GPU_COPY_DST, GPU_COPY_SRC, GPU_MAP_READ, GPU_QUERY_RESOLVE } from "./buffers.ts";
+
+export interface KernelTime {
+  readonly kernel: string;
+  readonly milliseconds: number;
+  readonly flops: number;
+  readonly bytes: number;
+}
+
+const CAPACITY = 2048;
+
+/** Collects one pair of timestamps per compute pass. WebGPU has timestamps at pass boundaries only, hence a pass per dispatch. */
+export class Profiler {
+  readonly #gpu: GPUDevice;
+  readonly #chunks: { readback: GPUBuffer; rows: Omit<KernelTime, "milliseconds">[] }[] = [];
+  #queries: GPUQuerySet | null = null;
+  #rows: Omit<KernelTime, "milliseconds">[] = [];
+
+  constructor(gpu: GPUDevice) {
+    this.#gpu = gpu;
+  }
+
+  get full(): boolean {
+    return this.#rows.length * 2 >= CAPACITY;
+  }
+
+  next(kernel: string, flops: number, bytes: number): GPUComputePassDescriptor {
+    this.#queries ??= this.#gpu.createQuerySet({ type: "timestamp", count: CAPACITY });
+    const index = this.#rows.push({ kernel, flops, bytes }) * 2 - 2;
+    return { timestampWrites: { querySet: this.#queries, beginningOfPassWriteIndex: index, endOfPassWriteIndex: index + 1 } };
+  }
+
+  /** Called at every submit. */
+  resolve(encoder: GPUCommandEncoder): void {
+    if (!this.#queries || this.#rows.length === 0) return;
+    const count = this.#rows.length * 2;
+    const resolved = this.#gpu.createBuffer({ size: count * 8, usage: GPU_QUERY_RESOLVE | GPU_COPY_SRC });
+    const readback = this.#gpu.createBuffer({ size: count * 8, usage: GPU_MAP_READ | GPU_COPY_DST });
+    encoder.resolveQuerySet(this.#queries, 0, count, resolved, 0);
+    encoder.copyBufferToBuffer(resolved, 0, readback, 0, count * 8);
+    this.#chunks.push({ readback, rows: this.#rows });
+    this.#queries = null;
+    this.#rows = [];
+  }
+
+  async times(settle: <T>(promise: Promise<T>) => Promise<T>): Promise<KernelTime[]> {
+    const times: KernelTime[] = [];
+    for (const { readback, rows } of this.#chunks) {
+      await settle(readback.mapAsync(1));
+      const stamps = new BigInt64Array(readback.getMappedRange());
+      rows.forEach((row, i) => times.push({ ...row, milliseconds: Number(stamps[2 * i + 1]! - stamps[2 * i]!) / 1e6 }));
+      readback.destroy();
+    }
+    return times;
+  }
+}

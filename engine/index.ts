@@ -1,0 +1,14 @@
+// The engine's public names.
+export { openDevice, NoAdapterError, type OpenDeviceOptions } from "./open.ts";
+export { currentDevice } from "./current.ts";
+export type { Device, DeviceInfo, KernelFamily } from "./gpu/device.ts";
+export type { MemoryReport } from "./gpu/buffers.ts";
+export type { KernelTime } from "./gpu/profiler.ts";
+export { Tensor, tensor, empty, fromData, type DType, type NestedNumbers } from "./tensor.ts";
+export { noGrad } from "./autograd.ts";
+export { scope, keep } from "./scope.ts";
+export { sizeOf, showShape, type Shape } from "./shape.ts";
+export * from "./random.ts";
+export { flattenParameters, FlatParameters, type FlatRange } from "./flat-parameters.ts";
+export * from "./ops/index.ts";
+import "./methods.ts";

@@ -1,0 +1,71 @@
+// The one way to run a kernel. Makes a dispatch record, checks it against the adapter's limits, and encodes it.
+import { paramsBytes, type BoundBuffer, type Dispatch } from "./gpu/device.ts";
+import type { Constants, KernelSource, ParamValue } from "./gpu/kernel.ts";
+import { showShape } from "./shape.ts";
+import type { Tensor } from "./tensor.ts";
+import { currentDevice } from "./current.ts";
+
+type BindingNames<K extends KernelSource> = K["bindings"][number]["name"];
+type ParamNames<K extends KernelSource> = keyof K["params"]["fields"] & string;
+type DeclarationNames<K extends KernelSource> = K["declarations"][number];
+
+/** What a launch needs besides the kernel: all of it typed by the kernel's own declarations. */
+export interface LaunchArguments<K extends KernelSource> {
+  /** A tensor for every binding. One tensor may not be bound both for reading and for writing. */
+  readonly bindings: { readonly [name in BindingNames<K>]: Tensor };
+  readonly params?: { readonly [name in ParamNames<K>]: ParamValue };
+  readonly constants?: { readonly [name in DeclarationNames<K>]?: number | boolean | string };
+  /**
+   * Workgroups in one dimension. More than 65,535 are folded into two: kernels compute
+   * `workgroup_id.x + workgroup_id.y * num_workgroups.x` and return where that is past their work.
+   */
+  readonly workgroups: number;
+  /** Floating-point operations (2 a multiply-add), for profiles and for splitting submits. */
+  readonly flops?: number;
+}
+
+/** Runs a kernel on the current device. Errors name the kernel. */
+export function launch<const K extends KernelSource>(kernel: K, args: LaunchArguments<K>): void {
+  currentDevice().encode(record(kernel, args));
+}
+
+/** The dispatch record of a launch: plain data that can be encoded now, or kept and replayed. */
+export function record<const K extends KernelSource>(kernel: K, args: LaunchArguments<K>): Dispatch {
+  const device = currentDevice();
+  const { limits } = device;
+  if (kernel.bindings.length > limits.maxStorageBuffersPerShaderStage) {
+    throw new Error(
+      `${kernel.name}: binds ${kernel.bindings.length} storage buffers, this adapter allows ${limits.maxStorageBuffersPerShaderStage}`,
+    );
+  }
+  const bindings = args.bindings as Readonly<Record<string, Tensor>>;
+  const buffers = kernel.bindings.map(({ name }) => bind(kernel.name, name, bindings[name]!, limits.maxStorageBufferBindingSize));
+  return {
+    kernel: device.kernels.get(kernel, (args.constants ?? {}) as Constants),
+    buffers,
+    params: paramsBytes(kernel, args.params ?? {}),
+    groups: foldWorkgroups(kernel.name, args.workgroups, limits.maxComputeWorkgroupsPerDimension),
+    flops: args.flops ?? 0,
+  };
+}
+
+function bind(kernel: string, name: string, tensor: Tensor, limit: number): BoundBuffer {
+  const { buffer, offset, byteLength } = tensor.location(kernel);
+  const size = Math.ceil(byteLength / 16) * 16;
+  if (size > limit) {
+    const fits = Math.floor((limit / size) * (tensor.shape[0] ?? 1));
+    throw new Error(
+      `${kernel}: ${name} ${showShape(tensor.shape)} needs a binding of ${size} bytes, this adapter allows ${limit}` +
+        (fits > 0 ? ` (a first dimension of ${fits} fits)` : ""),
+    );
+  }
+  return { buffer, offset, size };
+}
+
+/** Splits a one-dimensional count of workgroups over two dimensions where it exceeds the limit of one. */
+export function foldWorkgroups(kernel: string, count: number, limit: number): readonly [number, number] {
+  if (!Number.isInteger(count) || count < 1) throw new Error(`${kernel}: ${count} workgroups`);
+  const y = Math.ceil(count / limit);
+  if (y > limit) throw new Error(`${kernel}: ${count} workgroups are more than this adapter runs (${limit} x ${limit})`);
+  return [Math.ceil(count / y), y];
+}

@@ -1,0 +1,71 @@
+// Opening a device: adapter, limits, features, and which family of kernels fits it.
+import { openGpu, settle } from "#open-gpu";
+import type { GpuAccess, OpenGpuOptions } from "./gpu/access.ts";
+import { Device, type DeviceInfo, type KernelFamily } from "./gpu/device.ts";
+import { dropCurrentDevice, setCurrentDevice } from "./current.ts";
+import { subgroupsWork } from "./ops/self-test.ts";
+
+export interface OpenDeviceOptions extends OpenGpuOptions {
+  /** Overrides the choice of kernels, for tests and comparisons. */
+  family?: KernelFamily;
+}
+
+/** Raised where no WebGPU adapter answers; the message says how to get one. */
+export class NoAdapterError extends Error {
+  override name = "NoAdapterError";
+}
+
+/**
+ * Opens a GPU and makes it the current device: Dawn in Node, `navigator.gpu` in browsers. `using device = await openDevice()`
+ * closes it at the end of the block; in Node the process cannot end before.
+ */
+export async function openDevice(options: OpenDeviceOptions = {}): Promise<Device> {
+  const access = await openGpu(options);
+  if (!access.adapter) {
+    const which = options.adapter ? ` named "${options.adapter}"` : "";
+    throw new NoAdapterError(`no WebGPU adapter${which} was found; \`npm run setup\` installs a software one or says how`);
+  }
+  const device = await access.quietly(() => createDevice(access, access.adapter!));
+  device.onDispose(() => dropCurrentDevice(device));
+  setCurrentDevice(device);
+  device.family = options.family ?? (await chooseFamily(device));
+  return device;
+}
+
+const OPTIONAL_FEATURES = ["subgroups", "shader-f16", "timestamp-query"] as const;
+
+async function createDevice(access: GpuAccess, adapter: GPUAdapter): Promise<Device> {
+  // A device opened without asking has WebGPU's smallest limits: 128 MiB bindings, 8 storage buffers, 16 KB of workgroup memory.
+  const requiredLimits: Record<string, number> = {};
+  for (const name in adapter.limits) {
+    const value = (adapter.limits as unknown as Record<string, unknown>)[name];
+    if (typeof value === "number") requiredLimits[name] = value;
+  }
+  const requiredFeatures = OPTIONAL_FEATURES.filter((name) => adapter.features.has(name)) as GPUFeatureName[];
+  const gpu = await settle(adapter.requestDevice({ requiredFeatures, requiredLimits }));
+  return new Device(gpu, access, describe(adapter), "portable");
+}
+
+function describe(adapter: GPUAdapter): DeviceInfo {
+  const { info } = adapter;
+  const { subgroupMinSize, subgroupMaxSize } = info;
+  return {
+    vendor: info.vendor,
+    architecture: info.architecture,
+    name: info.device,
+    description: info.description,
+    software: info.isFallbackAdapter || /llvmpipe|swiftshader|lavapipe/i.test(`${info.device} ${info.description}`),
+    subgroupSize: subgroupMinSize === subgroupMaxSize ? subgroupMinSize : 0,
+  };
+}
+
+/**
+ * Workgroup memory and barriers are what real GPUs are built for; on software adapters they cost more than they save, and a
+ * broadcast within a subgroup is nearly free (measured: docs/architecture.md).
+ */
+async function chooseFamily(device: Device): Promise<KernelFamily> {
+  const { software, subgroupSize } = device.info;
+  if (!software) return "workgroup";
+  const usable = device.gpu.features.has("subgroups") && (subgroupSize === 4 || subgroupSize === 8);
+  return usable && (await subgroupsWork(subgroupSize)) ? "subgroup" : "portable";
+}

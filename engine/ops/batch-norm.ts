@@ -1,0 +1,185 @@
+// Batch normalisation over the last axis, with what usually follows it: y = relu((x - mean) / sqrt(variance + eps) * weight + bias + add).
+// x is seen as a matrix [rows, C].
+import { kernels } from "../../shaders/kernels.ts";
+import { differentiableJointly } from "../autograd.ts";
+import { launch } from "../launch.ts";
+import { scope } from "../scope.ts";
+import { ceilDiv, check, sameShape, showShape } from "../shape.ts";
+import { empty, type Tensor } from "../tensor.ts";
+import { reciprocal, shift, sqrt } from "./unary.ts";
+
+/** Per tile of rows of a matrix [rows, C]: the columns' means and sums of squared deviations from them. */
+export interface BatchNormPartials {
+  /** [tiles, 2, C]: means, then sums of squared deviations. */
+  readonly means: Tensor;
+  /** Rows in each tile but the last. */
+  readonly rowsPerTile: number;
+  /** Rows in all. */
+  readonly rows: number;
+}
+
+export interface BatchNormOptions {
+  /** Scale of each channel [C]. */
+  weight: Tensor;
+  /** Offset of each channel [C]. */
+  bias: Tensor;
+  /** [C]; in training moved towards the batch's: (1 - momentum) running + momentum batch. */
+  runningMean: Tensor;
+  /** [C]; the same with the unbiased variance, as in PyTorch. */
+  runningVar: Tensor;
+  /** Normalise by the batch's statistics and move the running ones, or by the running ones. */
+  training: boolean;
+  /** Share of the batch in the running statistics. Default 0.1. */
+  momentum?: number;
+  /** Added to the variance. Default 1e-5. */
+  eps?: number;
+  /** From `conv2dWithStats`: saves a pass over x. */
+  partials?: BatchNormPartials | null | undefined;
+  /** Added after normalising, of x's shape: a residual block's shortcut. */
+  add?: Tensor | undefined;
+  /** Applies relu at the end. Default false. */
+  relu?: boolean | undefined;
+}
+
+/** Rows that one invocation of the statistics kernels sweeps. */
+const ROWS = 32;
+
+/**
+ * Batch norm, PyTorch's BatchNorm2d in channels-last layout, with an optional addition and relu in the same pass.
+ *
+ * @param x [...,C]
+ * @returns a tensor of x's shape
+ */
+export function batchNorm(x: Tensor, options: BatchNormOptions): Tensor {
+  const layout = layoutOf(x, options);
+  const { weight, bias, training, add, relu = false } = options;
+  const { mean, inverse } = training
+    ? batchStatistics(x, layout, options)
+    : { mean: options.runningMean, inverse: null };
+  const y = apply(x, layout, options, mean, inverse ?? options.runningVar);
+  const inputs = add ? [x, weight, bias, add] : [x, weight, bias];
+  return differentiableJointly("batchNorm", inputs, y, (dy, needed) => {
+    const inverted = inverse ?? reciprocal(sqrt(shift(options.runningVar, options.eps ?? 1e-5)));
+    const saved = { x, y, mean, inverse: inverted, weight, relu, masked: relu && add !== undefined, training };
+    return gradients(dy, layout, saved, needed);
+  });
+}
+
+/** x as a matrix, and the constants that let the kernels take columns by fours where that fits. */
+interface Layout {
+  readonly rows: number;
+  readonly columns: number;
+  readonly vectors: number;
+  readonly constants: { Vector?: string };
+}
+
+function layoutOf(x: Tensor, options: BatchNormOptions): Layout {
+  const op = "batchNorm";
+  const C = x.shape[x.rank - 1] ?? 0;
+  const { weight, bias, runningMean, runningVar, add } = options;
+  for (const [name, t] of Object.entries({ weight, bias, runningMean, runningVar })) {
+    check(
+      sameShape(t.shape, [C]),
+      op,
+      () => `${name} must be [${C}] for x ${showShape(x.shape)}, got ${showShape(t.shape)}`,
+    );
+  }
+  check(
+    !add || sameShape(add.shape, x.shape),
+    op,
+    () => `add ${showShape(add!.shape)} must have the shape of x ${showShape(x.shape)}`,
+  );
+  const rows = x.size / C;
+  check(
+    !options.training || rows > 1,
+    op,
+    () => `training needs more than one value per channel, x is ${showShape(x.shape)}`,
+  );
+  const width = C % 4 === 0 ? 4 : 1;
+  return { rows, columns: C / width, vectors: x.size / width, constants: width === 1 ? { Vector: "f32" } : {} };
+}
+
+/** Mean and 1 / sqrt(variance + eps) of the batch; moves the running statistics. */
+function batchStatistics(x: Tensor, layout: Layout, options: BatchNormOptions): { mean: Tensor; inverse: Tensor } {
+  const { runningMean, runningVar, momentum = 0.1, eps = 1e-5 } = options;
+  const { columns, constants } = layout;
+  const C = options.weight.size;
+  return scope(() => {
+    const { means, rowsPerTile, rows } = options.partials ?? partialStatistics(x, layout);
+    const [mean, inverse] = [empty([C]), empty([C])];
+    launch(kernels.batchNorm.statistics, {
+      bindings: { partials: means, mean, inverse, running_mean: runningMean, running_var: runningVar },
+      constants,
+      params: { tiles: means.shape[0]!, rows_per_tile: rowsPerTile, rows, columns, eps, momentum },
+      workgroups: columns,
+    });
+    return { mean, inverse };
+  });
+}
+
+function partialStatistics(x: Tensor, { rows, columns, constants }: Layout): BatchNormPartials {
+  const tiles = ceilDiv(rows, ROWS);
+  const partials = empty([tiles, 2, x.shape[x.rank - 1]!]);
+  const workgroups = ceilDiv(tiles * columns, 64);
+  launch(kernels.batchNorm.sums, { bindings: { x, partials }, constants, params: { rows, columns }, workgroups });
+  return { means: partials, rowsPerTile: ROWS, rows };
+}
+
+function apply(x: Tensor, layout: Layout, options: BatchNormOptions, mean: Tensor, inverse: Tensor): Tensor {
+  const { weight, bias, add, relu = false, training, eps = 1e-5 } = options;
+  const { vectors, columns, constants } = layout;
+  const y = empty(x.shape);
+  launch(kernels.batchNorm.apply, {
+    bindings: { x, add: add ?? x, mean, inverse, weight, bias, y },
+    constants: { ...constants, ADD: add !== undefined, RELU: relu, EVALUATION: !training },
+    params: { vectors, columns, eps },
+    workgroups: ceilDiv(vectors, 64 * 4),
+  });
+  return y;
+}
+
+interface Saved {
+  readonly x: Tensor;
+  readonly y: Tensor;
+  readonly mean: Tensor;
+  readonly inverse: Tensor;
+  readonly weight: Tensor;
+  readonly relu: boolean;
+  /** Write dy where y > 0: it is also the gradient of `add`. */
+  readonly masked: boolean;
+  readonly training: boolean;
+}
+
+/** In training: dx = weight inverse (dy - mean(dy) - xhat mean(dy xhat)), dweight = sum(dy xhat), dbias = sum(dy). Two passes over x. */
+function gradients(dy: Tensor, layout: Layout, saved: Saved, needed: readonly boolean[]): (Tensor | null)[] {
+  const { rows, columns, vectors, constants } = layout;
+  const { x, y, mean, inverse, weight, relu, training } = saved;
+  const C = weight.size;
+  const tiles = ceilDiv(rows, ROWS);
+  const masked = saved.masked ? empty(x.shape) : empty([4]);
+  const partials = empty([tiles, 2, C]);
+  launch(kernels.batchNorm.gradientSums, {
+    bindings: { x, y, dy, mean, inverse, masked, partials },
+    constants: { ...constants, RELU: relu, MASKED: saved.masked },
+    params: { rows, columns },
+    workgroups: ceilDiv(tiles * columns, 64),
+  });
+  const [dweight, dbias, coefficients] = [empty([C]), empty([C]), empty([4, C])];
+  launch(kernels.batchNorm.gradientStatistics, {
+    bindings: { partials, mean, inverse, weight, dweight, dbias, coefficients },
+    constants,
+    params: { tiles, columns, batch_share: training ? 1 / rows : 0 },
+    workgroups: columns,
+  });
+  let dx: Tensor | null = null;
+  if (needed[0]) {
+    dx = empty(x.shape);
+    launch(kernels.batchNorm.gradientApply, {
+      bindings: { x, y, dy: saved.masked ? masked : dy, coefficients, dx },
+      constants: { ...constants, RELU: relu && !saved.masked },
+      params: { vectors, columns },
+      workgroups: ceilDiv(vectors, 64 * 4),
+    });
+  }
+  return [dx, dweight, dbias, saved.masked ? masked : dy];
+}

@@ -1,0 +1,172 @@
+// Element-wise functions of two tensors with NumPy's broadcasting: one row each, formula beside gradients.
+// a [...], b [...] -> y [... broadcast].
+import { kernels } from "../../shaders/kernels.ts";
+import { differentiable } from "../autograd.ts";
+import { launch } from "../launch.ts";
+import { broadcastShapes, ceilDiv, check, sameShape, sizeOf, stridesOf, type Shape } from "../shape.ts";
+import { empty, type Tensor } from "../tensor.ts";
+import { full } from "./copy.ts";
+import { sumTo } from "./reduce-axes.ts";
+import { collapse, inVectors, packStrides, stretchedStrides } from "./strided.ts";
+import { neg, reciprocal, scale, shift, square } from "./unary.ts";
+
+interface BinaryRow {
+  /** WGSL for y, of `a: T` and `b: T` (T is f32 or vec4f). */
+  y: string;
+  /** WGSL for da and db, of `a`, `b`, `y` and `dy`. */
+  da: string;
+  db: string;
+}
+
+const rows = {
+  add: { y: "a + b", da: "dy", db: "dy" },
+  sub: { y: "a - b", da: "dy", db: "-dy" },
+  mul: { y: "a * b", da: "dy * b", db: "dy * a" },
+  div: { y: "a / b", da: "dy / b", db: "-dy * y / b" },
+  // Where both are equal each gets half, as in PyTorch.
+  maximum: { y: "max(a, b)", da: "dy * (step(b, a) - 0.5 * T(a == b))", db: "dy * (step(a, b) - 0.5 * T(a == b))" },
+  minimum: { y: "min(a, b)", da: "dy * (step(a, b) - 0.5 * T(a == b))", db: "dy * (step(b, a) - 0.5 * T(a == b))" },
+  pow: {
+    y: "power(a, b)",
+    da: "select(dy * b * power(a, b - 1.0), T(0.0), b == T(0.0))",
+    db: "select(T(0.0), dy * y * log(a), a > T(0.0))",
+  },
+  equal: { y: "T(a == b)", da: "T(0.0)", db: "T(0.0)" },
+} satisfies Record<string, BinaryRow>;
+
+type Op = keyof typeof rows;
+
+/** How the kernels walk over y and its operands. */
+function walk(op: Op, a: Tensor, b: Tensor, shape: Shape) {
+  const loads = [repetition(a.shape, shape), repetition(b.shape, shape)];
+  const regular = loads.every((load) => load !== "strided");
+  const scalars = collapse(op, {
+    shape,
+    strides: [a, b, null].map((t) => (t ? stretchedStrides(t.shape, shape) : stridesOf(shape))),
+  });
+  const block = regular ? null : inVectors(scalars);
+  const vectors = regular || block !== null;
+  const { shape: extents, strides } = block ?? scalars;
+  const size = vectors ? ceilDiv(sizeOf(shape), 4) : sizeOf(shape);
+  const load = (name: "a" | "b", which: number): string => {
+    const how = vectors || loads[which] === "same" ? loads[which] : "strided";
+    return LOADS[how](name, which);
+  };
+  return {
+    constants: { T: vectors ? "vec4f" : "f32", load_a: load("a", 0), load_b: load("b", 1) },
+    params: {
+      size,
+      rank: extents.length,
+      a_period: ceilDiv(a.size, 4),
+      b_period: ceilDiv(b.size, 4),
+      shape: extents,
+      strides: packStrides(strides.slice(0, 2)),
+    },
+    workgroups: ceilDiv(size, ELEMENTS_PER_WORKGROUP),
+  };
+}
+
+/** 64 invocations of 4 elements or vec4s. */
+const ELEMENTS_PER_WORKGROUP = 64 * 4;
+
+/** The WGSL that reads an operand for element i of y: see shaders/elementwise/binary.wgsl. */
+const LOADS = {
+  same: (name: string) => `${name}[i]`,
+  period: (name: string) => `${name}[i % params.${name}_period]`,
+  one: (name: string) => `T(${name}[0].x)`,
+  strided: (name: string, which: number) => `${name}[strided(i, ${which}u)]`,
+};
+
+function repetition(operand: Shape, y: Shape): keyof typeof LOADS {
+  const size = sizeOf(operand);
+  if (size === sizeOf(y)) return "same";
+  if (size === 1) return "one";
+  const lead = operand.findIndex((n) => n !== 1);
+  const own = operand.slice(lead);
+  return size % 4 === 0 && sameShape(own, y.slice(y.length - own.length)) ? "period" : "strided";
+}
+
+function binary(op: Op, a: Tensor, b: Tensor): Tensor {
+  const floats = a.dtype === "f32" && b.dtype === "f32";
+  check(floats, op, () => `needs f32 tensors, got ${a.toString()} and ${b.toString()}`);
+  const shape = broadcastShapes(op, a.shape, b.shape);
+  const row = rows[op];
+  const y = empty(shape);
+  if (y.size === 0) return y;
+  const { constants, params, workgroups } = walk(op, a, b, shape);
+  launch(kernels.elementwise.binary, {
+    bindings: { a, b, y },
+    constants: { ...constants, apply: row.y },
+    params,
+    workgroups,
+  });
+  const gradient = (formula: string, operand: Tensor) => (dy: Tensor) => {
+    // Sums are shorter than what they sum: negate afterwards.
+    if (formula === "dy") return sumTo(dy, operand.shape);
+    if (formula === "-dy") return neg(sumTo(dy, operand.shape));
+    const dx = empty(shape);
+    const bindings = { a, b, y, dy, dx };
+    launch(kernels.elementwise.binaryGradient, {
+      bindings,
+      constants: { ...constants, gradient: formula },
+      params,
+      workgroups,
+    });
+    return sumTo(dx, operand.shape);
+  };
+  return differentiable(op, { a, b }, y, { a: gradient(row.da, a), b: gradient(row.db, b) });
+}
+
+/** A tensor, or a number that is combined with every element. */
+export type Operand = Tensor | number;
+
+/** Both operands as tensors. */
+function pair(op: string, a: Operand, b: Operand): [Tensor, Tensor] {
+  const both = typeof a !== "number" || typeof b !== "number";
+  check(both, op, () => `needs a tensor, got two numbers`);
+  return [typeof a === "number" ? full([], a) : a, typeof b === "number" ? full([], b) : b];
+}
+
+/** a + b. */
+export function add(a: Operand, b: Operand): Tensor {
+  if (typeof a !== "number" && typeof b === "number") return shift(a, b);
+  if (typeof a === "number" && typeof b !== "number") return shift(b, a);
+  return binary("add", ...pair("add", a, b));
+}
+
+/** a - b. */
+export function sub(a: Operand, b: Operand): Tensor {
+  if (typeof a !== "number" && typeof b === "number") return shift(a, -b);
+  if (typeof a === "number" && typeof b !== "number") return shift(neg(b), a);
+  return binary("sub", ...pair("sub", a, b));
+}
+
+/** a * b. */
+export function mul(a: Operand, b: Operand): Tensor {
+  if (typeof a !== "number" && typeof b === "number") return scale(a, b);
+  if (typeof a === "number" && typeof b !== "number") return scale(b, a);
+  return binary("mul", ...pair("mul", a, b));
+}
+
+/** a / b. */
+export function div(a: Operand, b: Operand): Tensor {
+  if (typeof a === "number" && typeof b !== "number") return scale(reciprocal(b), a);
+  return binary("div", ...pair("div", a, b));
+}
+
+/** The larger of a and b. Where they are equal each gets half of the gradient, as in PyTorch. */
+export const maximum = (a: Operand, b: Operand): Tensor => binary("maximum", ...pair("maximum", a, b));
+/** The smaller of a and b. Where they are equal each gets half of the gradient, as in PyTorch. */
+export const minimum = (a: Operand, b: Operand): Tensor => binary("minimum", ...pair("minimum", a, b));
+/**
+ * a to the power of b. A negative a needs whole exponents (otherwise the result is undefined, usually NaN). The gradient by b
+ * is 0 where a is not positive.
+ */
+export function pow(a: Operand, b: Operand): Tensor {
+  // The general formula goes through a logarithm, and loses digits.
+  if (b === 2 && typeof a !== "number") return square(a);
+  return binary("pow", ...pair("pow", a, b));
+}
+
+/** 1 where a and b are equal, else 0, as f32. No gradient flows. */
+export const equal = (a: Operand, b: Operand): Tensor => binary("equal", ...pair("equal", a, b));

@@ -1,0 +1,56 @@
+// Filling and copying in place. These write into tensors that exist, and record no gradients.
+import { kernels } from "../../shaders/kernels.ts";
+import { launch } from "../launch.ts";
+import { ceilDiv, check, sameShape, type Shape } from "../shape.ts";
+import { empty, type DType, type Tensor } from "../tensor.ts";
+
+/** Elements per workgroup: 64 invocations of 4 vec4. */
+const ELEMENTS_PER_WORKGROUP = 64 * 4 * 4;
+
+/** Sets every element of `target` to `value`. Returns `target`. */
+export function fill(target: Tensor, value: number): Tensor {
+  if (target.size === 0) return target;
+  const bits = target.dtype === "u32" ? value : new Uint32Array(Float32Array.of(value).buffer)[0];
+  launch(kernels.copy.fill, {
+    bindings: { y: target },
+    params: { vectors: ceilDiv(target.size, 4), bits },
+    workgroups: ceilDiv(target.size, ELEMENTS_PER_WORKGROUP),
+  });
+  return target;
+}
+
+/** A new tensor of one value. */
+export const full = (shape: Shape, value: number, dtype: DType = "f32"): Tensor => fill(empty(shape, dtype), value);
+export const zeros = (shape: Shape, dtype: DType = "f32"): Tensor => full(shape, 0, dtype);
+export const ones = (shape: Shape, dtype: DType = "f32"): Tensor => full(shape, 1, dtype);
+
+/**
+ * Overwrites the elements of `target` with those of `source`, which has the same number of them and the same type (the shapes
+ * may differ). The two may not share a storage. Returns `target`.
+ */
+export function copyInto(target: Tensor, source: Tensor): Tensor {
+  check(target.dtype === source.dtype, "copyInto", () => `${target.toString()} cannot take ${source.toString()}`);
+  return into("copyInto", target, source, { T: "vec4u", combine: "x[i]" });
+}
+
+/** target += source, in place, for f32 tensors of as many elements. The two may not share a storage. Returns `target`. */
+export function addInto(target: Tensor, source: Tensor): Tensor {
+  const bothFloats = target.dtype === "f32" && source.dtype === "f32";
+  check(bothFloats, "addInto", () => `needs f32 tensors, got ${target.toString()} and ${source.toString()}`);
+  return into("addInto", target, source, { T: "vec4f", combine: "y[i] + x[i]" });
+}
+
+function into(op: string, target: Tensor, source: Tensor, constants: { T: string; combine: string }): Tensor {
+  const fits = sameShape(target.shape, source.shape) || target.size === source.size;
+  check(fits, op, () => `${target.toString()} has ${target.size} elements, ${source.toString()} ${source.size}`);
+  const shared = target.location(op).buffer === source.location(op).buffer;
+  check(!shared, op, () => "target and source share a storage; copy the source first");
+  if (target.size === 0) return target;
+  launch(kernels.copy.into, {
+    bindings: { x: source, y: target },
+    constants,
+    params: { vectors: ceilDiv(target.size, 4) },
+    workgroups: ceilDiv(target.size, ELEMENTS_PER_WORKGROUP),
+  });
+  return target;
+}

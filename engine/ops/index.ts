@@ -1,0 +1,23 @@
+// The catalogue: one line per op file.
+export * from "./unary.ts";
+export { softmax, logSoftmax } from "./softmax.ts";
+export * from "./cross-entropy.ts";
+export { matmul, type MatmulOptions } from "./matmul.ts";
+export * from "./pool.ts";
+export {
+  sgdStep,
+  adamStep,
+  clipGradientNorm,
+  UNTOUCHED,
+  type FlatBuffers,
+  type GroupRate,
+  type SgdStepOptions,
+  type AdamStepOptions,
+} from "./optimizer-step.ts";
+export * from "./binary.ts";
+export * from "./copy.ts";
+export * from "./gather.ts";
+export * from "./reduce.ts";
+export * from "./view.ts";
+export { conv2d, conv2dWithStats, type Conv2dOptions } from "./conv2d.ts";
+export { batchNorm, type BatchNormOptions, type BatchNormPartials } from "./batch-norm.ts";

@@ -1,0 +1,140 @@
+// Pooling over windows of an image. x [N,H,W,C] -> y [N,P,Q,C], the gradients gathered (deterministic, no atomics).
+import { kernels } from "../../shaders/kernels.ts";
+import { differentiable } from "../autograd.ts";
+import { launch } from "../launch.ts";
+import { ceilDiv, check, showShape, windowCount } from "../shape.ts";
+import { empty, type Tensor } from "../tensor.ts";
+
+type Pair = number | readonly [number, number];
+
+export interface PoolOptions {
+  /** Pixels of a window: one number, or [rows, columns]. */
+  kernel: Pair;
+  /** Pixels between windows. Default: the kernel, as in PyTorch. */
+  stride?: Pair;
+  /** Pixels added around the image, at most half a window. Default 0. */
+  padding?: Pair;
+}
+
+export interface AveragePoolOptions extends PoolOptions {
+  /** Whether padding counts in the divisor (its values are zeros). Default true, as in PyTorch. */
+  countIncludePad?: boolean;
+}
+
+interface Geometry {
+  yShape: number[];
+  /** Channels of one Element. */
+  width: number;
+  /** The fields of Params, less the number of Elements. */
+  params: {
+    channels: number;
+    x_size: readonly [number, number];
+    y_size: readonly [number, number];
+    window: readonly [number, number];
+    stride: readonly [number, number];
+    padding: readonly [number, number];
+  };
+}
+
+const pair = (value: Pair): readonly [number, number] => (typeof value === "number" ? [value, value] : value);
+
+function geometry(op: string, x: Tensor, options: PoolOptions): Geometry {
+  checkImages(op, x);
+  const [N, H, W, C] = x.shape as [number, number, number, number];
+  const window = pair(options.kernel);
+  const stride = pair(options.stride ?? options.kernel);
+  const padding = pair(options.padding ?? 0);
+  for (const [name, values, least] of [["kernel", window, 1], ["stride", stride, 1], ["padding", padding, 0]] as const) {
+    check(
+      values.every((v) => Number.isInteger(v) && v >= least),
+      op,
+      () => `${name} must be whole numbers from ${least}, got ${showShape(values)}`,
+    );
+  }
+  check(
+    padding.every((v, i) => 2 * v <= window[i]!),
+    op,
+    () => `padding ${showShape(padding)} is more than half of the window ${showShape(window)}`,
+  );
+  const P = windowCount(op, H, window[0], stride[0], padding[0]);
+  const Q = windowCount(op, W, window[1], stride[1], padding[1]);
+  const width = C % 4 === 0 ? 4 : 1;
+  const params = { channels: C / width, x_size: [H, W], y_size: [P, Q], window, stride, padding } as const;
+  return { yShape: [N, P, Q, C], width, params };
+}
+
+function checkImages(op: string, x: Tensor): void {
+  check(x.rank === 4 && x.dtype === "f32" && x.size > 0, op, () => `x must be f32 [N,H,W,C], got ${x.toString()}`);
+}
+
+const elementTypes = (width: number): { Element: string } => ({ Element: width === 4 ? "vec4f" : "f32" });
+const indexTypes = (width: number): { Index: string } => ({ Index: width === 4 ? "vec4u" : "u32" });
+
+/** The largest value of each window. Of equal values the first in reading order gets the gradient, as in PyTorch. */
+export function maxPool2d(x: Tensor, options: PoolOptions): Tensor {
+  const { yShape, width, params } = geometry("maxPool2d", x, options);
+  const constants = { ...elementTypes(width), ...indexTypes(width) };
+  const y = empty(yShape);
+  const indices = empty(yShape, "u32");
+  const elements = y.size / width;
+  launch(kernels.pool.max, {
+    bindings: { x, y, indices },
+    constants,
+    params: { ...params, elements },
+    workgroups: ceilDiv(elements, 64),
+  });
+  return differentiable("maxPool2d", { x }, y, {
+    x: (dy) => {
+      const dx = empty(x.shape);
+      const elements = x.size / width;
+      launch(kernels.pool.maxGradient, {
+        bindings: { dy, indices, dx },
+        constants,
+        params: { ...params, elements },
+        workgroups: ceilDiv(elements, 64),
+      });
+      return dx;
+    },
+  });
+}
+
+/** The mean of each window. */
+export function avgPool2d(x: Tensor, options: AveragePoolOptions): Tensor {
+  const geometryOf = geometry("avgPool2d", x, options);
+  return average("avgPool2d", x, geometryOf, geometryOf.yShape, options.countIncludePad ?? true);
+}
+
+/** The mean of each channel over the whole image: x [N,H,W,C] -> y [N,C]. */
+export function globalAvgPool(x: Tensor): Tensor {
+  checkImages("globalAvgPool", x);
+  const [N, H, W, C] = x.shape as [number, number, number, number];
+  return average("globalAvgPool", x, geometry("globalAvgPool", x, { kernel: [H, W] }), [N, C], true);
+}
+
+function average(op: string, x: Tensor, { width, params }: Geometry, yShape: number[], countIncludePad: boolean): Tensor {
+  const constants = {
+    ...elementTypes(width),
+    area: countIncludePad ? "params.window.x * params.window.y" : "size.x * size.y",
+  };
+  const y = empty(yShape);
+  const elements = y.size / width;
+  launch(kernels.pool.average, {
+    bindings: { x, y },
+    constants,
+    params: { ...params, elements },
+    workgroups: ceilDiv(elements, 64),
+  });
+  return differentiable(op, { x }, y, {
+    x: (dy) => {
+      const dx = empty(x.shape);
+      const elements = x.size / width;
+      launch(kernels.pool.averageGradient, {
+        bindings: { dy, dx },
+        constants,
+        params: { ...params, elements },
+        workgroups: ceilDiv(elements, 64),
+      });
+      return dx;
+    },
+  });
+}

@@ -1,0 +1,190 @@
+// Tensors: a shape and a type over a range of a GPU buffer. Always dense and row-major; reshape shares the storage, every
+// other rearrangement copies. Operations are attached in methods.ts.
+import type { GraphNode } from "./autograd.ts";
+import type { Device } from "./gpu/device.ts";
+import type { PooledBuffer } from "./gpu/buffers.ts";
+import { currentDevice } from "./current.ts";
+import { adopt } from "./scope.ts";
+import { showShape, sizeOf, type Shape } from "./shape.ts";
+
+export type DType = "f32" | "u32";
+
+/** A pooled buffer and how many tensors look at it. */
+export class Storage {
+  readonly device: Device;
+  readonly buffer: PooledBuffer;
+  #owners = 1;
+
+  constructor(device: Device, bytes: number) {
+    this.device = device;
+    this.buffer = device.allocate(bytes);
+  }
+
+  share(): this {
+    this.#owners++;
+    return this;
+  }
+
+  release(): void {
+    if (--this.#owners === 0) this.device.release(this.buffer);
+  }
+}
+
+export class Tensor {
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  /** Gradients of leaves are kept in `grad` after `backward()`. */
+  requiresGrad = false;
+  /** The accumulated gradient of a leaf, with its shape. Null before the first backward() and after zeroing. */
+  grad: Tensor | null = null;
+  /** How this tensor was computed, where gradients can flow through it. */
+  node: GraphNode | null = null;
+  #storage: Storage | null;
+  #offset: number;
+
+  constructor(shape: Shape, dtype: DType, storage: Storage, offset = 0) {
+    this.shape = [...shape];
+    this.dtype = dtype;
+    this.#storage = storage;
+    this.#offset = offset;
+    adopt(this);
+  }
+
+  /** Number of elements. */
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+
+  get rank(): number {
+    return this.shape.length;
+  }
+
+  get disposed(): boolean {
+    return this.#storage === null;
+  }
+
+  get device(): Device {
+    return this.#live("device").device;
+  }
+
+  /** Where the elements lie: for `launch()`. */
+  location(user = "tensor"): { buffer: PooledBuffer; offset: number; byteLength: number } {
+    return { buffer: this.#live(user).buffer, offset: this.#offset, byteLength: this.size * 4 };
+  }
+
+  /** Another tensor over the same elements. */
+  view(shape: Shape, dtype: DType = this.dtype): Tensor {
+    if (sizeOf(shape) !== this.size) {
+      throw new Error(`view: ${showShape(this.shape)} has ${this.size} elements, ${showShape(shape)} would have ${sizeOf(shape)}`);
+    }
+    return new Tensor(shape, dtype, this.#live("view").share(), this.#offset);
+  }
+
+  /** A tensor over part of a flat one: `offset` in elements, a multiple of 64 (bindings start at multiples of 256 bytes). */
+  range(offset: number, shape: Shape): Tensor {
+    if (offset % 64 !== 0) throw new Error(`range: offset ${offset} is not a multiple of 64`);
+    if (offset + sizeOf(shape) > this.size) throw new Error(`range: ${showShape(shape)} at ${offset} exceeds ${this.size} elements`);
+    return new Tensor(shape, this.dtype, this.#live("range").share(), this.#offset + offset * 4);
+  }
+
+  /** Makes this tensor look at the elements of `other` (same shape) instead of its own. Used to flatten parameters. */
+  rebase(other: Tensor): void {
+    const { offset } = other.location("rebase");
+    this.#storage?.release();
+    this.#storage = other.#live("rebase").share();
+    this.#offset = offset;
+  }
+
+  /** Overwrites the elements from host memory. */
+  write(values: ArrayLike<number>): this {
+    if (values.length !== this.size) {
+      throw new Error(`write: ${values.length} values for a tensor ${showShape(this.shape)} of ${this.size}`);
+    }
+    const storage = this.#live("write");
+    storage.device.upload(storage.buffer, toTyped(values, this.dtype), this.#offset);
+    return this;
+  }
+
+  /** Reads the elements back as a typed array, in row-major order. */
+  async data(): Promise<Float32Array | Uint32Array> {
+    const { buffer, offset, byteLength } = this.location("data");
+    if (byteLength === 0) return this.dtype === "f32" ? new Float32Array(0) : new Uint32Array(0);
+    const bytes = await this.device.read(buffer, offset, byteLength);
+    return this.dtype === "f32" ? new Float32Array(bytes) : new Uint32Array(bytes);
+  }
+
+  /** Reads back as nested arrays of numbers (one number for a scalar). */
+  async array(): Promise<NestedNumbers> {
+    return nest([...(await this.data())], this.shape);
+  }
+
+  /** Reads back the only element. */
+  async item(): Promise<number> {
+    if (this.size !== 1) throw new Error(`item: the tensor ${showShape(this.shape)} has ${this.size} elements, not one`);
+    return (await this.data())[0]!;
+  }
+
+  /** Frees the elements (when no other tensor shares them). Using the tensor afterwards throws. Harmless when repeated. */
+  dispose(): void {
+    this.#storage?.release();
+    this.#storage = null;
+    this.node = null;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  toString(): string {
+    return `Tensor ${this.dtype}${showShape(this.shape)}`;
+  }
+
+  #live(user: string): Storage {
+    if (!this.#storage) {
+      throw new Error(`${user}: this tensor ${showShape(this.shape)} was freed; return it from its scope() or keep() it`);
+    }
+    return this.#storage;
+  }
+}
+
+export type NestedNumbers = number | NestedNumbers[];
+
+/** A new tensor with undefined content. */
+export function empty(shape: Shape, dtype: DType = "f32"): Tensor {
+  for (const n of shape) if (!Number.isInteger(n) || n < 0) throw new Error(`empty: ${showShape(shape)} is not a shape`);
+  return new Tensor(shape, dtype, new Storage(currentDevice(), Math.max(16, sizeOf(shape) * 4)));
+}
+
+/** A tensor from a typed array and its shape. */
+export function fromData(values: ArrayLike<number>, shape: Shape, dtype: DType = "f32"): Tensor {
+  return empty(shape, dtype).write(values);
+}
+
+/** A tensor from a number or nested arrays. Example: `tensor([[1, 2], [3, 4]], { requiresGrad: true })`. */
+export function tensor(values: NestedNumbers, options: { dtype?: DType; requiresGrad?: boolean } = {}): Tensor {
+  const shape: number[] = [];
+  for (let v: NestedNumbers | undefined = values; Array.isArray(v); v = v[0]) shape.push(v.length);
+  const flat: number[] = [];
+  flatten(values, flat);
+  if (flat.length !== sizeOf(shape)) throw new Error(`tensor: the nested arrays are ragged (${flat.length} numbers for ${showShape(shape)})`);
+  const result = fromData(flat, shape, options.dtype ?? "f32");
+  result.requiresGrad = options.requiresGrad ?? false;
+  return result;
+}
+
+function flatten(values: NestedNumbers, into: number[]): void {
+  if (typeof values === "number") into.push(values);
+  else for (const value of values) flatten(value, into);
+}
+
+function toTyped(values: ArrayLike<number>, dtype: DType): Float32Array | Uint32Array {
+  if (dtype === "f32") return values instanceof Float32Array ? values : Float32Array.from(values);
+  return values instanceof Uint32Array ? values : Uint32Array.from(values);
+}
+
+function nest(flat: number[], shape: Shape): NestedNumbers {
+  if (shape.length === 0) return flat[0]!;
+  const [n, ...rest] = shape as [number, ...number[]];
+  const step = sizeOf(rest);
+  return Array.from({ length: n }, (_, i) => nest(flat.slice(i * step, (i + 1) * step), rest));
+}

@@ -1,0 +1,45 @@
+// y = (x - mean) * inverse * weight + bias, then + add and relu where asked for: one pass over x instead of three.
+// In evaluation `statistics` holds the running mean and variance, and EVALUATION makes the inverse from them here.
+// One invocation computes 4 vec4. Reads 4 or 8 bytes an element, writes 4.
+
+const ADD: bool = false;
+const RELU: bool = false;
+const EVALUATION: bool = false;
+const VECTORS: u32 = 4u;
+alias Vector = vec4f; // f32 where C is not a multiple of 4
+
+struct Params {
+  vectors: u32, // Vectors in x
+  columns: u32, // Vectors in a row
+  eps: f32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<Vector>;
+@group(0) @binding(1) var<storage, read> add: array<Vector>;
+@group(0) @binding(2) var<storage, read> mean: array<Vector>;
+@group(0) @binding(3) var<storage, read> inverse: array<Vector>; // 1 / sqrt(variance + eps); the variance in evaluation
+@group(0) @binding(4) var<storage, read> weight: array<Vector>;
+@group(0) @binding(5) var<storage, read> bias: array<Vector>;
+@group(0) @binding(6) var<storage, read_write> y: array<Vector>;
+@group(0) @binding(7) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(local_invocation_index) local: u32,
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+) {
+  let first = ((workgroup.x + workgroup.y * workgroups.x) * 64u + local) * VECTORS;
+  for (var i = 0u; i < VECTORS; i++) {
+    let at = first + i;
+    if (at < params.vectors) {
+      let column = at % params.columns;
+      var scale = inverse[column];
+      if (EVALUATION) { scale = 1.0 / sqrt(scale + params.eps); }
+      var value = (x[at] - mean[column]) * (scale * weight[column]) + bias[column];
+      if (ADD) { value += add[at]; }
+      if (RELU) { value = max(value, Vector(0.0)); }
+      y[at] = value;
+    }
+  }
+}

@@ -1,0 +1,57 @@
+// Adds the tiles' sums of the first pass to dbias and dweight, and makes the four numbers per channel with which the second
+// pass gets by: dx = slope * dy + tilt * (x - mean) + level. One workgroup adds 4 columns, in fixed order.
+
+alias Vector = vec4f; // f32 where C is not a multiple of 4
+
+struct Params {
+  tiles: u32,
+  columns: u32, // Vectors in a row
+  batch_share: f32, // 1 / rows in training; 0 in evaluation, where the statistics do not depend on x
+}
+
+@group(0) @binding(0) var<storage, read> partials: array<Vector>; // [tiles, 2, C]
+@group(0) @binding(1) var<storage, read> mean: array<Vector>;
+@group(0) @binding(2) var<storage, read> inverse: array<Vector>;
+@group(0) @binding(3) var<storage, read> weight: array<Vector>;
+@group(0) @binding(4) var<storage, read_write> dweight: array<Vector>;
+@group(0) @binding(5) var<storage, read_write> dbias: array<Vector>;
+@group(0) @binding(6) var<storage, read_write> coefficients: array<Vector>; // [4, C]: slope, tilt, level, mean
+@group(0) @binding(7) var<uniform> params: Params;
+
+var<workgroup> sums: array<Vector, 64>;
+var<workgroup> products: array<Vector, 64>;
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(local_invocation_index) local: u32,
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+) {
+  let column = workgroup.x + workgroup.y * workgroups.x;
+  if (column >= params.columns) { return; }
+  var sum = Vector(0.0);
+  var product = Vector(0.0);
+  for (var tile = local; tile < params.tiles; tile += 64u) {
+    let at = tile * 2u * params.columns + column;
+    sum += partials[at];
+    product += partials[at + params.columns];
+  }
+  sums[local] = sum;
+  products[local] = product;
+  for (var half = 32u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (local < half) {
+      sums[local] += sums[local + half];
+      products[local] += products[local + half];
+    }
+  }
+  if (local == 0u) {
+    let slope = weight[column] * inverse[column];
+    dbias[column] = sums[0];
+    dweight[column] = products[0];
+    coefficients[column] = slope;
+    coefficients[params.columns + column] = -slope * inverse[column] * products[0] * params.batch_share;
+    coefficients[2u * params.columns + column] = -slope * sums[0] * params.batch_share;
+    coefficients[3u * params.columns + column] = mean[column];
+  }
+}

@@ -1,0 +1,48 @@
+// First pass of batch norm's gradient: for every tile of rows and every column the sums of dy and of dy * (x - mean) * inverse.
+// With RELU, dy counts only where y > 0; with MASKED that masked dy is also written, for the second pass and as the gradient
+// of what was added before the relu. One invocation a tile and 4 columns.
+
+const ROWS: u32 = 32u;
+const RELU: bool = false;
+const MASKED: bool = false;
+alias Vector = vec4f; // f32 where C is not a multiple of 4
+
+struct Params {
+  rows: u32,
+  columns: u32, // Vectors in a row
+}
+
+@group(0) @binding(0) var<storage, read> x: array<Vector>;
+@group(0) @binding(1) var<storage, read> y: array<Vector>;
+@group(0) @binding(2) var<storage, read> dy: array<Vector>;
+@group(0) @binding(3) var<storage, read> mean: array<Vector>;
+@group(0) @binding(4) var<storage, read> inverse: array<Vector>;
+@group(0) @binding(5) var<storage, read_write> masked: array<Vector>;
+@group(0) @binding(6) var<storage, read_write> partials: array<Vector>; // [tiles, 2, C]
+@group(0) @binding(7) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(local_invocation_index) local: u32,
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+) {
+  let i = (workgroup.x + workgroup.y * workgroups.x) * 64u + local;
+  let column = i % params.columns;
+  let tile = i / params.columns;
+  let first = tile * ROWS;
+  if (first >= params.rows) { return; }
+  let m = mean[column];
+  var sum = Vector(0.0);
+  var product = Vector(0.0);
+  for (var row = first; row < min(first + ROWS, params.rows); row++) {
+    let at = row * params.columns + column;
+    var d = dy[at];
+    if (RELU) { d = select(Vector(0.0), d, y[at] > Vector(0.0)); }
+    if (MASKED) { masked[at] = d; }
+    sum += d;
+    product += d * (x[at] - m);
+  }
+  partials[tile * 2u * params.columns + column] = sum;
+  partials[(tile * 2u + 1u) * params.columns + column] = product * inverse[column];
+}

@@ -1,0 +1,77 @@
+// From partial statistics to those of the whole batch, and the step of the running ones. Means and squared deviations of tiles
+// are merged pairwise (Chan, Golub and LeVeque 1979), which keeps full precision where a difference of sums of squares would
+// cancel. One workgroup merges 4 columns: each invocation a strided share of the tiles, then a tree. Fixed order.
+
+alias Vector = vec4f; // f32 where C is not a multiple of 4
+
+struct Params {
+  tiles: u32,
+  rows_per_tile: u32,
+  rows: u32,
+  columns: u32, // Vectors in a row
+  eps: f32,
+  momentum: f32, // 0 leaves the running statistics as they are
+}
+
+@group(0) @binding(0) var<storage, read> partials: array<Vector>; // [tiles, 2, C]
+@group(0) @binding(1) var<storage, read_write> mean: array<Vector>;
+@group(0) @binding(2) var<storage, read_write> inverse: array<Vector>; // 1 / sqrt(variance + eps)
+@group(0) @binding(3) var<storage, read_write> running_mean: array<Vector>;
+@group(0) @binding(4) var<storage, read_write> running_var: array<Vector>;
+@group(0) @binding(5) var<uniform> params: Params;
+
+struct Moments { count: f32, mean: Vector, squares: Vector }
+
+fn merge(a: Moments, b: Moments) -> Moments {
+  let count = a.count + b.count;
+  let d = b.mean - a.mean;
+  let share = select(0.0, b.count / count, count > 0.0);
+  return Moments(count, a.mean + d * share, a.squares + b.squares + d * d * (a.count * share));
+}
+
+var<workgroup> counts: array<f32, 64>;
+var<workgroup> means: array<Vector, 64>;
+var<workgroup> squares: array<Vector, 64>;
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(local_invocation_index) local: u32,
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+) {
+  let column = workgroup.x + workgroup.y * workgroups.x;
+  if (column >= params.columns) { return; }
+  var total = Moments(0.0, Vector(0.0), Vector(0.0));
+  for (var tile = local; tile < params.tiles; tile += 64u) {
+    let rows = min(params.rows_per_tile, params.rows - tile * params.rows_per_tile);
+    let at = tile * 2u * params.columns + column;
+    total = merge(total, Moments(f32(rows), partials[at], partials[at + params.columns]));
+  }
+  counts[local] = total.count;
+  means[local] = total.mean;
+  squares[local] = total.squares;
+  for (var half = 32u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (local < half) {
+      let other = local + half;
+      let sum = merge(
+        Moments(counts[local], means[local], squares[local]),
+        Moments(counts[other], means[other], squares[other]),
+      );
+      counts[local] = sum.count;
+      means[local] = sum.mean;
+      squares[local] = sum.squares;
+    }
+  }
+  if (local == 0u) {
+    let variance = squares[0] / counts[0];
+    mean[column] = means[0];
+    inverse[column] = 1.0 / sqrt(variance + params.eps);
+    if (params.momentum > 0.0) {
+      // PyTorch's running variance is the unbiased one, though the batch is normalised by the biased one.
+      let unbiased = squares[0] / (counts[0] - 1.0);
+      running_mean[column] += params.momentum * (means[0] - running_mean[column]);
+      running_var[column] += params.momentum * (unbiased - running_var[column]);
+    }
+  }
+}

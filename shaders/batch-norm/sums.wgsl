@@ -1,0 +1,41 @@
+// Batch norm's partial statistics of x seen as the matrix [rows, C]: for every tile of rows and every column the mean and the
+// sum of squared deviations from it. The convolution kernels write the same for their own output; this one is for any x.
+// Two sweeps over a tile of 32 rows, the second of which finds it in the cache. One invocation a tile and 4 columns.
+
+const ROWS: u32 = 32u;
+alias Vector = vec4f; // f32 where C is not a multiple of 4
+
+struct Params {
+  rows: u32,
+  columns: u32, // Vectors in a row
+}
+
+@group(0) @binding(0) var<storage, read> x: array<Vector>;
+@group(0) @binding(1) var<storage, read_write> partials: array<Vector>; // [tiles, 2, C]
+@group(0) @binding(2) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(local_invocation_index) local: u32,
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+) {
+  let i = (workgroup.x + workgroup.y * workgroups.x) * 64u + local;
+  let column = i % params.columns;
+  let tile = i / params.columns;
+  let first = tile * ROWS;
+  if (first >= params.rows) { return; }
+  let end = min(first + ROWS, params.rows);
+  var sum = Vector(0.0);
+  for (var row = first; row < end; row++) {
+    sum += x[row * params.columns + column];
+  }
+  let mean = sum / f32(end - first);
+  var squares = Vector(0.0);
+  for (var row = first; row < end; row++) {
+    let d = x[row * params.columns + column] - mean;
+    squares += d * d;
+  }
+  partials[tile * 2u * params.columns + column] = mean;
+  partials[(tile * 2u + 1u) * params.columns + column] = squares;
+}

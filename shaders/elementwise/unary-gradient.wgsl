@@ -1,0 +1,44 @@
+// dx = f'(x) dy, element by element; `gradient` is replaced by the op's formula, which may use x, y = f(x) and dy.
+
+const VECTORS: u32 = 4u;
+
+struct Params {
+  vectors: u32, // vec4s in x
+  a: f32,       // the op's option (the slope of leaky relu)
+}
+
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read> y: array<vec4f>;
+@group(0) @binding(2) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(4) var<uniform> params: Params;
+
+fn gradient(x: vec4f, y: vec4f, dy: vec4f) -> vec4f { return select(vec4f(0.0), dy, y > vec4f(0.0)); }
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(local_invocation_index) local: u32,
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+) {
+  let first = ((workgroup.x + workgroup.y * workgroups.x) * 64u + local) * VECTORS;
+  for (var i = 0u; i < VECTORS; i++) {
+    let at = first + i;
+    if (at < params.vectors) {
+      dx[at] = gradient(x[at], y[at], dy[at]);
+    }
+  }
+}
+
+// The standard normal distribution's density and distribution, for gelu. WGSL has no erf: Abramowitz and Stegun 7.1.26,
+// absolute error at most 1.5e-7.
+fn normal_density(x: vec4f) -> vec4f {
+  return 0.3989422804014327 * exp(-0.5 * x * x);
+}
+
+fn normal_distribution(x: vec4f) -> vec4f {
+  let z = abs(x) * 0.7071067811865476;
+  let t = 1.0 / (1.0 + 0.3275911 * z);
+  let tail = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429)))) * exp(-z * z);
+  return select(1.0 - 0.5 * tail, 0.5 * tail, x < vec4f(0.0));
+}

@@ -1,0 +1,237 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { scope, type Device, type Tensor } from "../../engine/index.ts";
+import { relu } from "../../engine/ops/unary.ts";
+import {
+  BatchNorm2d,
+  Conv2d,
+  Counter,
+  GELU,
+  Linear,
+  Module,
+  Parameter,
+  probe,
+  ReLU,
+  Sequential,
+  State,
+} from "../../nn/index.ts";
+import * as init from "../../nn/init.ts";
+import { testDevice, toGpu } from "../support/gpu.ts";
+
+/** Every kind of field that is found, and some that are not. */
+class Zoo extends Module {
+  readonly scale = new Parameter([4], init.constant(2));
+  readonly trunk = new Sequential(new Conv2d(3, 4, { bias: false }), new BatchNorm2d(4), new ReLU());
+  readonly heads = [new Linear(4, 2), new Linear(4, 3, { bias: false })];
+  readonly movingAverage = new State([2, 2], 7);
+  readonly stepsTaken = new Counter();
+  readonly nothing = null;
+  readonly size = 4;
+  readonly #hidden = new Linear(9, 9);
+
+  override forward(x: Tensor): Tensor {
+    return this.#hidden.forward(x);
+  }
+}
+
+describe("discovery", () => {
+  const zoo = new Zoo();
+
+  it("names parameters as PyTorch does: own ones first, then the children's, arrays by index", () => {
+    expect(zoo.namedParameters().map(([name]) => name)).toEqual([
+      "scale",
+      "trunk.0.weight",
+      "trunk.1.weight",
+      "trunk.1.bias",
+      "heads.0.weight",
+      "heads.0.bias",
+      "heads.1.weight",
+    ]);
+  });
+
+  it("names states and counters in snake case", () => {
+    expect(zoo.namedState().map(([name]) => name)).toEqual([
+      "moving_average",
+      "trunk.1.running_mean",
+      "trunk.1.running_var",
+    ]);
+    expect(zoo.namedCounters().map(([name]) => name)).toEqual(["steps_taken", "trunk.1.num_batches_tracked"]);
+  });
+
+  it("lists all entries in the order of a state dict", () => {
+    expect(zoo.trunk.namedEntries().map(([name]) => name)).toEqual([
+      "0.weight",
+      "1.weight",
+      "1.bias",
+      "1.running_mean",
+      "1.running_var",
+      "1.num_batches_tracked",
+    ]);
+  });
+
+  it("lists modules, parents first, and finds them by name", () => {
+    expect(zoo.namedModules().map(([name]) => name)).toEqual(["", "trunk", "trunk.0", "trunk.1", "trunk.2", "heads.0", "heads.1"]);
+    expect(zoo.module("trunk.2")).toBe(zoo.trunk.layers[2]);
+    expect(() => zoo.module("trunk.7")).toThrow('Zoo: no module "trunk.7"; there are trunk.0, trunk.1, trunk.2');
+    expect(() => zoo.module("body")).toThrow('Zoo: no module "body"; there are trunk, heads.0, heads.1');
+  });
+
+  it("counts a shared module once and survives a reference to the parent", () => {
+    const shared = new Linear(4, 4);
+    const twice = new Sequential(shared, new GELU(), shared);
+    expect(twice.namedParameters().map(([name]) => name)).toEqual(["0.weight", "0.bias"]);
+    expect(twice.parameterCount()).toBe(20);
+    (shared as unknown as { parent: Module }).parent = twice;
+    expect(twice.modules()).toHaveLength(3);
+  });
+});
+
+describe("switches", () => {
+  it("train() and eval() reach every module", () => {
+    const zoo = new Zoo();
+    expect(zoo.eval().modules().map((module) => module.training)).not.toContain(true);
+    expect(zoo.train().modules().map((module) => module.training)).not.toContain(false);
+  });
+
+  it("freeze() takes whole names, not beginnings of words, and unfreeze() undoes it", () => {
+    const net = new (class extends Module {
+      readonly layer1 = new Linear(2, 2);
+      readonly layer10 = new Linear(2, 2);
+      override forward(x: Tensor): Tensor {
+        return x;
+      }
+    })();
+    const trained = (): string[] => net.namedParameters().flatMap(([name, p]) => (p.requiresGrad ? [name] : []));
+    expect(net.freeze("layer1")).toEqual(["layer1.weight", "layer1.bias"]);
+    expect(trained()).toEqual(["layer10.weight", "layer10.bias"]);
+    net.unfreeze("layer1.bias");
+    expect(trained()).toEqual(["layer1.bias", "layer10.weight", "layer10.bias"]);
+    net.freeze();
+    expect(trained()).toEqual([]);
+    expect(() => net.freeze("layer")).toThrow('freeze: no parameter\'s name begins with "layer"; the parts are layer1, layer10');
+  });
+});
+
+describe("initial values", () => {
+  const values = (module: Module, name: string): Float32Array => new Map(module.namedParameters()).get(name)!.initialValues();
+
+  it("fanInUniform: bounds, spread and mean of 1/sqrt(fan in)", () => {
+    const conv = new Conv2d(32, 64, { kernel: 3 }).initialize(1);
+    const fanIn = 32 * 9;
+    for (const [name, count] of [["weight", 64 * fanIn], ["bias", 64]] as const) {
+      const drawn = values(conv, name);
+      const bound = 1 / Math.sqrt(fanIn);
+      expect(drawn).toHaveLength(count);
+      expect(Math.max(...drawn.map(Math.abs))).toBeLessThanOrEqual(bound);
+      expect(Math.max(...drawn)).toBeGreaterThan(bound * (1 - 8 / count));
+      const mean = drawn.reduce((a, b) => a + b, 0) / count;
+      const std = Math.sqrt(drawn.reduce((a, b) => a + (b - mean) ** 2, 0) / count);
+      const expected = bound / Math.sqrt(3);
+      // Four standard errors: of the mean std/sqrt(n), of the standard deviation of a uniform number about std*0.45/sqrt(n).
+      expect(Math.abs(mean)).toBeLessThan((4 * expected) / Math.sqrt(count));
+      expect(Math.abs(std - expected)).toBeLessThan((4 * 0.45 * expected) / Math.sqrt(count));
+    }
+  });
+
+  it("counts channels per group for the fan in", () => {
+    const depthwise = values(new Conv2d(64, 64, { kernel: 3, groups: 64 }), "weight");
+    const largest = Math.max(...depthwise.map(Math.abs));
+    expect(largest).toBeLessThanOrEqual(1 / 3);
+    expect(largest).toBeGreaterThan(0.3);
+  });
+
+  it("normal(std) has that spread", () => {
+    const drawn = init.normal(0.5)(20_000, init.randomForName(3, "weight"));
+    const std = Math.sqrt(drawn.reduce((a, b) => a + b * b, 0) / drawn.length);
+    expect(Math.abs(std - 0.5)).toBeLessThan((4 * 0.5) / Math.sqrt(2 * drawn.length));
+  });
+
+  it("depends on seed and name alone", () => {
+    const net = (seed: number): Module => new Sequential(new Linear(8, 8), new Linear(8, 8)).initialize(seed);
+    expect(values(net(5), "1.weight")).toEqual(values(net(5), "1.weight"));
+    expect(values(net(5), "1.weight")).not.toEqual(values(net(6), "1.weight"));
+    expect(values(net(5), "1.weight")).not.toEqual(values(net(5), "0.weight"));
+    const deeper = new Sequential(new ReLU(), new Linear(8, 8), new Linear(3, 3)).initialize(5);
+    expect(values(deeper, "1.weight")).toEqual(values(net(5), "1.weight"));
+  });
+
+  it("differs between layers that were given no seed", () => {
+    expect(values(new Linear(8, 8), "weight")).not.toEqual(values(new Linear(8, 8), "weight"));
+  });
+
+  it("batch norm starts as the identity", () => {
+    const entries = new Map(new BatchNorm2d(3).namedEntries());
+    expect([...(entries.get("weight") as Parameter).initialValues()]).toEqual([1, 1, 1]);
+    expect([...(entries.get("bias") as Parameter).initialValues()]).toEqual([0, 0, 0]);
+    expect([...(entries.get("running_mean") as State).initialValues()]).toEqual([0, 0, 0]);
+    expect([...(entries.get("running_var") as State).initialValues()]).toEqual([1, 1, 1]);
+  });
+});
+
+describe("toString", () => {
+  it("prints the tree", () => {
+    const net = new Sequential(new Conv2d(3, 4, { kernel: [3, 1], stride: 2, bias: false }), new Sequential(new BatchNorm2d(4)));
+    expect(net.toString()).toBe(
+      [
+        "Sequential(",
+        "  (0): Conv2d(3, 4, kernel=[3,1], stride=2, bias=false)",
+        "  (1): Sequential(",
+        "    (0): BatchNorm2d(4, eps=0.00001, momentum=0.1)",
+        "  )",
+        ")",
+      ].join("\n"),
+    );
+  });
+});
+
+describe("on a device", () => {
+  let device: Device;
+  beforeAll(async () => {
+    device = await testDevice();
+  });
+
+  it("parameters take memory at their first use, survive scopes, and are freed with the module", async () => {
+    const before = device.memory().tensors;
+    const layer = new Linear(3, 2).initialize(4);
+    expect(device.memory().tensors).toBe(before);
+    const host = layer.weight.initialValues();
+    scope(() => layer.weight.view([6]));
+    expect(device.memory().tensors).toBe(before + 1);
+    expect(layer.weight.hostValues()).toBeNull();
+    expect(await layer.weight.data()).toEqual(host);
+    layer[Symbol.dispose]();
+    expect(device.memory().tensors).toBe(before);
+    expect(() => layer.weight.location()).toThrow("was freed");
+  });
+
+  it("values written before and after the first use arrive", async () => {
+    using layer = new Linear(2, 2);
+    layer.weight.write([1, 2, 3, 4]);
+    expect(layer.weight.hostValues()).toEqual(Float32Array.of(1, 2, 3, 4));
+    expect(await layer.weight.array()).toEqual([[1, 2], [3, 4]]);
+    layer.weight.write([5, 6, 7, 8]);
+    expect(await layer.weight.array()).toEqual([[5, 6], [7, 8]]);
+    expect(() => layer.weight.write([1])).toThrow("1 values for a tensor [2,2]");
+    layer.initialize(9);
+    expect(await layer.weight.data()).toEqual(layer.weight.initialValues());
+  });
+
+  it("probe() returns what modules inside computed, with their graph, and leaves no trace", async () => {
+    class Net extends Module {
+      readonly first = new ReLU();
+      readonly second = new GELU();
+      override forward(x: Tensor): Tensor {
+        return this.second.forward(this.first.forward(x));
+      }
+    }
+    const net = new Net();
+    const x = toGpu({ shape: [3], data: [-1, 2, 3] }, { requiresGrad: true });
+    const { result, taps } = scope(() => probe(net, ["first"], () => net.forward(x)));
+    expect(await taps.first.array()).toEqual([0, 2, 3]);
+    taps.first.requiresGrad = true;
+    result.backward(toGpu({ shape: [3], data: [1, 0, 0] }));
+    expect(await taps.first.grad!.array()).toEqual([0.5, 0, 0]);
+    expect(Object.keys(net.first)).toEqual(Object.keys(new ReLU()));
+    expect(() => probe(net, ["second"], () => relu(x))).toThrow("probe: second did not run");
+    expect(() => probe(net, ["third" as string], () => relu(x))).toThrow('no module "third"');
+  });
+});

@@ -1,0 +1,146 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { batchNorm, conv2dWithStats, type Tensor } from "../../engine/index.ts";
+import type { Arr } from "../reference/array.ts";
+import { batchNorm as reference } from "../reference/batch-norm.ts";
+import { conv2d as referenceConv } from "../reference/conv2d.ts";
+import { checkOp } from "../support/check-op.ts";
+import { testDevice, toGpu } from "../support/gpu.ts";
+import { seedAwayFromZero } from "../support/gradient.ts";
+import { randomArr } from "../support/random.ts";
+import { expectClose } from "../support/tolerance.ts";
+
+beforeAll(testDevice);
+
+interface Case {
+  shape: number[];
+  training: boolean;
+  add?: boolean;
+  relu?: boolean;
+}
+
+const cases: Case[] = [
+  { shape: [2, 3, 3, 4], training: true },
+  { shape: [2, 3, 3, 4], training: false },
+  { shape: [33, 8], training: true, relu: true },
+  { shape: [31, 5], training: true, add: true },
+  { shape: [2, 4, 4, 8], training: true, add: true, relu: true },
+  { shape: [2, 3, 2, 3], training: true, relu: true },
+  { shape: [3, 3, 3, 4], training: false, add: true, relu: true },
+  { shape: [2, 7], training: true },
+];
+
+/** Inputs of a case, drawn so that nothing lies near the relu's kink. */
+function inputsOf({ shape, training, add, relu }: Case) {
+  const C = shape.at(-1)!;
+  const draw = (seed: number) => ({
+    x: randomArr(shape, seed, { min: -2, max: 3 }),
+    weight: randomArr([C], seed + 1, { min: 0.5, max: 1.5 }),
+    bias: randomArr([C], seed + 2),
+    ...(add ? { add: randomArr(shape, seed + 3) } : {}),
+  });
+  const running = { runningMean: randomArr([C], 7), runningVar: randomArr([C], 8, { min: 0.5, max: 2 }) };
+  const plain = (seed: number): Arr => {
+    const { x, weight, bias, add } = draw(seed) as ReturnType<typeof draw> & { add?: Arr };
+    return reference(x, weight, bias, { training, ...running, ...(add ? { add } : {}) }).y;
+  };
+  return { inputs: draw(relu ? seedAwayFromZero(plain, 100) : 100), running };
+}
+
+describe("batchNorm", () => {
+  it.each(cases)("forward and gradients: %o", async (test) => {
+    const { inputs, running } = inputsOf(test);
+    const { training, relu = false } = test;
+    const rows = inputs.x.data.length / test.shape.at(-1)!;
+    await checkOp({
+      op: "batchNorm",
+      inputs,
+      run: (x: Tensor, weight: Tensor, bias: Tensor, add?: Tensor) =>
+        batchNorm(x, {
+          weight,
+          bias,
+          add,
+          relu,
+          training,
+          runningMean: toGpu(running.runningMean),
+          runningVar: toGpu(running.runningVar),
+        }),
+      reference: (x, weight, bias, add) =>
+        reference(x, weight, bias, { training, relu, ...running, ...(add ? { add } : {}) }).y,
+      forward: { terms: rows },
+      // The gradient multiplies by 1 / sigma and cancels sums over the rows.
+      gradient: (_name, dy) => ({
+        terms: rows * 4,
+        scale: 2 * dy.data.reduce((m, v) => Math.max(m, Math.abs(v)), 0) * Math.sqrt(rows),
+      }),
+    });
+  });
+
+  it("moves the running statistics by PyTorch's rule over two batches", async () => {
+    const C = 6;
+    const [weight, bias] = [randomArr([C], 1), randomArr([C], 2)];
+    let [runningMean, runningVar] = [randomArr([C], 3), randomArr([C], 4, { min: 1, max: 2 })];
+    const [mean, variance] = [toGpu(runningMean), toGpu(runningVar)];
+    for (const seed of [10, 20]) {
+      const x = randomArr([4, 5, 3, C], seed, { min: -1, max: 2 });
+      const want = reference(x, weight, bias, { training: true, runningMean, runningVar, momentum: 0.3 });
+      batchNorm(toGpu(x), {
+        weight: toGpu(weight),
+        bias: toGpu(bias),
+        training: true,
+        runningMean: mean,
+        runningVar: variance,
+        momentum: 0.3,
+      });
+      ({ runningMean, runningVar } = want);
+    }
+    const shapes = { x: [4, 5, 3, C] };
+    expectClose(await mean.data(), runningMean, { op: "running mean", shapes, terms: 60 });
+    expectClose(await variance.data(), runningVar, { op: "running variance", shapes, terms: 60 });
+  });
+
+  it("keeps its precision where the mean is large against the deviation", async () => {
+    const [shape, C] = [[70, 4], 4];
+    const x = randomArr(shape, 5, { min: 1000, max: 1001 });
+    const [weight, bias] = [randomArr([C], 1), randomArr([C], 2)];
+    const running = { runningMean: randomArr([C], 3), runningVar: randomArr([C], 4, { min: 1, max: 2 }) };
+    const want = reference(x, weight, bias, { training: true, ...running }).y;
+    const y = batchNorm(toGpu(x), {
+      weight: toGpu(weight),
+      bias: toGpu(bias),
+      training: true,
+      runningMean: toGpu(running.runningMean),
+      runningVar: toGpu(running.runningVar),
+    });
+    // x itself is only known to eps * 1000, and the result divides by a deviation of about 0.3.
+    expectClose(await y.data(), want, { op: "batchNorm", shapes: { x: shape }, terms: 4, scale: 1000 / 0.3 });
+  });
+
+  it.each([3, 4])(
+    "uses the convolution's partial sums: the result is that of summing x again (%i images)",
+    async (N) => {
+      const x = randomArr([N, 5, 5, 4], 1);
+      const kernel = randomArr([3, 3, 4, 32], 2);
+      const [weight, bias] = [randomArr([32], 3), randomArr([32], 4)];
+      const running = { runningMean: randomArr([32], 5), runningVar: randomArr([32], 6, { min: 1, max: 2 }) };
+      const { y, partials } = conv2dWithStats(toGpu(x), toGpu(kernel), { padding: 1 });
+      const gpu = { runningMean: toGpu(running.runningMean), runningVar: toGpu(running.runningVar) };
+      const normed = batchNorm(y, { weight: toGpu(weight), bias: toGpu(bias), training: true, ...gpu, partials });
+      const want = reference(referenceConv(x, kernel, { padding: 1 }), weight, bias, { training: true, ...running });
+      const shapes = { x: x.shape, weight: kernel.shape };
+      expect(partials).not.toBeNull();
+      expectClose(await normed.data(), want.y, { op: "conv + batchNorm", shapes, terms: 36 + N * 25 });
+      expectClose(await gpu.runningVar.data(), want.runningVar, { op: "running variance", shapes, terms: 36 + N * 25 });
+    },
+  );
+
+  it("refuses what cannot be normalised, naming the shapes", () => {
+    const vector = () => toGpu(randomArr([4], 1));
+    const options = { weight: vector(), bias: vector(), runningMean: vector(), runningVar: vector(), training: true };
+    expect(() => batchNorm(toGpu(randomArr([2, 3], 1)), options)).toThrow(
+      "batchNorm: weight must be [3] for x [2,3], got [4]",
+    );
+    expect(() => batchNorm(toGpu(randomArr([1, 4], 1)), options)).toThrow(
+      "training needs more than one value per channel, x is [1,4]",
+    );
+  });
+});

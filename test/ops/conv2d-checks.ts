@@ -1,0 +1,104 @@
+// What every kernel family of conv2d must pass, for one shape: shared by the conv2d tests.
+import { expect } from "vitest";
+import { conv2d, conv2dWithStats } from "../../engine/ops/conv2d.ts";
+import type { KernelFamily } from "../../engine/index.ts";
+import type { Arr } from "../reference/array.ts";
+import * as reference from "../reference/conv2d.ts";
+import { toGpu, withFamily } from "../support/gpu.ts";
+import { pick, sampledGradient } from "../support/gradient.ts";
+import { randomArr } from "../support/random.ts";
+import { expectClose } from "../support/tolerance.ts";
+
+type Pair = number | [number, number];
+
+export interface Case {
+  /** [N,H,W,C] */
+  readonly x: readonly [number, number, number, number];
+  /** [R,S,C/groups,K] */
+  readonly weight: readonly [number, number, number, number];
+  readonly options?: { stride?: Pair; padding?: Pair; dilation?: Pair; groups?: number };
+}
+
+/** Forward pass against the definition; dx and dweight against the exact gradients and against central differences of the definition. */
+export async function checkConv2d({ x: xShape, weight: weightShape, options = {} }: Case, family: KernelFamily): Promise<void> {
+  const x = randomArr(xShape, 1);
+  const weight = randomArr(weightShape, 2);
+  const shapes = { x: xShape, weight: weightShape };
+  const how = { shapes, options: { ...options, family } };
+  const [R, S, C, K] = weightShape;
+  const want = reference.conv2d(x, weight, options);
+  const dy = randomArr(want.shape, 3);
+  const got = await withFamily(family, async () => {
+    const inputs = { x: toGpu(x, { requiresGrad: true }), weight: toGpu(weight, { requiresGrad: true }) };
+    const y = conv2d(inputs.x, inputs.weight, options);
+    y.backward(toGpu(dy));
+    const [dx, dweight] = [inputs.x.grad!, inputs.weight.grad!];
+    expect(dx.shape).toEqual(xShape);
+    expect(dweight.shape).toEqual(weightShape);
+    return { y: { data: await y.data(), shape: y.shape }, dx: await dx.data(), dweight: await dweight.data() };
+  });
+  const pixels = dy.data.length / K;
+  const dxTerms = (R * S * K) / (options.groups ?? 1);
+  expectClose(got.y, want, { op: "conv2d", ...how, terms: R * S * C });
+  const exact = reference.conv2dGradients(x, weight, dy, options);
+  expectClose(got.dx, exact.dx, { op: "conv2d dx", ...how, terms: dxTerms });
+  expectClose(got.dweight, exact.dweight, { op: "conv2d dweight", ...how, terms: pixels });
+  if (want.data.length * R * S * C > 50_000) return; // a difference costs two evaluations of the definition
+  const f = ([a, b]: Arr[]): Arr => reference.conv2d(a!, b!, options);
+  const dx = sampledGradient(f, [x, weight], 0, dy, { count: 12, seed: 4 });
+  const dweight = sampledGradient(f, [x, weight], 1, dy, { count: 12, seed: 5 });
+  expectClose(pick(got.dx, dx.indices), dx, { op: "conv2d dx", ...how, terms: dxTerms, scale: largest(exact.dx) });
+  expectClose(pick(got.dweight, dweight.indices), dweight, {
+    op: "conv2d dweight",
+    ...how,
+    terms: pixels,
+    scale: largest(exact.dweight),
+  });
+}
+
+/** The partial sums that batch norm takes: each tile's means and squared deviations, in float64 from the definition. */
+export async function checkStats({ x: xShape, weight: weightShape, options = {} }: Case, family: KernelFamily): Promise<void> {
+  // A mean far from 0 beside small deviations: sums of squares would cancel, deviations don't.
+  const x = randomArr(xShape, 6, { min: 0.5, max: 1.5 });
+  const weight = randomArr(weightShape, 7, { min: 0, max: 1 });
+  const want = reference.conv2d(x, weight, options);
+  const K = weightShape[3];
+  const got = await withFamily(family, async () => {
+    const { y, partials } = conv2dWithStats(toGpu(x), toGpu(weight), options);
+    expect(partials).not.toBeNull();
+    const { means, rowsPerTile, rows } = partials!;
+    return { y: await y.data(), partials: { data: await means.data(), shape: means.shape }, rowsPerTile, rows };
+  });
+  const rows = want.data.length / K;
+  expect(got.rows).toBe(rows);
+  const tiles = Math.ceil(rows / got.rowsPerTile);
+  expect(got.partials.shape).toEqual([tiles, 2, K]);
+  const how = { shapes: { x: xShape, weight: weightShape }, options: { ...options, family } };
+  const terms = weightShape[0] * weightShape[1] * weightShape[2];
+  expectClose(got.y, want, { op: "conv2dWithStats", ...how, terms });
+  const { means, deviations } = tileStatistics(want, K, got.rowsPerTile);
+  const part = (which: 0 | 1): Float64Array =>
+    Float64Array.from(means, (_, i) => got.partials.data[(Math.floor(i / K) * 2 + which) * K + (i % K)]!);
+  expectClose(part(0), means, { op: "conv2dWithStats means", ...how, terms: terms + got.rowsPerTile });
+  // An error e in y shows as 2 e |y - mean| in each of the rows' squares, so the scale is that of y, not of the small sums.
+  const scale = 2 * largest(want) * Math.sqrt(largest({ data: deviations }) * got.rowsPerTile);
+  expectClose(part(1), deviations, { op: "conv2dWithStats deviations", ...how, terms: terms + got.rowsPerTile, scale });
+}
+
+function tileStatistics(y: Arr, K: number, rowsPerTile: number): { means: Float64Array; deviations: Float64Array } {
+  const rows = y.data.length / K;
+  const tiles = Math.ceil(rows / rowsPerTile);
+  const means = new Float64Array(tiles * K);
+  const deviations = new Float64Array(tiles * K);
+  for (let tile = 0; tile < tiles; tile++) {
+    const [first, end] = [tile * rowsPerTile, Math.min((tile + 1) * rowsPerTile, rows)];
+    for (let k = 0; k < K; k++) {
+      const at = tile * K + k;
+      for (let row = first; row < end; row++) means[at]! += y.data[row * K + k]! / (end - first);
+      for (let row = first; row < end; row++) deviations[at]! += (y.data[row * K + k]! - means[at]!) ** 2;
+    }
+  }
+  return { means, deviations };
+}
+
+const largest = (v: { readonly data: ArrayLike<number> }): number => Array.from(v.data).reduce((best, n) => Math.max(best, Math.abs(n)), 0);

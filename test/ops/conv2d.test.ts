@@ -1,0 +1,121 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { currentDevice, scope } from "../../engine/index.ts";
+import { conv2d, conv2dWithStats } from "../../engine/ops/conv2d.ts";
+import { testDevice, toGpu } from "../support/gpu.ts";
+import { randomArr } from "../support/random.ts";
+import { expectClose } from "../support/tolerance.ts";
+import { checkConv2d, checkStats, type Case } from "./conv2d-checks.ts";
+
+beforeAll(testDevice);
+
+/** 32 places and 4 LANES columns (2 LANES where K <= 2 LANES) to a tile. */
+const cases: Case[] = [
+  { x: [1, 1, 1, 1], weight: [1, 1, 1, 1] },
+  { x: [2, 5, 4, 3], weight: [3, 3, 3, 10], options: { padding: 1 } }, // neither C nor K divides by 4
+  { x: [1, 1, 31, 4], weight: [1, 1, 4, 4] }, // tile - 1 places
+  { x: [1, 1, 32, 8], weight: [1, 1, 8, 16] }, // a tile; the narrow tile's columns
+  { x: [1, 33, 1, 4], weight: [1, 1, 4, 20] }, // tile + 1; one more vec4 than the narrow tile's columns
+  { x: [2, 6, 5, 16], weight: [3, 3, 16, 16], options: { padding: 1 } },
+  { x: [1, 8, 8, 8], weight: [3, 3, 8, 32], options: { padding: 1 } },
+  { x: [1, 8, 8, 32], weight: [3, 3, 32, 64], options: { stride: 2, padding: 1 } },
+  { x: [1, 9, 7, 4], weight: [3, 3, 4, 96], options: { stride: 2, padding: 1 } },
+  { x: [3, 7, 7, 12], weight: [1, 1, 12, 8], options: { stride: 2 } }, // pixels that no window sees
+  { x: [1, 10, 11, 4], weight: [2, 2, 4, 8], options: { stride: 3 } }, // gaps between the windows
+  { x: [1, 15, 14, 3], weight: [7, 7, 3, 8], options: { stride: 2, padding: 3 } }, // ImageNet's stem
+  { x: [1, 9, 10, 4], weight: [3, 3, 4, 8], options: { dilation: 2, padding: 2 } },
+  { x: [2, 9, 10, 5], weight: [3, 3, 5, 6], options: { dilation: 2, stride: 2, padding: 1 } },
+  { x: [1, 9, 10, 4], weight: [3, 2, 4, 4], options: { dilation: [3, 2], stride: [2, 3] } },
+  { x: [2, 6, 9, 4], weight: [1, 5, 4, 12], options: { padding: [0, 2] } },
+  { x: [1, 8, 7, 8], weight: [5, 1, 8, 4], options: { stride: [1, 2], padding: [2, 0] } },
+  { x: [1, 3, 4, 4], weight: [3, 3, 4, 4], options: { padding: 4 } }, // windows that see nothing but padding
+  { x: [1, 2, 2, 4], weight: [3, 3, 4, 8], options: { stride: 3, padding: 2 } },
+  { x: [2, 2, 2, 8], weight: [4, 4, 8, 36], options: { padding: 2 } }, // a window larger than the image
+  { x: [5, 4, 4, 4], weight: [3, 3, 4, 68], options: { padding: 1 } },
+];
+
+describe.each(cases)("x $x weight $weight $options", (shape) => {
+  it("subgroup", async (context) => {
+    if (!hasSubgroupTiles()) context.skip("the adapter's subgroups are not of 4 or 8 lanes");
+    await checkConv2d(shape, "subgroup");
+  });
+  it.skip("portable", () => checkConv2d(shape, "portable"));
+});
+
+describe("batch norm's partial sums", () => {
+  it.each<Case>([
+    { x: [1, 4, 8, 8], weight: [1, 1, 8, 16] }, // one whole tile of 32 places, narrow
+    { x: [3, 5, 5, 4], weight: [3, 3, 4, 8], options: { padding: 1 } }, // 75 places: the last tile is partial
+    { x: [2, 9, 9, 3], weight: [3, 3, 3, 64], options: { stride: 2, padding: 1 } }, // channels padded from 3
+    { x: [1, 1, 33, 4], weight: [1, 1, 4, 100] }, // a last tile of one place: no deviations
+  ])("x $x weight $weight $options", async (shape) => {
+    if (hasSubgroupTiles()) await checkStats(shape, "subgroup");
+  });
+
+  it("are left to batch norm where the output's channels are rearranged", () => {
+    const run = (weight: number[], groups: number) =>
+      conv2dWithStats(toGpu(randomArr([1, 4, 4, 4], 1)), toGpu(randomArr(weight, 2)), { groups });
+    expect(run([3, 3, 4, 6], 1).partials).toBeNull();
+    expect(run([3, 3, 2, 8], 2).partials).toBeNull();
+    expect(run([3, 3, 4, 6], 1).y.shape).toEqual([1, 2, 2, 6]);
+  });
+
+  it("have gradients as conv2d", async () => {
+    const gradients = async (stats: boolean) => {
+      const x = toGpu(randomArr([2, 5, 5, 3], 1), { requiresGrad: true });
+      const weight = toGpu(randomArr([3, 3, 3, 8], 2), { requiresGrad: true });
+      const y = stats ? conv2dWithStats(x, weight).y : conv2d(x, weight);
+      y.backward(toGpu(randomArr(y.shape, 3)));
+      return [await x.grad!.data(), await weight.grad!.data()];
+    };
+    expect(await gradients(true)).toEqual(await gradients(false));
+  });
+});
+
+it("runs more than 65,535 workgroups", async () => {
+  const places = 65_536 * 32 + 7;
+  const x = randomArr([1, 1, places, 4], 1);
+  const weight = randomArr([1, 1, 4, 4], 2);
+  const { y, partials } = scope(() => conv2dWithStats(toGpu(x), toGpu(weight)));
+  const data = await y.data();
+  partials?.means.dispose();
+  y.dispose();
+  // The first and last place, and those around the fold.
+  for (const place of [0, 31, 65_535 * 32 - 1, 65_535 * 32, 65_536 * 16, places - 8, places - 1]) {
+    const want = [0, 1, 2, 3].map((k) => [0, 1, 2, 3].reduce((sum, c) => sum + x.data[place * 4 + c] * weight.data[c * 4 + k], 0));
+    const shapes = { x: x.shape, weight: weight.shape };
+    expectClose(data.slice(place * 4, place * 4 + 4), want, { op: "conv2d", shapes, options: { place }, terms: 4 });
+  }
+});
+
+it("frees its temporaries", async () => {
+  const device = await testDevice();
+  const x = toGpu(randomArr([2, 5, 5, 3], 1), { requiresGrad: true });
+  const weight = toGpu(randomArr([3, 3, 3, 6], 2), { requiresGrad: true });
+  const dy = toGpu(randomArr([2, 3, 3, 6], 3));
+  const before = device.memory().tensors;
+  const y = conv2d(x, weight);
+  expect(device.memory().tensors).toBe(before + 1);
+  y.backward(dy);
+  y.dispose();
+  expect(device.memory().tensors).toBe(before + 2); // the two gradients
+});
+
+it("says what does not fit", () => {
+  const tensorOf = (shape: number[]) => toGpu(randomArr(shape, 1));
+  const [x, weight] = [tensorOf([8, 32, 32, 3]), tensorOf([3, 3, 4, 64])];
+  const fails = (message: string, ...args: Parameters<typeof conv2d>) => expect(() => conv2d(...args)).toThrow(new Error(message));
+  fails("conv2d: weight [3,3,4,64] expects 4 input channels, x [8,32,32,3] has 3", x, weight);
+  fails("conv2d: x must be [N,H,W,C], got [8,32,96]", x.view([8, 32, 96]), weight);
+  fails("conv2d: weight must be [R,S,C,K], got [36,64]", x, weight.view([36, 64]));
+  const six = tensorOf([1, 4, 4, 6]);
+  fails("conv2d: 4 groups do not divide 6 input and 8 output channels", six, tensorOf([3, 3, 1, 8]), { groups: 4 });
+  fails("conv2d: weight [3,3,2,8] expects 2 x 2 groups = 4 input channels, x [1,4,4,6] has 6", six, tensorOf([3, 3, 2, 8]), { groups: 2 });
+  fails("conv2d: a window of 5 does not fit into 4 pixels with padding 0", six, tensorOf([3, 3, 6, 8]), { dilation: 2 });
+  fails("conv2d: stride and dilation must be whole numbers from 1", six, tensorOf([3, 3, 6, 8]), { stride: [1, 0] });
+  fails("conv2d: padding must be a whole number from 0", six, tensorOf([3, 3, 6, 8]), { padding: -1 });
+});
+
+function hasSubgroupTiles(): boolean {
+  const { gpu, info } = currentDevice();
+  return gpu.features.has("subgroups") && (info.subgroupSize === 4 || info.subgroupSize === 8);
+}

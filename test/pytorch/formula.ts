@@ -1,0 +1,50 @@
+// Test data that two languages compute alike, so that nothing large is stored: the twin of the formula in make-reference.py.
+// hash(name, i): 32-bit FNV-1a of the name's UTF-8 bytes, plus i * 0x9e3779b9, through the "lowbias32" finaliser; all mod 2^32.
+// unit(name, i): the upper 24 bits of that, scaled to [-1, 1): exact in float32.
+
+const goldenRatio = 0x9e3779b9;
+
+export function hash(name: string, index: number): number {
+  let h = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(name)) h = Math.imul(h ^ byte, 0x01000193);
+  h = (h + Math.imul(index, goldenRatio)) >>> 0;
+  h = Math.imul(h ^ (h >>> 16), 0x7feb352d);
+  h = Math.imul(h ^ (h >>> 15), 0x846ca68b);
+  return (h ^ (h >>> 16)) >>> 0;
+}
+
+export function unit(name: string, index: number): number {
+  return (hash(name, index) >>> 8) / 2 ** 23 - 1;
+}
+
+/** offset + scale * unit(name, i), computed in float64 and rounded once to float32. */
+export function values(name: string, length: number, scale = 1, offset = 0): Float32Array {
+  return Float32Array.from({ length }, (_, i) => offset + scale * unit(name, i));
+}
+
+/**
+ * A model's starting value by its state-dict name, in PyTorch's layout ([K,C,R,S], [out,in]):
+ * convolution and linear weights unit / sqrt(fan in); batch-norm weight and running_var 1 + 0.1 unit; biases and running_mean 0.1 unit.
+ */
+export function stateValues(name: string, shape: readonly number[]): Float32Array {
+  const length = shape.reduce((a, b) => a * b, 1);
+  if (shape.length > 1) return values(name, length, 1 / Math.sqrt(length / shape[0]));
+  const nearOne = name.endsWith("running_var") || name.endsWith("weight");
+  return values(name, length, 0.1, nearOne ? 1 : 0);
+}
+
+export const batch = { size: 8, channels: 3, height: 32, width: 32 } as const;
+
+/** The images of a step, [8,3,32,32] in PyTorch's order (not channels last). */
+export function images(step: number): Float32Array {
+  return values(`input.${step}`, batch.size * batch.channels * batch.height * batch.width, 1.5);
+}
+
+export function labels(step: number): number[] {
+  return Array.from({ length: batch.size }, (_, i) => (3 * i + step) % 10);
+}
+
+/** Which 16 elements of a tensor of `length` the stored values show. */
+export function sampleIndices(name: string, length: number): number[] {
+  return Array.from({ length: 16 }, (_, j) => hash(`${name}#sample`, j) % length);
+}

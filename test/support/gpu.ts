@@ -1,0 +1,30 @@
+// The one device that all tests share: opening another would compile every kernel again.
+import { openDevice, type Device } from "../../engine/index.ts";
+import type { KernelFamily } from "../../engine/index.ts";
+import { fromData, type DType, type Tensor } from "../../engine/index.ts";
+
+const shared = globalThis as typeof globalThis & { kilnTestDevice?: Promise<Device> };
+
+/** The shared device. Call it in `beforeAll`. */
+export function testDevice(): Promise<Device> {
+  return (shared.kilnTestDevice ??= openDevice());
+}
+
+/** Runs `work` with another kernel family, where the device has it. */
+export async function withFamily<T>(family: KernelFamily, work: () => T | Promise<T>): Promise<T> {
+  const device = await testDevice();
+  const before = device.family;
+  device.family = family;
+  try {
+    return await work();
+  } finally {
+    device.family = before;
+  }
+}
+
+/** A GPU tensor from reference numbers. */
+export function toGpu(array: { shape: readonly number[]; data: ArrayLike<number> }, options: { dtype?: DType; requiresGrad?: boolean } = {}): Tensor {
+  const result = fromData(Float64Array.from(array.data), array.shape, options.dtype ?? "f32");
+  result.requiresGrad = options.requiresGrad ?? false;
+  return result;
+}

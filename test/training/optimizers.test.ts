@@ -1,0 +1,341 @@
+import { readFileSync } from "node:fs";
+import { beforeAll, describe, expect, it } from "vitest";
+import { flattenParameters, relu, scope, type Tensor } from "../../engine/index.ts";
+import { Adam, AdamW, SGD, type Optimizer } from "../../training/optimizers/index.ts";
+import { values } from "../pytorch/formula.ts";
+import { type Arr } from "../reference/array.ts";
+import { adamState, adamStep, sgdStep, type AdamState, type SgdState } from "../reference/optimizers.ts";
+import { testDevice, toGpu } from "../support/gpu.ts";
+import { randomArr } from "../support/random.ts";
+import { expectClose, type Kind } from "../support/tolerance.ts";
+
+beforeAll(testDevice);
+
+/** Gives `parameter` the gradient `g`: relu of positive parameters is the identity. */
+function giveGradient(parameter: Tensor, g: Arr): void {
+  scope(() => relu(parameter).backward(toGpu(g)));
+}
+
+const positive = (shape: number[], seed: number): Arr => randomArr(shape, seed, { min: 5, max: 6 });
+const parameter = (array: Arr): Tensor => toGpu(array, { requiresGrad: true });
+const disposeAll = (tensors: readonly Tensor[]): void => tensors.forEach((tensor) => tensor.dispose());
+
+interface Settings {
+  lr: number;
+  weightDecay?: number;
+}
+
+interface Kit<State> {
+  make: (groups: { params: Tensor[]; lr?: number; weightDecay?: number }[]) => Optimizer;
+  begin: (w: Arr) => State;
+  step: (w: Arr, g: Arr, state: State, settings: Settings) => { w: Arr; state: State };
+}
+
+const sgd: Kit<SgdState> = {
+  make: (groups) => new SGD(groups, { lr: 0.1, momentum: 0.9, dampening: 0.5, weightDecay: 0.01 }),
+  begin: () => ({}),
+  step: (w, g, state, settings) => sgdStep(w, g, state, { momentum: 0.9, dampening: 0.5, ...settings }),
+};
+const nesterov: Kit<SgdState> = {
+  make: (groups) => new SGD(groups, { lr: 0.1, momentum: 0.9, nesterov: true, weightDecay: 0.01 }),
+  begin: () => ({}),
+  step: (w, g, state, settings) => sgdStep(w, g, state, { momentum: 0.9, nesterov: true, ...settings }),
+};
+const plain: Kit<SgdState> = {
+  make: (groups) => new SGD(groups, { lr: 0.1, weightDecay: 0.01 }),
+  begin: () => ({}),
+  step: (w, g, state, settings) => sgdStep(w, g, state, settings),
+};
+const adam: Kit<AdamState> = {
+  make: (groups) => new Adam(groups, { lr: 0.1, betas: [0.8, 0.99], eps: 1e-6, weightDecay: 0.01 }),
+  begin: adamState,
+  step: (w, g, state, settings) => adamStep(w, g, state, { betas: [0.8, 0.99], eps: 1e-6, ...settings }),
+};
+const adamW: Kit<AdamState> = {
+  make: (groups) => new AdamW(groups, { lr: 0.1, weightDecay: 0.01 }),
+  begin: adamState,
+  step: (w, g, state, settings) => adamStep(w, g, state, { decoupled: true, ...settings }),
+};
+
+const roundings: Kind[] = Array.from({ length: 4 }, (): Kind[] => [
+  "add",
+  "add",
+  "add",
+  "add",
+  "add",
+  "sqrt",
+  "div",
+]).flat();
+
+async function followsReference<State>(kit: Kit<State>): Promise<void> {
+  const shapes = [[1], [3, 3, 5, 7], [64], [65], [2, 3]];
+  // Parameters 0, 1 in the default group; 2, 3 with their own rate and decay; 4 frozen.
+  const own = { lr: 0.02, weightDecay: 0.3 };
+  let expected = shapes.map((shape, i) => positive(shape, i + 1));
+  const start = expected[4];
+  const tensors = expected.map(parameter);
+  tensors[4].requiresGrad = false;
+  const optimizer = kit.make([
+    { params: tensors.slice(0, 2) },
+    { params: tensors.slice(2, 4), ...own },
+    { params: tensors.slice(4) },
+  ]);
+  let states = expected.map(kit.begin);
+  for (let step = 0; step < 4; step++) {
+    optimizer.zeroGrad();
+    const stepped = expected.map((w, i) => {
+      const g = randomArr(shapes[i], 100 * step + i);
+      if (i === 4) return { w, state: states[i] };
+      giveGradient(tensors[i], g);
+      return kit.step(w, g, states[i], i < 2 ? { lr: 0.1, weightDecay: 0.01 } : own);
+    });
+    optimizer.step();
+    expected = stepped.map((s) => s.w);
+    states = stepped.map((s) => s.state);
+  }
+  for (const [i, tensor] of tensors.entries()) {
+    const how = { op: "step", shapes: { w: shapes[i] }, options: { parameter: i }, kind: roundings, scale: 6 };
+    expectClose(await tensor.data(), expected[i], how);
+  }
+  expect([...(await tensors[4].data())]).toEqual([...start.data]);
+  optimizer.dispose();
+  disposeAll(tensors);
+}
+
+describe("four steps with two groups and a frozen one follow the float64 reference", () => {
+  it("SGD", () => followsReference(plain));
+  it("SGD with momentum, dampening and decay", () => followsReference(sgd));
+  it("SGD with Nesterov momentum", () => followsReference(nesterov));
+  it("Adam", () => followsReference(adam));
+  it("AdamW", () => followsReference(adamW));
+});
+
+interface StoredOptimizer {
+  optimizer: "SGD" | "Adam" | "AdamW";
+  options: {
+    lr: number;
+    momentum?: number;
+    dampening?: number;
+    nesterov?: boolean;
+    weight_decay?: number;
+    betas?: [number, number];
+    eps?: number;
+  };
+  after: number[][];
+}
+
+const stored = JSON.parse(readFileSync(new URL("../pytorch/reference.json", import.meta.url), "utf8")) as {
+  ops: { optimizers: StoredOptimizer[] };
+};
+
+it.each(stored.ops.optimizers)(
+  "$optimizer $options gives PyTorch's stored weights",
+  async ({ optimizer: kind, options, after }) => {
+    const w = toGpu({ shape: [5], data: values("ops.optimizer.w", 5) }, { requiresGrad: true });
+    const { weight_decay, betas, ...rest } = options;
+    const all = {
+      ...rest,
+      ...(weight_decay === undefined ? {} : { weightDecay: weight_decay }),
+      ...(betas ? { betas } : {}),
+    };
+    const optimizer = kind === "SGD" ? new SGD([w], all) : kind === "Adam" ? new Adam([w], all) : new AdamW([w], all);
+    for (const [step, want] of after.entries()) {
+      optimizer.zeroGrad();
+      w.backward(toGpu({ shape: [5], data: values(`ops.optimizer.g${step}`, 5) }));
+      optimizer.step();
+      expectClose(await w.data(), want, {
+        op: kind,
+        shapes: { w: [5] },
+        options: { ...options, step },
+        kind: roundings,
+        scale: 1,
+      });
+    }
+    optimizer.dispose();
+    w.dispose();
+  },
+);
+
+it("accumulates gradients until zeroGrad, and takes a parameter without gradient as zero", async () => {
+  const [a, b] = [parameter(positive([70], 1)), parameter(positive([3], 2))];
+  const optimizer = new SGD([a, b], { lr: 1 });
+  const [g1, g2, g3] = [randomArr([70], 3), randomArr([70], 4), randomArr([3], 5)];
+  giveGradient(a, g1);
+  giveGradient(a, g2);
+  giveGradient(b, g3);
+  expectClose(
+    await a.grad!.data(),
+    g1.data.map((value, i) => value + g2.data[i]),
+    { op: "grad", shapes: { a: [70] }, kind: "add" },
+  );
+  optimizer.step();
+  const [wa, wb] = [await a.data(), await b.data()];
+  optimizer.zeroGrad();
+  expect(a.grad).toBeNull();
+  giveGradient(b, g3);
+  optimizer.step();
+  expect([...(await a.data())]).toEqual([...wa]);
+  expect([...(await b.data())]).not.toEqual([...wb]);
+  optimizer.dispose();
+  disposeAll([a, b]);
+});
+
+it("clips to the common norm of all parameters", async () => {
+  const tensors = [parameter(positive([70], 1)), parameter(positive([3], 2)), parameter(positive([9], 3))];
+  const optimizer = new SGD(tensors, { lr: 1 });
+  const gradients = tensors.map((tensor, i) => randomArr([...tensor.shape], 10 + i));
+  tensors.forEach((tensor, i) => giveGradient(tensor, gradients[i]));
+  optimizer.zeroGrad();
+  // Of the last one only the stale gradient remains: it must not count.
+  tensors.slice(0, 2).forEach((tensor, i) => giveGradient(tensor, gradients[i]));
+  const norm = Math.hypot(...gradients[0].data, ...gradients[1].data);
+  const reported = optimizer.clipGradNorm(norm / 4);
+  expectClose(await reported.data(), [norm, 0.25], { op: "clipGradNorm", shapes: {}, terms: 73, scale: norm });
+  const got = await tensors[0].grad!.data();
+  expectClose(
+    got,
+    gradients[0].data.map((value) => value / 4),
+    { op: "clipped", shapes: {}, terms: 73 },
+  );
+  expect(() => optimizer.clipGradNorm(0)).toThrow("maxNorm must be positive");
+  optimizer.dispose();
+  disposeAll(tensors);
+});
+
+it("unfreezes and freezes parameters between steps", async () => {
+  const [a, b] = [parameter(positive([5], 1)), parameter(positive([5], 2))];
+  b.requiresGrad = false;
+  const optimizer = new AdamW([a, b], { lr: 0.1 });
+  const before = await b.data();
+  optimizer.step();
+  expect([...(await b.data())]).toEqual([...before]);
+  b.requiresGrad = true;
+  const frozen = await a.data();
+  a.requiresGrad = false;
+  optimizer.step();
+  expect([...(await b.data())]).not.toEqual([...before]);
+  expect([...(await a.data())]).toEqual([...frozen]);
+  optimizer.dispose();
+  disposeAll([a, b]);
+});
+
+it.each(["SGD", "Adam", "AdamW"])("%s resumed from its state continues with the same bits", async (kind) => {
+  const make = (params: Tensor[]): Optimizer => {
+    const groups = [{ params: params.slice(0, 1), lr: 0.01 }, { params: params.slice(1) }];
+    if (kind === "SGD") return new SGD(groups, { lr: 0.1, momentum: 0.9, dampening: 0.1 });
+    return kind === "Adam" ? new Adam(groups, { lr: 0.1 }) : new AdamW(groups, { lr: 0.1 });
+  };
+  const run = (optimizer: Optimizer, from: number, to: number): void => {
+    for (let step = from; step < to; step++) {
+      optimizer.setLr(0.1 / (step + 1));
+      optimizer.setMomentum(0.9 - 0.05 * step);
+      optimizer.zeroGrad();
+      optimizer.parameters.forEach((w, i) => giveGradient(w, randomArr([...w.shape], 10 * step + i)));
+      optimizer.step();
+    }
+  };
+  const tensors = [parameter(positive([67], 1)), parameter(positive([2, 5], 2))];
+  const first = make(tensors);
+  run(first, 0, 3);
+  const saved = await first.state();
+  const copies = await Promise.all(
+    tensors.map(async (w) => parameter({ shape: [...w.shape], data: Float64Array.from(await w.data()) })),
+  );
+  const second = make(copies);
+  second.loadState(saved);
+  expect([second.steps, second.lr, second.momentum, second.groupLrs]).toEqual([
+    3,
+    first.lr,
+    first.momentum,
+    first.groupLrs,
+  ]);
+  run(first, 3, 5);
+  run(second, 3, 5);
+  for (const [i, w] of tensors.entries()) expect(await copies[i].data()).toEqual(await w.data());
+  expect(await second.state()).toEqual(await first.state());
+  expect(() => second.loadState({ ...saved, tensors: {} })).toThrow("the saved state has nothing for");
+  first.dispose();
+  second.dispose();
+  disposeAll([...tensors, ...copies]);
+});
+
+it("setLr keeps the ratio of groups with a rate of their own", () => {
+  const [a, b] = [parameter(positive([2], 1)), parameter(positive([2], 2))];
+  const optimizer = new SGD([{ params: [a] }, { params: [b], lr: 0.05 }], { lr: 0.1 });
+  optimizer.setLr(1);
+  expect(optimizer.groupLrs).toEqual([1, 0.5]);
+  optimizer.dispose();
+  disposeAll([a, b]);
+});
+
+it("holds the same memory over 20 steps, and frees its own", async () => {
+  const device = await testDevice();
+  const tensors = [parameter(positive([70], 1)), parameter(positive([1000], 2))];
+  const before = device.memory();
+  const optimizer = new Adam(tensors);
+  const during: object[] = [];
+  for (let step = 0; step < 20; step++) {
+    optimizer.zeroGrad();
+    tensors.forEach((w, i) => giveGradient(w, randomArr([...w.shape], step + i)));
+    optimizer.clipGradNorm(1);
+    optimizer.step();
+    const { tensors: count, bytes } = device.memory();
+    during.push({ count, bytes });
+  }
+  expect(new Set(during.map((report) => JSON.stringify(report))).size).toBe(1);
+  const kept = await tensors[0].data();
+  optimizer.dispose();
+  expect([...(await tensors[0].data())]).toEqual([...kept]);
+  expect(tensors[0].grad).toBeNull();
+  disposeAll(tensors);
+  expect(device.memory().tensors).toBe(before.tensors - 2);
+});
+
+it("lets a second optimizer take parameters over, and the first be disposed of afterwards", async () => {
+  const w = parameter(positive([5], 1));
+  const before = await w.data();
+  const finder = new SGD([w], { lr: 0.1 });
+  const optimizer = new SGD([w], { lr: 1 });
+  finder.dispose();
+  const g = randomArr([5], 2);
+  giveGradient(w, g);
+  optimizer.step();
+  expectClose(
+    await w.data(),
+    g.data.map((value, i) => before[i] - value),
+    { op: "step", shapes: {}, kind: "add", scale: 6 },
+  );
+  optimizer.dispose();
+  w.dispose();
+});
+
+it("refuses options out of range with one line", () => {
+  const w = parameter(positive([2], 1));
+  const cases: [() => unknown, string][] = [
+    [() => new SGD([], { lr: 1 }), "SGD: there are no parameters to train"],
+    [() => new SGD([w], { lr: -1 }), "SGD: lr must not be negative, got -1"],
+    [() => new SGD([w], { lr: NaN }), "SGD: lr must be a number, got NaN"],
+    [() => new SGD([w], { lr: 1, momentum: 1 }), "SGD: momentum must be from 0 up to below 1, got 1"],
+    [() => new SGD([w], { lr: 1, nesterov: true }), "SGD: nesterov needs a momentum above 0 and no dampening"],
+    [
+      () => new SGD([w], { lr: 1, momentum: 0.9, dampening: 0.1, nesterov: true }),
+      "SGD: nesterov needs a momentum above 0 and no dampening",
+    ],
+    [() => new SGD([w], { lr: 1, weightDecay: -0.1 }), "SGD: weightDecay must not be negative, got -0.1"],
+    [() => new Adam([w], { betas: [0.9, 1] }), "Adam: betas must be from 0 up to below 1, got 0.9, 1"],
+    [() => new AdamW([w], { betas: [-0.1, 0.9] }), "AdamW: betas must be from 0 up to below 1, got -0.1, 0.9"],
+    [() => new Adam([w], { eps: -1 }), "Adam: eps must not be negative, got -1"],
+    [
+      () =>
+        new SGD(
+          Array.from({ length: 9 }, () => ({ params: [w] })),
+          { lr: 1 },
+        ),
+      "SGD: at most 8 parameter groups, got 9",
+    ],
+    [() => new SGD([w], { lr: 1 }).setMomentum(0.5), "SGD: it was made without momentum"],
+  ];
+  for (const [make, message] of cases) expect(make).toThrow(message);
+  flattenParameters([w]).dispose();
+  w.dispose();
+});

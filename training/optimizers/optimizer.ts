@@ -1,0 +1,202 @@
+// What the optimizers have in common: parameter groups over flat buffers, learning rates, clipping, saving and resuming.
+import { flattenParameters, UNTOUCHED, type FlatParameters, type GroupRate, type Tensor } from "../../engine/index.ts";
+
+/** Parameters with a rate or decay of their own; what is left out comes from the optimizer's options. */
+export interface ParameterGroup {
+  readonly params: readonly Tensor[];
+  readonly lr?: number;
+  readonly weightDecay?: number;
+}
+
+/** What resuming needs: arrays named `<buffer>.<parameter index>`, and numbers. */
+export interface OptimizerState {
+  readonly tensors: Readonly<Record<string, Float32Array>>;
+  readonly scalars: Readonly<Record<string, number>>;
+}
+
+interface Group extends GroupRate {
+  lr: number;
+  /** lr over the optimizer's rate: kept by `setLr`. */
+  readonly ratio: number;
+  readonly weightDecay: number;
+}
+
+export abstract class Optimizer implements Disposable {
+  readonly #name: string;
+  readonly #flat: FlatParameters;
+  readonly #groups: Group[];
+  /** The group of each parameter. */
+  readonly #groupOf: readonly number[];
+  #trained: boolean[];
+  #lr: number;
+  #steps = 0;
+
+  protected constructor(
+    name: string,
+    parameters: readonly Tensor[] | readonly ParameterGroup[],
+    lr: number,
+    weightDecay: number,
+  ) {
+    this.#name = name;
+    this.#lr = this.check("lr", lr, lr >= 0, "not be negative");
+    const groups = asGroups(parameters);
+    if (groups.length > 8) throw new Error(`${name}: at most 8 parameter groups, got ${groups.length}`);
+    this.#groups = groups.map((group) => {
+      const own = group.lr ?? lr;
+      const decay = group.weightDecay ?? weightDecay;
+      this.check("lr", own, own >= 0, "not be negative");
+      this.check("weightDecay", decay, decay >= 0, "not be negative");
+      if (lr === 0 && own !== 0)
+        throw new Error(`${name}: a group has lr ${own}, so the optimizer's own must not be 0`);
+      return { lr: own, ratio: lr === 0 ? 1 : own / lr, weightDecay: decay };
+    });
+    const all = groups.flatMap((group) => group.params);
+    if (all.length === 0) throw new Error(`${name}: there are no parameters to train`);
+    this.#groupOf = groups.flatMap((group, i) => group.params.map(() => i));
+    this.#flat = flattenParameters(all);
+    this.#trained = [];
+  }
+
+  /** The parameters in the order of the groups. */
+  get parameters(): readonly Tensor[] {
+    return this.#flat.tensors;
+  }
+
+  /** Steps done. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  /** The learning rate of groups without one of their own. */
+  get lr(): number {
+    return this.#lr;
+  }
+
+  /** The learning rate of each group. */
+  get groupLrs(): readonly number[] {
+    return this.#groups.map((group) => group.lr);
+  }
+
+  /** Sets the learning rate. Groups that were given their own keep its ratio to the optimizer's. */
+  setLr(lr: number): void {
+    this.#lr = this.check("lr", lr, true, "");
+    for (const group of this.#groups) group.lr = lr * group.ratio;
+  }
+
+  /** What a schedule cycles: SGD's momentum, Adam's beta1. */
+  abstract get momentum(): number;
+  abstract setMomentum(momentum: number): void;
+
+  /** Forgets the gradients, without a dispatch. */
+  zeroGrad(): void {
+    this.#flat.zeroGrad();
+  }
+
+  /**
+   * Scales the gradients so that their common 2-norm is at most `maxNorm`; call it between `backward()` and `step()`.
+   * Returns [2]: the norm before and the factor, in a tensor that belongs to the optimizer. Nothing is read back.
+   */
+  clipGradNorm(maxNorm: number): Tensor {
+    this.#refreshFrozen();
+    return this.#flat.clipGradNorm(maxNorm);
+  }
+
+  /**
+   * Updates every parameter that requires a gradient. One that got none since `zeroGrad()` counts as having a gradient of zero;
+   * one with `requiresGrad = false` is left alone, decay included.
+   */
+  step(): void {
+    this.#refreshFrozen();
+    this.#flat.settleGradients();
+    this.#steps++;
+    this.update(this.#flat, this.#groups, this.#steps);
+  }
+
+  /** Reads back what resuming needs. Bit-exact. */
+  async state(): Promise<OptimizerState> {
+    const tensors: Record<string, Float32Array> = {};
+    const scalars: Record<string, number> = { ...this.settings(), steps: this.#steps, lr: this.#lr };
+    this.#groups.forEach((group, i) => (scalars[`lr.${i}`] = group.lr));
+    for (const [name, buffer] of Object.entries(this.buffers())) {
+      (await this.#flat.split(buffer)).forEach((values, i) => (tensors[`${name}.${i}`] = values));
+    }
+    return { tensors, scalars };
+  }
+
+  /** Continues from a `state()` of the same kind of optimizer over the same parameters. Throws, changing nothing, if it does not fit. */
+  loadState(state: OptimizerState): void {
+    const number = (name: string): number => {
+      const value = state.scalars[name];
+      if (value === undefined || !Number.isFinite(value))
+        throw new Error(`${this.#name}: the saved state has no ${name}`);
+      return value;
+    };
+    const steps = number("steps");
+    const lr = number("lr");
+    const lrs = this.#groups.map((_, i) => number(`lr.${i}`));
+    const settings = Object.fromEntries(Object.keys(this.settings()).map((name) => [name, number(name)]));
+    const buffers = Object.entries(this.buffers()).map(([name, buffer]) => ({
+      buffer,
+      parts: this.#parts(state, name),
+    }));
+    this.#steps = steps;
+    this.#lr = lr;
+    this.#groups.forEach((group, i) => (group.lr = lrs[i]!));
+    this.restore(settings);
+    for (const { buffer, parts } of buffers) this.#flat.join(buffer, parts);
+  }
+
+  /** Frees the moments and lets the parameters go; they keep their values. */
+  dispose(): void {
+    for (const buffer of Object.values(this.buffers())) buffer.dispose();
+    this.#flat.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** One step over the flat buffers. */
+  protected abstract update(flat: FlatParameters, groups: readonly GroupRate[], step: number): void;
+  /** The flat state buffers by name. */
+  protected abstract buffers(): Readonly<Record<string, Tensor>>;
+  /** Numbers that may change during training, by name. */
+  protected abstract settings(): Readonly<Record<string, number>>;
+  protected abstract restore(settings: Readonly<Record<string, number>>): void;
+
+  /** A state buffer of zeros in the layout of the parameters. */
+  protected zeros(): Tensor {
+    return this.#flat.zeros();
+  }
+
+  /** Returns `value`, or throws one line if it is not a number or `valid` is false. */
+  protected check(option: string, value: number, valid: boolean, rule: string): number {
+    if (!Number.isFinite(value)) throw new Error(`${this.#name}: ${option} must be a number, got ${value}`);
+    if (!valid) throw new Error(`${this.#name}: ${option} must ${rule}, got ${value}`);
+    return value;
+  }
+
+  #parts(state: OptimizerState, name: string): Float32Array[] {
+    return this.#flat.ranges.map(({ size }, i) => {
+      const values = state.tensors[`${name}.${i}`];
+      if (values?.length === size) return values;
+      const found = values ? `${values.length} values` : "nothing";
+      throw new Error(`${this.#name}: the saved state has ${found} for ${name}.${i}, the parameter has ${size}`);
+    });
+  }
+
+  /** Rewrites the table of groups where `requiresGrad` of a parameter has changed. */
+  #refreshFrozen(): void {
+    const trained = this.parameters.map((parameter) => parameter.requiresGrad);
+    if (this.#trained.length > 0 && trained.every((is, i) => is === this.#trained[i])) return;
+    this.#trained = trained;
+    this.#flat.assignGroups(this.#groupOf.map((group, i) => (trained[i] ? group : UNTOUCHED)));
+  }
+}
+
+function asGroups(parameters: readonly Tensor[] | readonly ParameterGroup[]): readonly ParameterGroup[] {
+  const [first] = parameters;
+  return first !== undefined && "params" in first
+    ? (parameters as readonly ParameterGroup[])
+    : [{ params: parameters as readonly Tensor[] }];
+}
