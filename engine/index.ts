@@ -9,6 +9,7 @@ export { noGrad } from "./autograd.ts";
 export { scope, keep } from "./scope.ts";
 export { sizeOf, showShape, type Shape } from "./shape.ts";
 export * from "./random.ts";
+export { uploadImages, ImageWindows, type ImageWindow } from "./image-windows.ts";
 export { flattenParameters, FlatParameters, type FlatRange } from "./flat-parameters.ts";
 export * from "./ops/index.ts";
 import "./methods.ts";

@@ -8,7 +8,7 @@ export { BatchNorm2d, convNorm, type BatchNorm2dOptions, type FusedBatchNorm } f
 export { Linear, type LinearOptions } from "./layers/linear.ts";
 export { MaxPool2d, AvgPool2d, GlobalAvgPool, type PoolOptions } from "./layers/pooling.ts";
 export { ReLU, LeakyReLU, GELU, SiLU, Sigmoid, Tanh } from "./layers/activations.ts";
-export { Dropout, type DropoutOptions } from "./layers/dropout.ts";
+export { Dropout } from "./layers/dropout.ts";
 export { Flatten } from "./layers/flatten.ts";
 export { Sequential } from "./layers/sequential.ts";
 export type { Pair } from "./layers/options.ts";

@@ -1,5 +1,5 @@
 // Starting values of parameters, drawn on the host from counter-based random numbers.
-import { Purpose, Random } from "../engine/random.ts";
+import { pcg4d, Purpose, Random } from "../engine/random.ts";
 
 /** Numbers in memory of their own. */
 export type HostFloats = Float32Array<ArrayBuffer>;
@@ -48,6 +48,9 @@ export function randomForName(seed: number, name: string): Random {
 export function randomForOrder(n: number): Random {
   return new Random(0, n, 1, Purpose.init);
 }
+
+/** The seed of the dropout layer `name` of a model made with `seed`. */
+export const dropoutSeed = (seed: number, name: string): number => pcg4d(seed, hashName(name), 0, Purpose.dropout)[0];
 
 /** 32-bit FNV-1a of the name's UTF-8 bytes. */
 function hashName(name: string): number {

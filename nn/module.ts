@@ -1,4 +1,6 @@
 // The base of everything with parameters. A subclass declares its parts as fields and computes in `forward()`.
+import { shouldRecord } from "../engine/autograd.ts";
+import { scope } from "../engine/scope.ts";
 import type { Shape } from "../engine/shape.ts";
 import type { Tensor } from "../engine/tensor.ts";
 import { randomForName } from "./init.ts";
@@ -138,7 +140,13 @@ export abstract class Module implements Disposable {
       if (entry instanceof Counter) entry.value = 0;
       else entry.reinitialize(() => randomForName(seed, name));
     }
+    for (const [name, module] of this.namedModules()) module.reseed(seed, name);
     return this;
+  }
+
+  /** Called by `initialize()`: for modules that draw random numbers while they run. */
+  reseed(seed: number, name: string): void {
+    void [seed, name];
   }
 
   /** Switches this module and all below to training. */
@@ -173,6 +181,11 @@ export abstract class Module implements Disposable {
     }
     for (const [, parameter] of below) parameter.requiresGrad = value;
     return below.map(([name]) => name);
+  }
+
+  /** Runs part of a forward pass. In evaluation without gradients, what it made on the way is freed at its end already. */
+  protected frugally(x: Tensor, work: () => Tensor): Tensor {
+    return this.training || shouldRecord([x, ...this.parameters()]) ? work() : scope(work);
   }
 
   /** Frees the memory of all parameters and statistics. */

@@ -1,4 +1,5 @@
 // Reading what a module inside of a model computes: feature maps, Grad-CAM.
+import { adopt, keep } from "../engine/scope.ts";
 import type { Tensor } from "../engine/tensor.ts";
 import type { Module } from "./module.ts";
 
@@ -25,12 +26,14 @@ export function probe<T, const Name extends string>(
     for (const [name, module] of tapped) {
       const forward = module.forward.bind(module) as (...all: unknown[]) => Tensor;
       // An own property shadows the method: the modules need no code for being watched.
-      module.forward = (...all: unknown[]) => (taps[name] = forward(...all));
+      module.forward = (...all: unknown[]) => (taps[name] = keep(forward(...all)));
     }
     result = work();
   } finally {
     for (const [, module] of tapped) Reflect.deleteProperty(module, "forward");
   }
+  // Kept past the scopes that blocks open; from here they are the caller's, as the result is.
+  for (const name of names) if (taps[name]) adopt(taps[name]);
   const missed = names.filter((name) => !taps[name]);
   if (missed.length > 0) throw new Error(`probe: ${missed.join(", ")} did not run`);
   return { result, taps: taps as Record<Name, Tensor> };

@@ -8,7 +8,6 @@ import { empty, type Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
 import { gatherPortable, weightGradientPortable } from "./conv2d-portable.ts";
 import { gatherWorkgroup, weightGradientWorkgroup } from "./conv2d-workgroup.ts";
-import { permute } from "./view.ts";
 
 /** The sizes of a convolution, resolved. */
 export interface Geometry {
@@ -68,7 +67,7 @@ export function forward(
 export function inputGradient(dy: Tensor, weight: Tensor, g: Geometry): Tensor {
   return scope(() => {
     const dx = empty(g.x);
-    const turned = permute(weight, [0, 1, 3, 2]);
+    const turned = turnWeights(weight, g);
     const [stepP, stepQ] = g.stride;
     for (let p = 0; p < Math.min(stepP, g.x[1]); p++) {
       for (let q = 0; q < Math.min(stepQ, g.x[2]); q++) {
@@ -91,6 +90,15 @@ export function inputGradient(dy: Tensor, weight: Tensor, g: Geometry): Tensor {
   });
 }
 
+/** [R,S,C,K] -> [R,S,K,C]. */
+function turnWeights(weight: Tensor, { weight: [R, S, C, K] }: Geometry): Tensor {
+  const turned = empty([R, S, K, C]);
+  const params = { taps: R * S, rows: C, columns: K };
+  const workgroups = ceilDiv((R * S * C * K) / 16, 64);
+  launch(kernels.conv2d.turnWeights, { bindings: { weight, turned }, params, workgroups });
+  return turned;
+}
+
 /** dweight [R,S,C,K]: a sum over all output pixels, split so that enough workgroups run, then added in fixed order. */
 export function weightGradient(x: Tensor, dy: Tensor, g: Geometry): Tensor {
   return scope(() => {
@@ -104,7 +112,7 @@ export function weightGradient(x: Tensor, dy: Tensor, g: Geometry): Tensor {
 function runGather(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats: boolean): BatchNormPartials | null {
   const family = currentDevice().family;
   if (family === "workgroup") return gatherWorkgroup(x, weight, y, gather, stats);
-  if (family === "portable") return gatherPortable(x, weight, y, gather, stats);
+  if (family === "portable") return gatherPortable(x, weight, y, gather);
   return gatherSubgroup(x, weight, y, gather, stats);
 }
 
@@ -144,7 +152,7 @@ function gatherSubgroup(
     launch(kernels.conv2d.gatherSubgroup, {
       bindings: { x, weight, y, partials },
       constants: { LANES, ...(isNarrow ? { Block: "vec2f", WIDTH: 2 } : {}) },
-      params: gatherParams(gather, stats),
+      params: { ...gatherParams(gather), stats: stats ? 1 : 0 },
       workgroups: tiles * ceilDiv(K, width * LANES),
       flops: gatherFlops(gather),
     });
@@ -153,7 +161,7 @@ function gatherSubgroup(
 }
 
 /** The Params that the gather kernels of all families share. */
-export function gatherParams(g: Gather, stats: boolean) {
+export function gatherParams(g: Gather) {
   return {
     x_size: g.x,
     y_size: g.y,
@@ -165,7 +173,6 @@ export function gatherParams(g: Gather, stats: boolean) {
     divisor: g.divisor,
     spread: g.spread,
     phase: g.phase,
-    stats: stats ? 1 : 0,
   };
 }
 
@@ -173,14 +180,13 @@ function weightGradientSubgroup(x: Tensor, dy: Tensor, g: Geometry): Tensor {
   const LANES = lanes();
   const [R, S, C, K] = g.weight;
   const isNarrow = narrow(K, LANES);
-  const BLOCKS = K >= 8 * LANES ? 2 : 1;
-  const tiles = ceilDiv(R * S * C, 4 * LANES) * ceilDiv(K, (isNarrow ? 2 : 4) * BLOCKS * LANES);
+  const tiles = ceilDiv(R * S * C, 4 * LANES) * ceilDiv(K, (isNarrow ? 2 : 4) * LANES);
   // A handful of workgroups per core evens out their ends; more splits would only cost memory traffic.
   const { splits, rowsPerSplit } = splitRows(g, tiles, 16);
   const parts = empty([splits, R, S, C, K]);
   launch(kernels.conv2d.weightGradientSubgroup, {
     bindings: { x, dy, dweight: parts },
-    constants: { LANES, BLOCKS, ...(isNarrow ? { Block: "vec2f", WIDTH: 2 } : {}) },
+    constants: { LANES, ...(isNarrow ? { Block: "vec2f", WIDTH: 2 } : {}) },
     params: weightGradientParams(g, splits, rowsPerSplit),
     workgroups: splits * tiles,
     flops: weightGradientFlops(g),

@@ -1,5 +1,48 @@
-import type { Tensor } from "../tensor.ts";
-import type { BatchNormPartials } from "./batch-norm.ts";
-import type { Gather, Geometry } from "./conv2d-launch.ts";
-export function gatherPortable(_x: Tensor, _weight: Tensor, _y: Tensor, _gather: Gather, _stats: boolean): BatchNormPartials | null { throw new Error("todo"); }
-export function weightGradientPortable(_x: Tensor, _dy: Tensor, _g: Geometry): Tensor { throw new Error("todo"); }
+// Launches conv2d's kernels that need neither subgroups nor workgroup memory.
+import { kernels } from "../../shaders/kernels.ts";
+import { launch } from "../launch.ts";
+import { ceilDiv } from "../shape.ts";
+import { empty, type Tensor } from "../tensor.ts";
+import {
+  gatherFlops,
+  gatherParams,
+  splitRows,
+  sumSplits,
+  weightGradientFlops,
+  weightGradientParams,
+  type Gather,
+  type Geometry,
+} from "./conv2d-launch.ts";
+
+/** Places that one invocation computes; and columns, here and in the weight gradient. */
+const PLACES = 8;
+const COLUMNS = 8;
+const INVOCATIONS = 64;
+
+/** Writes y. No partial sums: an invocation sees too few rows for them to be worth their traffic, so batch norm sums by itself. */
+export function gatherPortable(x: Tensor, weight: Tensor, y: Tensor, gather: Gather): null {
+  const places = gather.y[0] * gather.places[0] * gather.places[1];
+  launch(kernels.conv2d.gatherPortable, {
+    bindings: { x, weight, y },
+    params: gatherParams(gather),
+    workgroups: ceilDiv(ceilDiv(places, PLACES) * ceilDiv(gather.y[3], COLUMNS), INVOCATIONS),
+    flops: gatherFlops(gather),
+  });
+  return null;
+}
+
+/** dweight [R,S,C,K]. */
+export function weightGradientPortable(x: Tensor, dy: Tensor, g: Geometry): Tensor {
+  const [R, S, C, K] = g.weight;
+  const invocations = ((R * S * C) / 4) * ceilDiv(K, COLUMNS);
+  // Enough invocations to fill a GPU where the weights are few and the pixels many.
+  const { splits, rowsPerSplit } = splitRows(g, ceilDiv(invocations, INVOCATIONS), 264);
+  const parts = empty([splits, R, S, C, K]);
+  launch(kernels.conv2d.weightGradientPortable, {
+    bindings: { x, dy, dweight: parts },
+    params: weightGradientParams(g, splits, rowsPerSplit),
+    workgroups: ceilDiv(splits * invocations, INVOCATIONS),
+    flops: weightGradientFlops(g),
+  });
+  return sumSplits(parts, g);
+}

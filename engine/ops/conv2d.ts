@@ -1,8 +1,8 @@
 // 2-D convolution (cross-correlation, no bias). x [N,H,W,C], weight [R,S,C/groups,K] -> y [N,P,Q,K].
 // This file has the op: shapes, options, gradients. conv2d-launch.ts has the choice and launch of kernels.
-import { differentiable } from "../autograd.ts";
+import { differentiable, noGrad } from "../autograd.ts";
 import { scope } from "../scope.ts";
-import { check, showShape, windowCount } from "../shape.ts";
+import { ceilDiv, check, sameShape, showShape, windowCount, type Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
 import { groupedForward, groupedInputGradient, groupedWeightGradient } from "./conv2d-grouped.ts";
@@ -29,13 +29,12 @@ export interface Conv2dOptions {
  */
 export function conv2d(x: Tensor, weight: Tensor, options: Conv2dOptions = {}): Tensor {
   const geometry = geometryOf(x, weight, options);
-  if (geometry.groups > 1) return grouped(x, weight, geometry);
-  return narrowed(x, weight, geometry, (a, w, g) => direct(a, w, g, null));
+  return geometry.groups > 1 ? grouped(x, weight, geometry) : direct(x, weight, geometry, false).y;
 }
 
 /**
  * The same, and batch norm's partial sums of y from the convolution's own registers, for `batchNorm(y, { partials })`:
- * that saves a pass over y. Not for groups.
+ * that saves a pass over y. Without partials (null: groups, K not a multiple of 4, the portable kernels) it sums by itself.
  */
 export function conv2dWithStats(
   x: Tensor,
@@ -43,56 +42,53 @@ export function conv2dWithStats(
   options: Conv2dOptions = {},
 ): { y: Tensor; partials: BatchNormPartials | null } {
   const geometry = geometryOf(x, weight, options);
-  // Padded or grouped outputs are rearranged after the kernel: batch norm then sums by itself.
-  if (geometry.groups > 1 || geometry.y[3] % 4 !== 0) return { y: conv2d(x, weight, options), partials: null };
-  const holder: { partials: BatchNormPartials | null } = { partials: null };
-  const y = narrowed(x, weight, geometry, (a, w, g) => direct(a, w, g, holder));
-  return { y, partials: holder.partials };
+  if (geometry.groups > 1) return { y: grouped(x, weight, geometry), partials: null };
+  // An output that is cut to K channels after the kernel has other columns than its partials.
+  return direct(x, weight, geometry, geometry.y[3] % 4 === 0);
 }
 
+/**
+ * The kernels load channels by fours: other counts (a stem's 3, odd K) are padded with zeros before and cut off after. The
+ * backward pass pads again, instead of keeping wider copies from the forward pass.
+ */
 function direct(
   x: Tensor,
   weight: Tensor,
-  geometry: Geometry,
-  stats: { partials: BatchNormPartials | null } | null,
-): Tensor {
-  const { y, partials } = forward(x, weight, geometry, stats !== null);
-  if (stats) stats.partials = partials;
-  return differentiable("conv2d", { x, weight }, y, {
-    x: (dy) => inputGradient(dy, weight, geometry),
-    weight: (dy) => weightGradient(x, dy, geometry),
+  g: Geometry,
+  stats: boolean,
+): { y: Tensor; partials: BatchNormPartials | null } {
+  const [R, S, C, K] = g.weight;
+  const [wideC, wideK] = [4 * ceilDiv(C, 4), 4 * ceilDiv(K, 4)];
+  const wide: Geometry = {
+    ...g,
+    x: [g.x[0], g.x[1], g.x[2], wideC],
+    y: [g.y[0], g.y[1], g.y[2], wideK],
+    weight: [R, S, wideC, wideK],
+  };
+  const result = scope(() =>
+    noGrad(() => {
+      const { y, partials } = forward(resized(x, wide.x), resized(weight, wide.weight), wide, stats);
+      return { y: resized(y, g.y), partials };
+    }),
+  );
+  differentiable("conv2d", { x, weight }, result.y, {
+    x: (dy) => resized(inputGradient(resized(dy, wide.y), resized(weight, wide.weight), wide), g.x),
+    weight: (dy) => resized(weightGradient(resized(x, wide.x), resized(dy, wide.y), wide), g.weight),
   });
+  return result;
+}
+
+/** x itself, or a copy padded with zeros or cut at the ends of its axes to `shape`. */
+function resized(x: Tensor, shape: Shape): Tensor {
+  if (sameShape(x.shape, shape)) return x;
+  const cut = slice(x, shape.map((end) => ({ end }))); // prettier-ignore
+  return sameShape(cut.shape, shape) ? cut : pad(cut, shape.map((n, axis) => [0, n - cut.shape[axis]])); // prettier-ignore
 }
 
 function grouped(x: Tensor, weight: Tensor, geometry: Geometry): Tensor {
   return differentiable("conv2d", { x, weight }, groupedForward(x, weight, geometry), {
     x: (dy) => groupedInputGradient(dy, weight, geometry),
     weight: (dy) => groupedWeightGradient(x, dy, geometry),
-  });
-}
-
-/** The kernels load channels by fours: other counts (a stem's 3, odd K) are padded with zeros before and cut off after. */
-function narrowed(
-  x: Tensor,
-  weight: Tensor,
-  geometry: Geometry,
-  run: (x: Tensor, weight: Tensor, geometry: Geometry) => Tensor,
-): Tensor {
-  const [R, S, C, K] = weight.shape as [number, number, number, number];
-  const extraC = -C & 3;
-  const extraK = -K & 3;
-  if (extraC === 0 && extraK === 0) return run(x, weight, geometry);
-  return scope(() => {
-    const wideX = extraC ? pad(x, [[0, 0], [0, 0], [0, 0], [0, extraC]]) : x; // prettier-ignore
-    const wideWeight = pad(weight, [[0, 0], [0, 0], [0, extraC], [0, extraK]]); // prettier-ignore
-    const [N, P, Q] = geometry.y;
-    const y = run(wideX, wideWeight, {
-      ...geometry,
-      x: [...geometry.x.slice(0, 3), C + extraC] as unknown as Geometry["x"],
-      y: [N, P, Q, K + extraK],
-      weight: [R, S, C + extraC, K + extraK],
-    });
-    return extraK ? slice(y, [{}, {}, {}, { end: K }]) : y;
   });
 }
 

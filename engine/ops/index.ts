@@ -4,6 +4,8 @@ export { softmax, logSoftmax } from "./softmax.ts";
 export * from "./cross-entropy.ts";
 export { matmul, type MatmulOptions } from "./matmul.ts";
 export * from "./pool.ts";
+export * from "./dropout.ts";
+export * from "./resize.ts";
 export {
   sgdStep,
   adamStep,
@@ -21,3 +23,4 @@ export * from "./reduce.ts";
 export * from "./view.ts";
 export { conv2d, conv2dWithStats, type Conv2dOptions } from "./conv2d.ts";
 export { batchNorm, type BatchNormOptions, type BatchNormPartials } from "./batch-norm.ts";
+export * from "./augment.ts";

@@ -6,7 +6,10 @@ import { launch } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { broadcastShapes, ceilDiv, check, sameShape, showShape, sizeOf, stridesOf, type Shape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
-import { sum } from "./reduce.ts";
+import { sumTo } from "./reduce-axes.ts";
+
+/** Of the packing kernel. */
+const ROWS_PER_INVOCATION = 8;
 
 export interface MatmulOptions {
   /** `a` is stored as [...,K,M]. */
@@ -47,15 +50,31 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   });
 }
 
-function validate(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean): { batch: number[]; M: number; N: number } {
+function validate(
+  a: Tensor,
+  b: Tensor,
+  transposeA: boolean,
+  transposeB: boolean,
+): { batch: number[]; M: number; N: number } {
   const op = "matmul";
-  for (const [name, x] of [["a", a], ["b", b]] as const) {
-    check(x.dtype === "f32" && x.rank >= 2 && x.size > 0, op, () => `${name} must be an f32 matrix or batch of them, got ${x.toString()}`);
+  for (const [name, x] of [
+    ["a", a],
+    ["b", b],
+  ] as const) {
+    check(
+      x.dtype === "f32" && x.rank >= 2 && x.size > 0,
+      op,
+      () => `${name} must be an f32 matrix or batch of them, got ${x.toString()}`,
+    );
   }
   const [M, K] = matrixShape(a, transposeA);
   const [inner, N] = matrixShape(b, transposeB);
   const show = (x: Tensor, transposed: boolean): string => `${showShape(x.shape)}${transposed ? " (transposed)" : ""}`;
-  check(K === inner, op, () => `a ${show(a, transposeA)} has ${K} columns, b ${show(b, transposeB)} has ${inner} rows; they must be equal`);
+  check(
+    K === inner,
+    op,
+    () => `a ${show(a, transposeA)} has ${K} columns, b ${show(b, transposeB)} has ${inner} rows; they must be equal`,
+  );
   const batch = broadcastShapes(op, a.shape.slice(0, -2), b.shape.slice(0, -2));
   check(batch.length <= 4, op, () => `at most four batch axes, got ${showShape(batch)}; merge some with reshape`);
   return { batch, M, N };
@@ -108,21 +127,25 @@ function kOutermost(x: Tensor, ready: boolean, batch: Shape): Operand {
   const strides = stridesOf(x.shape);
   const ownStride = (axis: number): number => {
     const at = axis - lead - target.length + own.length;
-    return axis < lead || at < 0 || own[at] === 1 ? 0 : strides[at]!;
+    return axis < lead || at < 0 || own[at] === 1 ? 0 : strides[at];
   };
+  const blocks = ceilDiv(K, ROWS_PER_INVOCATION);
+  const total = sizeOf(target) * blocks * vectors;
   launch(kernels.matmul.pack, {
     bindings: { x, packed },
+    constants: { ROWS: ROWS_PER_INVOCATION },
     params: {
       rows: K,
       columns: X,
       vectors,
-      total: packed.size / 4,
+      blocks,
+      total,
       row_stride: ready ? X : 1,
       column_stride: ready ? 1 : K,
       batch: Array.from({ length: 4 }, (_, axis) => target[axis - lead] ?? 1),
       batch_strides: Array.from({ length: 4 }, (_, axis) => ownStride(axis)),
     },
-    workgroups: ceilDiv(packed.size / 4, 64),
+    workgroups: ceilDiv(total, 64),
   });
   return { tensor: packed, batchStride };
 }
@@ -165,11 +188,4 @@ function launchWorkgroup(a: Operand, b: Operand, y: Tensor, { batches, M, N, K }
     workgroups: batches * ceilDiv(M, 64) * ceilDiv(N, 64),
     flops: 2 * batches * M * N * K,
   });
-}
-
-/** Sums the batch axes along which an operand was broadcast. */
-function sumTo(gradient: Tensor, shape: Shape): Tensor {
-  const lead = gradient.rank - shape.length;
-  const axes = gradient.shape.flatMap((n, axis) => (axis < lead || (shape[axis - lead] === 1 && n > 1) ? [axis] : []));
-  return axes.length === 0 ? gradient : sum(gradient, { axes, keepDims: true }).view(shape);
 }

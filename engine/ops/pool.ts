@@ -44,7 +44,11 @@ function geometry(op: string, x: Tensor, options: PoolOptions): Geometry {
   const window = pair(options.kernel);
   const stride = pair(options.stride ?? options.kernel);
   const padding = pair(options.padding ?? 0);
-  for (const [name, values, least] of [["kernel", window, 1], ["stride", stride, 1], ["padding", padding, 0]] as const) {
+  for (const [name, values, least] of [
+    ["kernel", window, 1],
+    ["stride", stride, 1],
+    ["padding", padding, 0],
+  ] as const) {
     check(
       values.every((v) => Number.isInteger(v) && v >= least),
       op,
@@ -52,7 +56,7 @@ function geometry(op: string, x: Tensor, options: PoolOptions): Geometry {
     );
   }
   check(
-    padding.every((v, i) => 2 * v <= window[i]!),
+    padding.every((v, i) => 2 * v <= window[i]),
     op,
     () => `padding ${showShape(padding)} is more than half of the window ${showShape(window)}`,
   );
@@ -100,8 +104,8 @@ export function maxPool2d(x: Tensor, options: PoolOptions): Tensor {
 
 /** The mean of each window. */
 export function avgPool2d(x: Tensor, options: AveragePoolOptions): Tensor {
-  const geometryOf = geometry("avgPool2d", x, options);
-  return average("avgPool2d", x, geometryOf, geometryOf.yShape, options.countIncludePad ?? true);
+  const windows = geometry("avgPool2d", x, options);
+  return average("avgPool2d", x, windows, windows.yShape, options.countIncludePad ?? true);
 }
 
 /** The mean of each channel over the whole image: x [N,H,W,C] -> y [N,C]. */
@@ -111,7 +115,13 @@ export function globalAvgPool(x: Tensor): Tensor {
   return average("globalAvgPool", x, geometry("globalAvgPool", x, { kernel: [H, W] }), [N, C], true);
 }
 
-function average(op: string, x: Tensor, { width, params }: Geometry, yShape: number[], countIncludePad: boolean): Tensor {
+function average(
+  op: string,
+  x: Tensor,
+  { width, params }: Geometry,
+  yShape: number[],
+  countIncludePad: boolean,
+): Tensor {
   const constants = {
     ...elementTypes(width),
     area: countIncludePad ? "params.window.x * params.window.y" : "size.x * size.y",

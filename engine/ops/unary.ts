@@ -55,7 +55,8 @@ function unary(op: keyof typeof rows, x: Tensor, a = 0): Tensor {
 /** max(x, 0). The gradient at 0 is 0, as in PyTorch. */
 export const relu = (x: Tensor): Tensor => unary("relu", x);
 /** x where x > 0, else slope * x. */
-export const leakyRelu = (x: Tensor, options: { slope?: number } = {}): Tensor => unary("leakyRelu", x, options.slope ?? 0.01);
+export const leakyRelu = (x: Tensor, options: { slope?: number } = {}): Tensor =>
+  unary("leakyRelu", x, options.slope ?? 0.01);
 /** x times the normal distribution function of x: the exact form, PyTorch's default. */
 export const gelu = (x: Tensor): Tensor => unary("gelu", x);
 /** x * sigmoid(x). */

@@ -51,7 +51,7 @@ export class Conv2d extends Module {
     check(
       inputs % groups === 0 && outputs % groups === 0,
       "Conv2d",
-      () => `${groups} groups divide neither or only one of ${inputs} inputs and ${outputs} outputs`,
+      () => `${groups} groups must divide ${inputs} inputs and ${outputs} outputs`,
     );
     const [R, S] = this.kernel;
     const initial = fanInUniform((inputs / groups) * R * S);

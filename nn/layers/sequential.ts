@@ -17,6 +17,10 @@ export class Sequential extends Module {
   }
 
   override forward(x: Tensor): Tensor {
+    return this.frugally(x, () => this.#run(x));
+  }
+
+  #run(x: Tensor): Tensor {
     let y = x;
     for (let i = 0; i < this.layers.length; i++) {
       const layer = this.layers[i];

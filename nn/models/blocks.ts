@@ -44,9 +44,11 @@ export class BasicBlock extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    const y = convNorm(this.conv1, this.bn1, x, { relu: true });
-    const add = this.downsample?.forward(x) ?? x;
-    return convNorm(this.conv2, this.bn2, y, { add, relu: true });
+    return this.frugally(x, () => {
+      const y = convNorm(this.conv1, this.bn1, x, { relu: true });
+      const add = this.downsample?.forward(x) ?? x;
+      return convNorm(this.conv2, this.bn2, y, { add, relu: true });
+    });
   }
 
   override outputShape(x: Shape, visit: ShapeVisitor): Shape {
@@ -81,10 +83,12 @@ export class Bottleneck extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    const y1 = convNorm(this.conv1, this.bn1, x, { relu: true });
-    const y2 = convNorm(this.conv2, this.bn2, y1, { relu: true });
-    const add = this.downsample?.forward(x) ?? x;
-    return convNorm(this.conv3, this.bn3, y2, { add, relu: true });
+    return this.frugally(x, () => {
+      const y1 = convNorm(this.conv1, this.bn1, x, { relu: true });
+      const y2 = convNorm(this.conv2, this.bn2, y1, { relu: true });
+      const add = this.downsample?.forward(x) ?? x;
+      return convNorm(this.conv3, this.bn3, y2, { add, relu: true });
+    });
   }
 
   override outputShape(x: Shape, visit: ShapeVisitor): Shape {

@@ -1,11 +1,15 @@
 // Copies a batch of matrices into the layout that the matmul kernels read: row-major [batch, rows, vectors * 4], rows padded with
-// zeros to whole vec4s. Strides say where element (row, column) of matrix `b` lies, so this also transposes and broadcasts.
+// zeros to whole vec4s. Strides say where element (row, column) of matrix `b` lies, so this also transposes and broadcasts. An
+// invocation copies one vec4 of 8 neighbouring rows: when it transposes, those lie side by side in x and share cache lines.
+
+const ROWS: u32 = 8u; // per invocation
 
 struct Params {
   rows: u32,
   columns: u32,
   vectors: u32,       // vec4s in a packed row
-  total: u32,         // vec4s in all
+  blocks: u32,        // of ROWS rows in a matrix
+  total: u32,         // invocations in all
   row_stride: u32,
   column_stride: u32,
   batch: vec4u,         // extents of the batch axes
@@ -26,9 +30,9 @@ fn main(
   if (at >= params.total) {
     return;
   }
-  let column = at % params.vectors * 4u;
-  let row = at / params.vectors % params.rows;
-  let b = at / params.vectors / params.rows;
+  let vector = at % params.vectors;
+  let first_row = at / params.vectors % params.blocks * ROWS;
+  let b = at / params.vectors / params.blocks;
 
   let index = vec4u(
     b / (params.batch.y * params.batch.z * params.batch.w),
@@ -37,12 +41,20 @@ fn main(
     b % params.batch.w,
   );
   let offsets = index * params.batch_strides;
-  let first = offsets.x + offsets.y + offsets.z + offsets.w + row * params.row_stride + column * params.column_stride;
-  var value = vec4f(0.0);
-  for (var i = 0u; i < 4u; i++) {
-    if (column + i < params.columns) {
-      value[i] = x[first + i * params.column_stride];
-    }
+  let matrix = offsets.x + offsets.y + offsets.z + offsets.w;
+  for (var row = first_row; row < min(first_row + ROWS, params.rows); row++) {
+    packed[(b * params.rows + row) * params.vectors + vector] = vec4f(
+      element(matrix, row, vector * 4u),
+      element(matrix, row, vector * 4u + 1u),
+      element(matrix, row, vector * 4u + 2u),
+      element(matrix, row, vector * 4u + 3u),
+    );
   }
-  packed[at] = value;
+}
+
+fn element(matrix: u32, row: u32, column: u32) -> f32 {
+  if (column >= params.columns) {
+    return 0.0;
+  }
+  return x[matrix + row * params.row_stride + column * params.column_stride];
 }

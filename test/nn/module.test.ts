@@ -69,7 +69,15 @@ describe("discovery", () => {
   });
 
   it("lists modules, parents first, and finds them by name", () => {
-    expect(zoo.namedModules().map(([name]) => name)).toEqual(["", "trunk", "trunk.0", "trunk.1", "trunk.2", "heads.0", "heads.1"]);
+    expect(zoo.namedModules().map(([name]) => name)).toEqual([
+      "",
+      "trunk",
+      "trunk.0",
+      "trunk.1",
+      "trunk.2",
+      "heads.0",
+      "heads.1",
+    ]);
     expect(zoo.module("trunk.2")).toBe(zoo.trunk.layers[2]);
     expect(() => zoo.module("trunk.7")).toThrow('Zoo: no module "trunk.7"; there are trunk.0, trunk.1, trunk.2');
     expect(() => zoo.module("body")).toThrow('Zoo: no module "body"; there are trunk, heads.0, heads.1');
@@ -88,8 +96,18 @@ describe("discovery", () => {
 describe("switches", () => {
   it("train() and eval() reach every module", () => {
     const zoo = new Zoo();
-    expect(zoo.eval().modules().map((module) => module.training)).not.toContain(true);
-    expect(zoo.train().modules().map((module) => module.training)).not.toContain(false);
+    expect(
+      zoo
+        .eval()
+        .modules()
+        .map((module) => module.training),
+    ).not.toContain(true);
+    expect(
+      zoo
+        .train()
+        .modules()
+        .map((module) => module.training),
+    ).not.toContain(false);
   });
 
   it("freeze() takes whole names, not beginnings of words, and unfreeze() undoes it", () => {
@@ -107,17 +125,23 @@ describe("switches", () => {
     expect(trained()).toEqual(["layer1.bias", "layer10.weight", "layer10.bias"]);
     net.freeze();
     expect(trained()).toEqual([]);
-    expect(() => net.freeze("layer")).toThrow('freeze: no parameter\'s name begins with "layer"; the parts are layer1, layer10');
+    expect(() => net.freeze("layer")).toThrow(
+      'freeze: no parameter\'s name begins with "layer"; the parts are layer1, layer10',
+    );
   });
 });
 
 describe("initial values", () => {
-  const values = (module: Module, name: string): Float32Array => new Map(module.namedParameters()).get(name)!.initialValues();
+  const values = (module: Module, name: string): Float32Array =>
+    new Map(module.namedParameters()).get(name)!.initialValues();
 
   it("fanInUniform: bounds, spread and mean of 1/sqrt(fan in)", () => {
     const conv = new Conv2d(32, 64, { kernel: 3 }).initialize(1);
     const fanIn = 32 * 9;
-    for (const [name, count] of [["weight", 64 * fanIn], ["bias", 64]] as const) {
+    for (const [name, count] of [
+      ["weight", 64 * fanIn],
+      ["bias", 64],
+    ] as const) {
       const drawn = values(conv, name);
       const bound = 1 / Math.sqrt(fanIn);
       expect(drawn).toHaveLength(count);
@@ -169,7 +193,10 @@ describe("initial values", () => {
 
 describe("toString", () => {
   it("prints the tree", () => {
-    const net = new Sequential(new Conv2d(3, 4, { kernel: [3, 1], stride: 2, bias: false }), new Sequential(new BatchNorm2d(4)));
+    const net = new Sequential(
+      new Conv2d(3, 4, { kernel: [3, 1], stride: 2, bias: false }),
+      new Sequential(new BatchNorm2d(4)),
+    );
     expect(net.toString()).toBe(
       [
         "Sequential(",
@@ -194,7 +221,7 @@ describe("on a device", () => {
     const layer = new Linear(3, 2).initialize(4);
     expect(device.memory().tensors).toBe(before);
     const host = layer.weight.initialValues();
-    scope(() => layer.weight.view([6]));
+    scope(() => void layer.weight.view([6]));
     expect(device.memory().tensors).toBe(before + 1);
     expect(layer.weight.hostValues()).toBeNull();
     expect(await layer.weight.data()).toEqual(host);
@@ -207,9 +234,15 @@ describe("on a device", () => {
     using layer = new Linear(2, 2);
     layer.weight.write([1, 2, 3, 4]);
     expect(layer.weight.hostValues()).toEqual(Float32Array.of(1, 2, 3, 4));
-    expect(await layer.weight.array()).toEqual([[1, 2], [3, 4]]);
+    expect(await layer.weight.array()).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
     layer.weight.write([5, 6, 7, 8]);
-    expect(await layer.weight.array()).toEqual([[5, 6], [7, 8]]);
+    expect(await layer.weight.array()).toEqual([
+      [5, 6],
+      [7, 8],
+    ]);
     expect(() => layer.weight.write([1])).toThrow("1 values for a tensor [2,2]");
     layer.initialize(9);
     expect(await layer.weight.data()).toEqual(layer.weight.initialValues());
@@ -232,6 +265,6 @@ describe("on a device", () => {
     expect(await taps.first.grad!.array()).toEqual([0.5, 0, 0]);
     expect(Object.keys(net.first)).toEqual(Object.keys(new ReLU()));
     expect(() => probe(net, ["second"], () => relu(x))).toThrow("probe: second did not run");
-    expect(() => probe(net, ["third" as string], () => relu(x))).toThrow('no module "third"');
+    expect(() => probe(net, ["third"], () => relu(x))).toThrow('no module "third"');
   });
 });

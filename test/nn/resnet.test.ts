@@ -62,7 +62,11 @@ describe("names", () => {
   });
 
   it("file shapes are PyTorch's", () => {
-    const shapes = new Map(resnet18({ classes: 7 }).namedParameters().map(([name, p]) => [name, p.diskShape]));
+    const shapes = new Map(
+      resnet18({ classes: 7 })
+        .namedParameters()
+        .map(([name, p]) => [name, p.diskShape]),
+    );
     expect(shapes.get("conv1.weight")).toEqual([64, 3, 3, 3]);
     expect(shapes.get("layer2.0.conv1.weight")).toEqual([128, 64, 3, 3]);
     expect(shapes.get("layer4.0.downsample.0.weight")).toEqual([512, 256, 1, 1]);

@@ -91,7 +91,12 @@ describe("summary", () => {
   });
 
   it("rounds exact ties to the even digit, as C does", () => {
-    const summary = { ...summarize(resnet18()), inputMegabytes: 0.125, passMegabytes: 2.375, parameterMegabytes: 0.625 };
+    const summary = {
+      ...summarize(resnet18()),
+      inputMegabytes: 0.125,
+      passMegabytes: 2.375,
+      parameterMegabytes: 0.625,
+    };
     const text = formatSummary(summary);
     expect(text).toContain("Input size (MB): 0.12\n");
     expect(text).toContain("pass size (MB): 2.38\n");

@@ -83,11 +83,11 @@ const shapes: [number[], number[]][] = [
 
 beforeAll(testDevice);
 
-// Every kernel variant is a compilation: two ops run through all shapes, the others through one of each way to read an operand.
-const fewShapes = [1, 3, 6, 10].map((i) => shapes[i]);
+// Every kernel variant is a compilation: one op runs through all shapes, the others through two.
+const fewShapes = [1, 10].map((i) => shapes[i]);
 
 describe.each(Object.entries(rows) as [Op, Row][])("%s", (op, row) => {
-  it.each(op === "mul" || op === "maximum" ? shapes : fewShapes)("%j with %j", async (aShape, bShape) => {
+  it.each(op === "mul" ? shapes : fewShapes)("%j with %j", async (aShape, bShape) => {
     const [a, b] = inputsOf(op, aShape, bShape, row.range);
     const size = sizeOf(broadcastShape(aShape, bShape));
     await checkOp({

@@ -38,7 +38,7 @@ describe.each(cases)("x $x weight $weight $options", (shape) => {
     if (!hasSubgroupTiles()) context.skip("the adapter's subgroups are not of 4 or 8 lanes");
     await checkConv2d(shape, "subgroup");
   });
-  it.skip("portable", () => checkConv2d(shape, "portable"));
+  it("portable", () => checkConv2d(shape, "portable"));
 });
 
 describe("batch norm's partial sums", () => {

@@ -10,12 +10,14 @@ import { expectClose } from "../support/tolerance.ts";
 beforeAll(testDevice);
 
 const rowsOf = (logits: Arr, first: number, end: number): Arr => {
-  const classes = logits.shape[1]!;
+  const classes = logits.shape[1];
   return { shape: [end - first, classes], data: logits.data.slice(first * classes, end * classes) };
 };
 
 function lossesOf(logits: Arr, labels: number[], labelSmoothing: number): number[] {
-  return labels.map((label, n) => reference.crossEntropy(rowsOf(logits, n, n + 1), [label], { labelSmoothing }).data[0]!);
+  return labels.map(
+    (label, n) => reference.crossEntropy(rowsOf(logits, n, n + 1), [label], { labelSmoothing }).data[0],
+  );
 }
 
 const cases = [
@@ -30,50 +32,53 @@ const cases = [
   { N: 5, C: 40, labelSmoothing: 0.1, valid: 1 },
 ];
 
-describe.each(cases)("crossEntropy $N x $C, smoothing $labelSmoothing, valid $valid", ({ N, C, labelSmoothing, valid = N }) => {
-  const logits = randomArr([N, C], 11, { min: -4, max: 4 });
-  const labels = randomInts(N, 12, { min: 0, max: C });
-  const kept = labels.slice(0, valid);
-  const options = { labelSmoothing, valid };
-  const shapes = { logits: logits.shape };
-  const how = { shapes, options, kind: ["softmax", "log", "sum"] as const, terms: C, at: 8 };
+describe.each(cases)(
+  "crossEntropy $N x $C, smoothing $labelSmoothing, valid $valid",
+  ({ N, C, labelSmoothing, valid = N }) => {
+    const logits = randomArr([N, C], 11, { min: -4, max: 4 });
+    const labels = randomInts(N, 12, { min: 0, max: C });
+    const kept = labels.slice(0, valid);
+    const options = { labelSmoothing, valid };
+    const shapes = { logits: logits.shape };
+    const how = { shapes, options, kind: ["softmax", "log", "sum"] as const, terms: C, at: 8 };
 
-  it("loss and gradient", async () => {
-    const x = toGpu(logits, { requiresGrad: true });
-    const loss = crossEntropy(x, fromData(labels, [N], "u32"), options);
-    const f = ([v]: Arr[]): Arr => reference.crossEntropy(rowsOf(v!, 0, valid), kept, { labelSmoothing });
-    expect(loss.shape).toEqual([]);
-    expectClose(await loss.data(), f([logits]), { ...how, op: "crossEntropy", scale: 8 });
-    const dy = randomArr([], 13, { min: 1, max: 2 });
-    loss.backward(toGpu(dy));
-    const scale = 2 / valid;
-    expectClose(await x.grad!.data(), numericGradient(f, [logits], 0, dy), { ...how, op: "crossEntropy", scale });
-  });
-
-  it("rows and metrics", async () => {
-    const x = toGpu(logits);
-    const target = fromData(labels, [N], "u32");
-    const { losses, correct } = crossEntropyRows(x, target, options);
-    const want = lossesOf(logits, kept, labelSmoothing);
-    const hits = kept.map((label, n) => {
-      const row = [...rowsOf(logits, n, n + 1).data];
-      return row.indexOf(Math.max(...row)) === label ? 1 : 0;
+    it("loss and gradient", async () => {
+      const x = toGpu(logits, { requiresGrad: true });
+      const loss = crossEntropy(x, fromData(labels, [N], "u32"), options);
+      const f = ([v]: Arr[]): Arr => reference.crossEntropy(rowsOf(v, 0, valid), kept, { labelSmoothing });
+      expect(loss.shape).toEqual([]);
+      expectClose(await loss.data(), f([logits]), { ...how, op: "crossEntropy", scale: 8 });
+      const dy = randomArr([], 13, { min: 1, max: 2 });
+      loss.backward(toGpu(dy));
+      const scale = 2 / valid;
+      expectClose(await x.grad!.data(), numericGradient(f, [logits], 0, dy), { ...how, op: "crossEntropy", scale });
     });
-    const padding = new Array<number>(N - valid).fill(0);
-    expectClose(await losses.data(), [...want, ...padding], { ...how, op: "crossEntropyRows", scale: 8 });
-    expect([...(await correct.data())]).toEqual([...hits, ...padding]);
 
-    const before = [0.5, 1, 2, 3];
-    const accumulator = fromData(before, [4]);
-    accumulateMetrics(x, target, accumulator, options);
-    accumulateMetrics(x, target, accumulator, options);
-    const twice = (values: number[]): number => 2 * values.reduce((sum, value) => sum + value, 0);
-    const got = await accumulator.data();
-    const sum = 0.5 + twice(want);
-    expectClose(got.slice(0, 1), [sum], { ...how, op: "accumulateMetrics", scale: Math.max(sum, 8) });
-    expect([...got.slice(1)]).toEqual([1 + twice(hits), 2 + 2 * valid, 3]);
-  });
-});
+    it("rows and metrics", async () => {
+      const x = toGpu(logits);
+      const target = fromData(labels, [N], "u32");
+      const { losses, correct } = crossEntropyRows(x, target, options);
+      const want = lossesOf(logits, kept, labelSmoothing);
+      const hits = kept.map((label, n) => {
+        const row = [...rowsOf(logits, n, n + 1).data];
+        return row.indexOf(Math.max(...row)) === label ? 1 : 0;
+      });
+      const padding = new Array<number>(N - valid).fill(0);
+      expectClose(await losses.data(), [...want, ...padding], { ...how, op: "crossEntropyRows", scale: 8 });
+      expect([...(await correct.data())]).toEqual([...hits, ...padding]);
+
+      const before = [0.5, 1, 2, 3];
+      const accumulator = fromData(before, [4]);
+      accumulateMetrics(x, target, accumulator, options);
+      accumulateMetrics(x, target, accumulator, options);
+      const twice = (values: number[]): number => 2 * values.reduce((sum, value) => sum + value, 0);
+      const got = await accumulator.data();
+      const sum = 0.5 + twice(want);
+      expectClose(got.slice(0, 1), [sum], { ...how, op: "accumulateMetrics", scale: Math.max(sum, 8) });
+      expect([...got.slice(1)]).toEqual([1 + twice(hits), 2 + 2 * valid, 3]);
+    });
+  },
+);
 
 it("stays finite where exp overflows, and keeps far logits' losses", async () => {
   const logits = { shape: [2, 3], data: Float64Array.from([3e4, 0, -3e4, -1e9, 1e9, 0]) };
@@ -109,7 +114,9 @@ it("makes the loss NaN for a label that is no class", async () => {
 it("names what does not fit", () => {
   const logits = toGpu(randomArr([4, 3], 1));
   const labels = fromData([0, 1, 2, 0], [4], "u32");
-  expect(() => crossEntropy(logits, fromData([0, 1], [2], "u32"))).toThrow("crossEntropy: logits [4,3] need labels u32 [4]");
+  expect(() => crossEntropy(logits, fromData([0, 1], [2], "u32"))).toThrow(
+    "crossEntropy: logits [4,3] need labels u32 [4]",
+  );
   expect(() => crossEntropy(logits, fromData([0, 1, 2, 0], [4]))).toThrow("got Tensor f32[4]");
   expect(() => crossEntropy(logits, labels, { labelSmoothing: 1.5 })).toThrow("labelSmoothing must be 0 to 1");
   expect(() => crossEntropy(logits, labels, { valid: 5 })).toThrow("valid must be 1 to the 4 rows");

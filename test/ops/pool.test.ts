@@ -21,7 +21,9 @@ const cases: { shape: number[]; options: { kernel: Pair; stride?: Pair; padding?
 ];
 
 describe.each(cases)("$shape $options", ({ shape, options }) => {
-  const terms = [options.kernel].flat().reduce((product, n) => product * n, typeof options.kernel === "number" ? options.kernel : 1);
+  const terms = [options.kernel]
+    .flat()
+    .reduce((product, n) => product * n, typeof options.kernel === "number" ? options.kernel : 1);
   const shapes = { x: shape };
 
   it("maxPool2d", async () => {
@@ -32,7 +34,7 @@ describe.each(cases)("$shape $options", ({ shape, options }) => {
     expectClose({ data: await y.data(), shape: y.shape }, want, { op: "maxPool2d", shapes, options, kind: "exact" });
     const dy = randomArr(want.shape, 2);
     y.backward(toGpu(dy));
-    const dx = numericGradient(([v]) => reference.maxPool2d(v!, options), [x], 0, dy);
+    const dx = numericGradient(([v]) => reference.maxPool2d(v, options), [x], 0, dy);
     expectClose(await input.grad!.data(), dx, { op: "maxPool2d dx", shapes, options, terms });
   });
 
@@ -51,8 +53,14 @@ describe.each(cases)("$shape $options", ({ shape, options }) => {
     });
     const dy = randomArr(want.shape, 4);
     y.backward(toGpu(dy));
-    const dx = numericGradient(([v]) => reference.avgPool2d(v!, all), [x], 0, dy);
-    expectClose(await input.grad!.data(), dx, { op: "avgPool2d dx", shapes, options: all, kind: ["sum", "div"], terms });
+    const dx = numericGradient(([v]) => reference.avgPool2d(v, all), [x], 0, dy);
+    expectClose(await input.grad!.data(), dx, {
+      op: "avgPool2d dx",
+      shapes,
+      options: all,
+      kind: ["sum", "div"],
+      terms,
+    });
   });
 });
 
@@ -61,12 +69,15 @@ it.each([[[1, 1, 1, 1]], [[2, 4, 4, 64]], [[3, 7, 5, 6]], [[65, 1, 2, 4]]])("glo
   const input = toGpu(x, { requiresGrad: true });
   const y = globalAvgPool(input);
   const want = reference.globalAveragePool(x);
-  const how = { op: "globalAvgPool", shapes: { x: shape }, kind: ["sum", "div"] as const, terms: shape[1]! * shape[2]! };
+  const how = { op: "globalAvgPool", shapes: { x: shape }, kind: ["sum", "div"] as const, terms: shape[1] * shape[2] };
   expectClose({ data: await y.data(), shape: y.shape }, want, how);
   const dy = randomArr(want.shape, 6);
   y.backward(toGpu(dy));
-  const pixels = shape[1]! * shape[2]!;
-  const dx = Float64Array.from(x.data, (_, i) => dy.data[Math.floor(i / (pixels * shape[3]!)) * shape[3]! + (i % shape[3]!)]! / pixels);
+  const pixels = shape[1] * shape[2];
+  const dx = Float64Array.from(
+    x.data,
+    (_, i) => dy.data[Math.floor(i / (pixels * shape[3])) * shape[3] + (i % shape[3])] / pixels,
+  );
   expectClose(await input.grad!.data(), dx, { ...how, op: "globalAvgPool dx" });
 });
 
@@ -85,15 +96,17 @@ it("keeps negative maxima beside the padding", async () => {
 
 it("runs more than 65,535 workgroups", async () => {
   const shape = [1, 2, 65_536 * 64 + 5, 1];
-  const data = new Float32Array(shape[2]! * 2).map((_, i) => (i % 1000) - 3);
+  const data = new Float32Array(shape[2] * 2).map((_, i) => (i % 1000) - 3);
   const y = await maxPool2d(toGpu({ shape, data }), { kernel: [2, 1] }).data();
-  for (const w of [0, 64 * 65_535, shape[2]! - 1]) expect(y[w]).toBe(Math.max(data[w]!, data[shape[2]! + w]!));
+  for (const w of [0, 64 * 65_535, shape[2] - 1]) expect(y[w]).toBe(Math.max(data[w], data[shape[2] + w]));
 });
 
 it("names what does not fit", () => {
   const x = toGpu(randomArr([1, 4, 4, 2], 1));
   expect(() => maxPool2d(x, { kernel: 5 })).toThrow("maxPool2d: a window of 5 does not fit into 4 pixels");
-  expect(() => avgPool2d(x, { kernel: 2, padding: 2 })).toThrow("avgPool2d: padding [2,2] is more than half of the window [2,2]");
+  expect(() => avgPool2d(x, { kernel: 2, padding: 2 })).toThrow(
+    "avgPool2d: padding [2,2] is more than half of the window [2,2]",
+  );
   expect(() => avgPool2d(x, { kernel: 2, stride: 0 })).toThrow("avgPool2d: stride must be whole numbers from 1");
   expect(() => globalAvgPool(x.view([4, 4, 2]))).toThrow("globalAvgPool: x must be f32 [N,H,W,C]");
 });

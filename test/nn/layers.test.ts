@@ -1,0 +1,289 @@
+// Layers on the device against the references: the kernels have their own tests, these check what the layers make of them.
+import { beforeAll, describe, expect, it } from "vitest";
+import { noGrad, scope, type Device, type Tensor } from "../../engine/index.ts";
+import {
+  AvgPool2d,
+  BatchNorm2d,
+  Conv2d,
+  Dropout,
+  Flatten,
+  GELU,
+  GlobalAvgPool,
+  LeakyReLU,
+  Linear,
+  MaxPool2d,
+  type Module,
+  ReLU,
+  Sequential,
+  Sigmoid,
+  SiLU,
+  Tanh,
+} from "../../nn/index.ts";
+import { BasicBlock, Bottleneck } from "../../nn/models/blocks.ts";
+import type { OwnedTensor } from "../../nn/parameter.ts";
+import { type Arr, fromFlat } from "../reference/array.ts";
+import * as reference from "../reference/batch-norm.ts";
+import { conv2d } from "../reference/conv2d.ts";
+import * as elementwise from "../reference/elementwise.ts";
+import { matmul } from "../reference/matmul.ts";
+import { avgPool2d, globalAveragePool, maxPool2d } from "../reference/pooling.ts";
+import { testDevice, toGpu } from "../support/gpu.ts";
+import { pick, sampledGradient } from "../support/gradient.ts";
+import { randomArr } from "../support/random.ts";
+import { expectClose } from "../support/tolerance.ts";
+
+let device: Device;
+beforeAll(async () => {
+  device = await testDevice();
+});
+
+/** A parameter's or statistic's starting values, in our layout. */
+const valuesOf = (tensor: OwnedTensor): Arr => fromFlat(tensor.shape, tensor.initialValues());
+
+const shapeOf = (layer: Module, x: readonly number[]): readonly number[] => layer.traceShape(x, () => undefined);
+
+/** Runs a layer, checks its announced shape, and reads the result. */
+async function run(layer: Module, x: Arr): Promise<{ shape: readonly number[]; data: ArrayLike<number> }> {
+  const y = scope(() => layer.forward(toGpu(x)));
+  expect(shapeOf(layer, x.shape)).toEqual(y.shape);
+  const result = { shape: y.shape, data: await y.data() };
+  y.dispose();
+  return result;
+}
+
+describe("Conv2d", () => {
+  it.each([
+    ["defaults", 5, 7, {}],
+    ["stride and padding in both directions", 4, 8, { kernel: [3, 2], stride: [2, 1], padding: [1, 0] }],
+    ["dilation, no bias", 3, 4, { kernel: 3, dilation: 2, padding: 2, bias: false }],
+    ["groups", 8, 12, { kernel: 3, groups: 4, padding: 1 }],
+  ] as const)("%s", async (_, inputs, outputs, options) => {
+    using layer = new Conv2d(inputs, outputs, options).initialize(2);
+    const x = randomArr([2, 7, 6, inputs], 1);
+    const bias = layer.bias ? valuesOf(layer.bias) : undefined;
+    const want = conv2d(x, valuesOf(layer.weight), options, bias);
+    const terms = layer.weight.size / outputs + 1;
+    expectClose(await run(layer, x), want, { op: "Conv2d", shapes: { x: x.shape }, options, terms });
+  });
+
+  it("refuses options and inputs that make no sense", () => {
+    expect(() => new Conv2d(6, 8, { groups: 4 })).toThrow("Conv2d: 4 groups must divide 6 inputs and 8 outputs");
+    expect(() => new Conv2d(0, 8)).toThrow("Conv2d: inputs must be a whole number from 1, not 0");
+    expect(() => new Conv2d(1, 8, { stride: 0 })).toThrow("Conv2d: stride must be a whole number from 1, not 0");
+    expect(() => shapeOf(new Conv2d(3, 8), [1, 8, 8, 4])).toThrow("Conv2d: needs [N,H,W,3], x is [1,8,8,4]");
+  });
+});
+
+describe("Linear", () => {
+  it.each([[true], [false]])("bias %s", async (bias) => {
+    using layer = new Linear(37, 10, { bias }).initialize(3);
+    const x = randomArr([5, 37], 2);
+    const product = matmul(x, valuesOf(layer.weight));
+    const want = layer.bias ? elementwise.add(product, valuesOf(layer.bias)) : product;
+    expectClose(await run(layer, x), want, { op: "Linear", shapes: { x: x.shape }, terms: 38 });
+  });
+});
+
+describe("BatchNorm2d", () => {
+  const x = randomArr([3, 4, 5, 6], 5, { min: -2, max: 3 });
+  const make = (): BatchNorm2d => {
+    const layer = new BatchNorm2d(6, { momentum: 0.3, eps: 1e-3 });
+    layer.weight.write(randomArr([6], 6, { min: 0.5, max: 2 }).data);
+    layer.bias.write(randomArr([6], 7).data);
+    layer.runningMean.write(randomArr([6], 8).data);
+    layer.runningVar.write(randomArr([6], 9, { min: 0.5, max: 2 }).data);
+    return layer;
+  };
+  const expected = (layer: BatchNorm2d, training: boolean): reference.BatchNormResult => {
+    const host = (tensor: OwnedTensor): Arr => fromFlat(tensor.shape, tensor.hostValues()!);
+    const [runningMean, runningVar] = [host(layer.runningMean), host(layer.runningVar)];
+    const options = { training, momentum: 0.3, eps: 1e-3, runningMean, runningVar };
+    return reference.batchNorm(x, host(layer.weight), host(layer.bias), options);
+  };
+  const how = { op: "BatchNorm2d", shapes: { x: x.shape }, terms: 60 };
+
+  it("in training uses the batch's statistics, moves the running ones, and counts", async () => {
+    using layer = make();
+    const want = expected(layer, true);
+    expectClose(await run(layer, x), want.y, how);
+    expectClose({ shape: [6], data: await layer.runningMean.data() }, want.runningMean, how);
+    expectClose({ shape: [6], data: await layer.runningVar.data() }, want.runningVar, how);
+    expect(layer.numBatchesTracked.value).toBe(1);
+  });
+
+  it("in evaluation uses the running statistics and leaves them", async () => {
+    using layer = make().eval();
+    const want = expected(layer, false);
+    const before = layer.runningMean.hostValues();
+    expectClose(await run(layer, x), want.y, how);
+    expect(await layer.runningMean.data()).toEqual(before);
+    expect(layer.numBatchesTracked.value).toBe(0);
+  });
+
+  it("refuses options out of range", () => {
+    expect(() => new BatchNorm2d(4, { eps: 0 })).toThrow("BatchNorm2d: eps must be above 0, not 0");
+    expect(() => new BatchNorm2d(4, { momentum: 2 })).toThrow("BatchNorm2d: momentum must be in 0..1, not 2");
+  });
+});
+
+describe("pooling", () => {
+  const x = randomArr([2, 7, 6, 5], 11);
+  it.each([
+    ["MaxPool2d", new MaxPool2d(), maxPool2d(x, { kernel: 2 })],
+    [
+      "MaxPool2d",
+      new MaxPool2d({ kernel: 3, stride: 2, padding: 1 }),
+      maxPool2d(x, { kernel: 3, stride: 2, padding: 1 }),
+    ],
+    [
+      "AvgPool2d",
+      new AvgPool2d({ kernel: [3, 2], stride: 2, padding: 1 }),
+      avgPool2d(x, { kernel: [3, 2], stride: 2, padding: 1 }),
+    ],
+    ["GlobalAvgPool", new GlobalAvgPool(), globalAveragePool(x)],
+  ] as [string, Module, Arr][])("%s", async (op, layer, want) => {
+    expectClose(await run(layer, x), want, { op, shapes: { x: x.shape }, options: layer.toString(), terms: 42 });
+  });
+});
+
+describe("activations", () => {
+  const x = randomArr([3, 7], 12, { min: -3, max: 3 });
+  it.each([
+    [new ReLU(), elementwise.relu(x), "exact"],
+    [new LeakyReLU({ slope: 0.25 }), elementwise.leakyRelu(x, 0.25), "add"],
+    [new GELU(), elementwise.gelu(x), "erf"],
+    [new SiLU(), elementwise.silu(x), ["exp", "div"]],
+    [new Sigmoid(), elementwise.sigmoid(x), ["exp", "div"]],
+    [new Tanh(), elementwise.tanh(x), "tanh"],
+  ] as const)("%s", async (layer, want, kind) => {
+    const how = { op: layer.typeName, shapes: { x: x.shape }, kind, scale: x.data, at: x.data };
+    expectClose(await run(layer, x), want, how);
+  });
+});
+
+describe("Dropout", () => {
+  const x = randomArr([40, 50], 13, { min: 1, max: 2 });
+  const dropped = (y: ArrayLike<number>): boolean[] => Array.from(y, (value) => value === 0);
+
+  it("in training drops its share and scales the rest, differently each time and in each layer", async () => {
+    const layers = new Sequential(new Dropout(0.3), new Dropout(0.3)).initialize(7).layers;
+    const first = (await run(layers[0], x)).data;
+    const mask = dropped(first);
+    const share = mask.filter(Boolean).length / mask.length;
+    expect(Math.abs(share - 0.3)).toBeLessThan(4 * Math.sqrt((0.3 * 0.7) / mask.length));
+    const want = elementwise.dropout(
+      x,
+      fromFlat(
+        x.shape,
+        mask.map((drop) => (drop ? 0 : 1)),
+      ),
+      0.3,
+    );
+    expectClose(first, want, { op: "Dropout", shapes: { x: x.shape }, kind: ["add", "div"] });
+    expect(dropped((await run(layers[0], x)).data)).not.toEqual(mask);
+    expect(dropped((await run(layers[1], x)).data)).not.toEqual(mask);
+    layers[0].reseed(7, "0");
+    expect(dropped((await run(layers[0], x)).data)).toEqual(mask);
+  });
+
+  it("in evaluation hands x on", async () => {
+    expect(Array.from((await run(new Dropout(0.3).eval(), x)).data)).toEqual([...x.data]);
+    expect(() => new Dropout(1.5)).toThrow("Dropout: p must be in 0..1, not 1.5");
+  });
+});
+
+describe("Flatten", () => {
+  it("keeps the first axis and the order", async () => {
+    const x = randomArr([2, 3, 4, 5], 14);
+    const y = await run(new Flatten(), x);
+    expect(y.shape).toEqual([2, 60]);
+    expect(Array.from(y.data)).toEqual([...x.data]);
+  });
+});
+
+describe("Sequential", () => {
+  it("takes batch norm's statistics in the convolution, with the same result", async () => {
+    using net = new Sequential(
+      new Conv2d(4, 8, { padding: 1, bias: false }),
+      new BatchNorm2d(8),
+      new ReLU(),
+    ).initialize(4);
+    const x = randomArr([2, 6, 5, 4], 15);
+    const [conv, norm, relu] = net.layers;
+    const fused = await run(net, x);
+    const plain = scope(() => relu.forward(norm.forward(conv.forward(toGpu(x)))));
+    expectClose(
+      fused,
+      { shape: plain.shape, data: await plain.data() },
+      { op: "Sequential", shapes: { x: x.shape }, terms: 60 },
+    );
+  });
+});
+
+/** The definition of a basic block in training, of x, conv1, conv2 and the projection (or without: the identity). */
+function basicBlock([x, conv1, conv2, projection]: Arr[], stride: number): Arr {
+  const norm = (y: Arr, options: { add?: Arr; relu: boolean }): Arr => {
+    const C = y.shape[3];
+    const [ones, zeros] = [fromFlat([C], new Float64Array(C).fill(1)), fromFlat([C], new Float64Array(C))];
+    return reference.batchNorm(y, ones, zeros, { training: true, runningMean: zeros, runningVar: ones, ...options }).y;
+  };
+  const y = norm(conv2d(x, conv1, { stride, padding: 1 }), { relu: true });
+  const add = projection ? norm(conv2d(x, projection, { stride }), { relu: false }) : x;
+  return norm(conv2d(y, conv2, { padding: 1 }), { add, relu: true });
+}
+
+describe("residual blocks", () => {
+  it.each([
+    ["identity", 4, 1],
+    ["projection", 8, 2],
+  ] as const)("BasicBlock with %s: result and gradients", async (_, width, stride) => {
+    using block = new BasicBlock(4, width, stride).initialize(21);
+    const x = randomArr([2, 6, 5, 4], 16);
+    const projection = block.downsample?.layers[0] as Conv2d | undefined;
+    const weights = [block.conv1.weight, block.conv2.weight, ...(projection ? [projection.weight] : [])];
+    const inputs = [x, ...weights.map(valuesOf)];
+    const want = basicBlock(inputs, stride);
+    const how = { op: "BasicBlock", shapes: { x: x.shape }, terms: 9 * width };
+    const gpuX = toGpu(x, { requiresGrad: true });
+    const y = block.forward(gpuX);
+    expect(shapeOf(block, x.shape)).toEqual(y.shape);
+    expectClose({ shape: y.shape, data: await y.data() }, want, how);
+
+    const dy = randomArr(want.shape, 17);
+    y.backward(toGpu(dy));
+    const leaves: Tensor[] = [gpuX, ...weights];
+    for (const [i, leaf] of leaves.entries()) {
+      const sampled = sampledGradient((all) => basicBlock(all, stride), inputs, i, dy, { count: 12, seed: 18 });
+      const got = pick(await leaf.grad!.data(), sampled.indices);
+      expectClose(got, sampled, { ...how, op: `BasicBlock gradient ${i}`, terms: 9 * width * 60 });
+    }
+  });
+
+  it("Bottleneck runs, and every parameter gets a gradient", async () => {
+    using block = new Bottleneck(8, 4, 2).initialize(22);
+    const x = toGpu(randomArr([2, 5, 6, 8], 19));
+    const y = block.forward(x);
+    expect(y.shape).toEqual([2, 3, 3, 16]);
+    expect(shapeOf(block, x.shape)).toEqual(y.shape);
+    y.backward(toGpu(randomArr(y.shape, 20)));
+    for (const [name, parameter] of block.namedParameters()) {
+      const gradient = await parameter.grad?.data();
+      expect(
+        gradient?.some((value) => value !== 0 && Number.isFinite(value)),
+        name,
+      ).toBe(true);
+    }
+  });
+
+  it("in evaluation without gradients keeps nothing but the result", async () => {
+    using block = new BasicBlock(4, 8, 2).initialize(23).eval();
+    const x = toGpu(randomArr([1, 6, 6, 4], 24));
+    block.forward(x).dispose(); // takes the parameters to the device
+    const y = noGrad(() => block.forward(x));
+    const before = device.memory().tensors;
+    const z = noGrad(() => block.forward(x));
+    expect(device.memory().tensors).toBe(before + 1);
+    expect(await z.data()).toEqual(await y.data());
+    [x, y, z].forEach((tensor) => tensor.dispose());
+  });
+});

@@ -1,0 +1,180 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { setGradientSink } from "../../engine/autograd.ts";
+import { add, concat, noGrad, ones, scope, tensor, type Tensor } from "../../engine/index.ts";
+import { map, type Arr } from "../reference/array.ts";
+import * as elementwise from "../reference/elementwise.ts";
+import * as reduce from "../reference/reduce.ts";
+import { checkOp } from "../support/check-op.ts";
+import { testDevice, toGpu } from "../support/gpu.ts";
+import { randomArr } from "../support/random.ts";
+
+beforeAll(testDevice);
+
+const gradOf = async (x: Tensor): Promise<unknown> => x.grad!.array();
+
+describe("gradients of several ops", () => {
+  it("agree with central differences of the whole", async () => {
+    const inputs = { x: randomArr([4, 3, 5], 301), w: randomArr([3, 1], 302), b: randomArr([5], 303) };
+    const run = (x: Tensor, w: Tensor, b: Tensor): Tensor =>
+      x
+        .mul(w)
+        .add(b)
+        .sigmoid()
+        .mul(x)
+        .mean({ axes: [0, 2] });
+    const reference = (x: Arr, w: Arr, b: Arr): Arr => {
+      const gate = elementwise.sigmoid(elementwise.add(elementwise.mul(x, w), b));
+      return reduce.mean(elementwise.mul(gate, x), { axes: [0, 2] });
+    };
+    const how = { kind: ["sum", "exp", "div", "add", "add", "add"], terms: 20, at: 2, scale: 1 } as const;
+    await checkOp({ op: "composition", inputs, run, reference, forward: how, gradient: how });
+  });
+
+  it("add up where a tensor is used several times", async () => {
+    const x = tensor([1, 2, 3], { requiresGrad: true });
+    const a = x.mul(2);
+    const b = x.square();
+    // a reaches the end over two ways of different length.
+    add(a.mul(b), a).sum().backward();
+    // d(2 x^3 + 2 x) = 6 x^2 + 2
+    expect(await gradOf(x)).toEqual([8, 26, 56]);
+  });
+
+  it("reach every leaf once, also through wide fans", async () => {
+    const x = tensor([1, 2], { requiresGrad: true });
+    const y = tensor([3, 4], { requiresGrad: true });
+    concat([x, y, x, x.mul(y)])
+      .sum()
+      .backward();
+    expect(await gradOf(x)).toEqual([5, 6]);
+    expect(await gradOf(y)).toEqual([2, 3]);
+  });
+
+  it("go through thousands of ops", async () => {
+    const x = tensor([1], { requiresGrad: true });
+    scope(() => {
+      let y = x;
+      for (let i = 0; i < 3000; i++) y = y.add(1);
+      y.backward();
+    });
+    expect(await gradOf(x)).toEqual([1]);
+  });
+
+  it("flow to those that asked only", async () => {
+    const x = tensor([1, 2], { requiresGrad: true });
+    const constant = tensor([3, 4]);
+    x.mul(constant).sum().backward();
+    expect(constant.grad).toBeNull();
+    expect(await gradOf(x)).toEqual([3, 4]);
+  });
+});
+
+describe("leaf gradients", () => {
+  it("accumulate over backward calls, and start anew after null", async () => {
+    const x = tensor([1, 2], { requiresGrad: true });
+    const y = x.square();
+    y.backward(tensor([1, 1]));
+    y.backward(tensor([10, 10]));
+    expect(await gradOf(x)).toEqual([22, 44]);
+    x.grad!.dispose();
+    x.grad = null;
+    y.backward(tensor([1, 1]));
+    expect(await gradOf(x)).toEqual([2, 4]);
+  });
+
+  it("survive the scope of the step, and carry no graph", async () => {
+    const x = tensor([1, 2], { requiresGrad: true });
+    for (let step = 0; step < 2; step++) scope(() => x.mul(x).sum().backward());
+    expect(x.grad!.node).toBeNull();
+    expect(await gradOf(x)).toEqual([4, 8]);
+  });
+
+  it("of a leaf that is the output itself are the upstream gradient", async () => {
+    const x = tensor(5, { requiresGrad: true });
+    x.backward();
+    expect(await gradOf(x)).toBe(1);
+  });
+
+  it("are their own: later changes of dy do not show", async () => {
+    const x = tensor([1, 2], { requiresGrad: true });
+    const dy = tensor([3, 4]);
+    x.add(1).backward(dy);
+    dy.dispose();
+    expect(await gradOf(x)).toEqual([3, 4]);
+  });
+
+  it("go to a sink where one is set", async () => {
+    const x = tensor([1, 2], { requiresGrad: true });
+    const got: Tensor[] = [];
+    setGradientSink(x, (leaf, gradient) => {
+      expect(leaf).toBe(x);
+      got.push(gradient.mul(1));
+    });
+    x.square().backward(ones([2]));
+    expect(x.grad).toBeNull();
+    expect(await got[0].array()).toEqual([2, 4]);
+    setGradientSink(x, null);
+    x.square().backward(ones([2]));
+    expect(await gradOf(x)).toEqual([2, 4]);
+  });
+});
+
+describe("noGrad", () => {
+  it("records nothing inside, and again afterwards", () => {
+    const x = tensor([1, 2], { requiresGrad: true });
+    expect(noGrad(() => x.mul(x)).node).toBeNull();
+    expect(() =>
+      noGrad(() => {
+        throw new Error("inside");
+      }),
+    ).toThrow("inside");
+    expect(x.mul(x).node?.op).toBe("mul");
+  });
+
+  it("is the state of tensors without requiresGrad", () => {
+    expect(tensor([1]).square().node).toBeNull();
+  });
+});
+
+describe("backward", () => {
+  it("names what is wrong", () => {
+    const x = tensor([1, 2], { requiresGrad: true });
+    expect(() => tensor([1]).backward()).toThrow(
+      "backward: Tensor f32[1] does not depend on a tensor with requiresGrad",
+    );
+    expect(() => x.square().backward()).toThrow(
+      "backward: Tensor f32[2] is not a scalar, so the upstream gradient must be given",
+    );
+    expect(() => x.square().backward(tensor([1]))).toThrow(
+      "backward: the gradient [1] must have the output's shape [2]",
+    );
+  });
+
+  it("says so when a tensor that it needs was freed", () => {
+    const x = tensor([1, 2], { requiresGrad: true });
+    const factor = tensor([3, 4]);
+    const y = x.mul(factor);
+    factor.dispose();
+    expect(() => y.backward(ones([2]))).toThrow("elementwise/binary-gradient: this tensor [2] was freed");
+  });
+
+  it("leaves nothing behind but leaf gradients", async () => {
+    const device = await testDevice();
+    const x = toGpu(map(randomArr([6, 8], 311), Math.abs), { requiresGrad: true });
+    const b = toGpu(randomArr([8], 312), { requiresGrad: true });
+    const before = device.memory();
+    const y = x.mul(b).add(b).log().variance({ axes: 0 }).max();
+    const forward = device.memory().tensors;
+    y.backward();
+    // Outside any scope the forward pass' tensors stay: they may be needed again. The walk's own do not.
+    expect(device.memory().tensors).toBe(forward + 2);
+    x.grad!.dispose();
+    b.grad!.dispose();
+    x.grad = b.grad = null;
+    scope(() => x.mul(b).add(b).log().variance({ axes: 0 }).max().backward());
+    x.grad!.dispose();
+    b.grad!.dispose();
+    expect(device.memory().tensors).toBe(forward);
+    expect(forward).toBeGreaterThan(before.tensors);
+  });
+});

@@ -1,0 +1,318 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import * as ops from "../../engine/index.ts";
+import { fromData, scope, tensor, type SliceRange, type Tensor } from "../../engine/index.ts";
+import { broadcastStrides, build, offsetOf, sizeOf, type Arr } from "../reference/array.ts";
+import * as reference from "../reference/moves.ts";
+import { checkOp } from "../support/check-op.ts";
+import { testDevice } from "../support/gpu.ts";
+import { randomArr } from "../support/random.ts";
+
+const EXACT = { forward: { kind: "exact" }, gradient: { kind: "exact" } } as const;
+
+beforeAll(testDevice);
+
+describe("reshape", () => {
+  it.each([
+    [
+      [2, 6],
+      [3, 4],
+      [3, 4],
+    ],
+    [[2, 6], [-1], [12]],
+    [[4], [2, -1, 2], [2, 1, 2]],
+    [[1], [], []],
+  ])("%j to %j", async (from, to, shape) => {
+    const x = randomArr(from, 101);
+    await checkOp({
+      op: "reshape",
+      inputs: { x },
+      run: (x) => x.reshape(to),
+      reference: (x) => reference.reshape(x, shape),
+      ...EXACT,
+    });
+  });
+
+  it("shares the storage", async () => {
+    const device = await testDevice();
+    const x = tensor([1, 2, 3, 4]);
+    const before = device.memory().tensors;
+    const y = x.reshape([2, 2]);
+    expect(device.memory().tensors).toBe(before);
+    x.write([5, 6, 7, 8]);
+    x.dispose();
+    expect(await y.array()).toEqual([
+      [5, 6],
+      [7, 8],
+    ]);
+    y.dispose();
+    expect(device.memory().tensors).toBe(before - 1);
+  });
+
+  it("refuses other sizes", () => {
+    const x = tensor([1, 2, 3, 4]);
+    expect(() => x.reshape([3, -1])).toThrow("reshape: [4] has 4 elements and cannot become [3,-1]");
+    expect(() => x.reshape([-1, -1])).toThrow("reshape: [4] has 4 elements and cannot become [-1,-1]");
+    expect(() => x.reshape([5])).toThrow("reshape");
+  });
+});
+
+describe("permute", () => {
+  it.each([
+    [
+      [3, 5],
+      [1, 0],
+    ],
+    [
+      [4, 8],
+      [1, 0],
+    ],
+    [
+      [2, 3, 5, 7],
+      [0, 3, 1, 2],
+    ],
+    [
+      [2, 3, 5, 8],
+      [2, 0, 1, 3],
+    ],
+    [
+      [2, 8, 3, 5],
+      [0, 2, 3, 1],
+    ],
+    [
+      [2, 3, 4],
+      [0, 1, 2],
+    ],
+    [
+      [2, 3, 2, 3, 2, 2],
+      [5, 3, 1, 4, 2, 0],
+    ],
+    [
+      [3, 1, 2],
+      [-1, 0, 1],
+    ],
+    [
+      [70, 33],
+      [1, 0],
+    ],
+  ])("%j by %j", async (shape, order) => {
+    const x = randomArr(shape, 111);
+    const axes = order.map((axis) => (axis < 0 ? axis + shape.length : axis));
+    await checkOp({
+      op: "permute",
+      inputs: { x },
+      run: (x) => x.permute(order),
+      reference: (x) => reference.permute(x, axes),
+      ...EXACT,
+    });
+  });
+
+  it("reverses the axes by default", () => {
+    expect(tensor([[1, 2, 3]]).permute().shape).toEqual([3, 1]);
+  });
+
+  it("refuses an order that is none", () => {
+    expect(() => tensor([[1, 2]]).permute([0, 0])).toThrow("permute: order [0,0] must name each axis of [1,2] once");
+    expect(() => tensor([[1, 2]]).permute([0])).toThrow("permute: order [0]");
+  });
+
+  it("moves u32 unchanged, and refuses more axes than it can walk", async () => {
+    const x = fromData([0xffffffff, 1, 2, 0x7fc00001], [2, 2], "u32");
+    expect(await x.permute().array()).toEqual([
+      [0xffffffff, 2],
+      [1, 0x7fc00001],
+    ]);
+    const many = ops.zeros(new Array<number>(9).fill(2));
+    expect(() => many.permute()).toThrow("more than 8 axes that cannot be merged");
+  });
+});
+
+describe("slice", () => {
+  it.each<[number[], (SliceRange | null)[]]>([
+    [[7], [{ start: 2 }]],
+    [[7], [{ start: -3, end: -1 }]],
+    [[9], [{ start: 1, step: 3 }]],
+    [
+      [3, 8],
+      [null, { start: 4 }],
+    ],
+    [
+      [4, 6, 5],
+      [{ end: 2 }, { start: 1, end: 6, step: 2 }],
+    ],
+    [
+      [2, 5, 5, 8],
+      [null, { start: 1, end: 4 }, { start: 2 }],
+    ],
+    [
+      [3, 4],
+      [{ end: 100 }, { start: -100 }],
+    ],
+    [
+      [2, 16],
+      [null, { start: 2, end: 14 }],
+    ],
+  ])("%j %j", async (shape, ranges) => {
+    const x = randomArr(shape, 121);
+    const all = shape.map((_, axis) => ranges[axis] ?? {});
+    const [starts, ends, steps] = [
+      all.map((r) => r.start ?? 0),
+      all.map((r, i) => r.end ?? shape[i]),
+      all.map((r) => r.step ?? 1),
+    ];
+    const want = (x: Arr): Arr => reference.slice(x, starts, ends, steps);
+    await checkOp({ op: "slice", inputs: { x }, run: (x) => x.slice(ranges), reference: want, ...EXACT });
+  });
+
+  it("may be empty", async () => {
+    const y = tensor([1, 2, 3]).slice([{ start: 3 }]);
+    expect(y.shape).toEqual([0]);
+    expect(await y.array()).toEqual([]);
+  });
+
+  it("refuses what it does not know", () => {
+    const x = tensor([1, 2, 3]);
+    expect(() => x.slice([{ step: -1 }])).toThrow(
+      "slice: start 0, end 3 and step -1 must be whole numbers, the step at least 1",
+    );
+    expect(() => x.slice([null, null])).toThrow("slice: 2 ranges for [3]");
+  });
+
+  it("runs more than 65,535 workgroups", async () => {
+    const size = 65_535 * 256 + 300;
+    const y = scope(() =>
+      fromData(
+        Float32Array.from({ length: size + 1 }, (_, i) => i % 65_521),
+        [size + 1],
+      ).slice([{ start: 1 }]),
+    );
+    const got = await y.data();
+    y.dispose();
+    expect(got.findIndex((v, i) => v !== (i + 1) % 65_521)).toBe(-1);
+  });
+});
+
+describe("concat", () => {
+  it.each<[number[][], number]>([
+    [[[3], [4], [1]], 0],
+    [
+      [
+        [2, 3],
+        [2, 5],
+      ],
+      1,
+    ],
+    [
+      [
+        [2, 4],
+        [2, 8],
+      ],
+      -1,
+    ],
+    [
+      [
+        [2, 3, 4],
+        [2, 1, 4],
+      ],
+      1,
+    ],
+    [
+      [
+        [2, 2],
+        [0, 2],
+        [1, 2],
+      ],
+      0,
+    ],
+    [[[2, 3]], 0],
+  ])("%j along %j", async (shapes, axis) => {
+    const inputs = Object.fromEntries(shapes.map((shape, i) => [`x${i}`, randomArr(shape, 131 + i)]));
+    const run = (...xs: Tensor[]): Tensor => ops.concat(xs, axis);
+    await checkOp({ op: "concat", inputs, run, reference: (...xs) => reference.concat(xs, axis), ...EXACT });
+  });
+
+  it("takes one tensor twice", async () => {
+    const x = tensor([1, 2], { requiresGrad: true });
+    ops.concat([x, x]).backward(tensor([1, 2, 30, 40]));
+    expect(await x.grad!.array()).toEqual([31, 42]);
+  });
+
+  it("refuses shapes and types that do not fit", () => {
+    const [a, b] = [tensor([[1, 2]]), tensor([[1, 2, 3]])];
+    expect(() => ops.concat([a, b])).toThrow("concat: f32[1,3] does not fit to Tensor f32[1,2] along axis 0");
+    expect(() => ops.concat([a, ops.zeros([1, 2], "u32")])).toThrow("concat: u32[1,2] does not fit");
+    expect(() => ops.concat([])).toThrow("concat: needs at least one tensor");
+  });
+});
+
+describe("pad", () => {
+  it.each<[number[], [number, number][], number]>([
+    [[3], [[1, 2]], 0],
+    [
+      [2, 3],
+      [
+        [0, 0],
+        [2, 1],
+      ],
+      -1.5,
+    ],
+    [
+      [2, 3, 3, 4],
+      [
+        [0, 0],
+        [1, 1],
+        [1, 1],
+      ],
+      0,
+    ],
+    [
+      [2, 4],
+      [
+        [1, 0],
+        [4, 8],
+      ],
+      3,
+    ],
+    [[2, 3], [], 0],
+  ])("%j by %j with %j", async (shape, amounts, value) => {
+    const x = randomArr(shape, 141);
+    const all = shape.map((_, axis) => amounts[axis] ?? ([0, 0] as const));
+    const want = (x: Arr): Arr => reference.pad(x, all, value);
+    await checkOp({ op: "pad", inputs: { x }, run: (x) => x.pad(amounts, value), reference: want, ...EXACT });
+  });
+
+  it("refuses negative amounts", () => {
+    expect(() => tensor([1]).pad([[-1, 0]])).toThrow("pad: [[-1,0]] must be at most 1 pairs of whole numbers >= 0");
+  });
+});
+
+describe("broadcastTo", () => {
+  it.each([
+    [[3], [2, 3]],
+    [
+      [2, 1, 4],
+      [2, 3, 4],
+    ],
+    [[], [5]],
+    [
+      [2, 1],
+      [3, 2, 5],
+    ],
+  ])("%j to %j", async (from, to) => {
+    const x = randomArr(from, 151);
+    const want = (x: Arr): Arr => build(to, (index) => x.data[offsetOf(index, broadcastStrides(x.shape, to))]);
+    const gradient = { kind: "sum", terms: sizeOf(to) / sizeOf(from), scale: 1 } as const;
+    await checkOp({
+      op: "broadcastTo",
+      inputs: { x },
+      run: (x) => x.broadcastTo(to),
+      reference: want,
+      forward: { kind: "exact" },
+      gradient,
+    });
+  });
+
+  it("refuses what does not fit", () => {
+    expect(() => tensor([1, 2]).broadcastTo([3])).toThrow("broadcastTo: [2] does not broadcast to [3]");
+    expect(() => tensor([[1], [2]]).broadcastTo([2])).toThrow("broadcastTo: [2,1] does not broadcast to [2]");
+  });
+});

@@ -1,0 +1,151 @@
+import { describe, expect, it } from "vitest";
+import { augmentNames, parseAugment } from "../../training/augment-grammar.ts";
+import { parseSchedule, scheduleNames } from "../../training/schedule-grammar.ts";
+import { cosineAnnealing, exponential, multiStep, oneCycle, stepDecay } from "../../training/schedules.ts";
+import type { Schedule } from "../../training/schedules.ts";
+import { closest, suggestion } from "../../training/suggest.ts";
+
+const context = { lr: 0.2, epochs: 12, stepsPerEpoch: 5 };
+const everyStep = Array.from({ length: 60 }, (_, step) => step);
+
+const inEpochs =
+  (schedule: Schedule): Schedule =>
+  (step) =>
+    schedule(Math.floor(step / 5));
+
+describe("--schedule", () => {
+  it.each<[string, Schedule]>([
+    ["constant", () => ({ lr: 0.2 })],
+    ["constant:base_lr=0.5", () => ({ lr: 0.5 })],
+    ["step:step_size=3", inEpochs(stepDecay({ lr: 0.2, stepSize: 3 }))],
+    ["step:step_size=7,gamma=0.5,unit=step", stepDecay({ lr: 0.2, stepSize: 7, gamma: 0.5 })],
+    ["multistep:milestones=3/8,gamma=0.1", inEpochs(multiStep({ lr: 0.2, milestones: [3, 8] }))],
+    ["multistep:milestones=30,unit=step", multiStep({ lr: 0.2, milestones: [30] })],
+    ["exponential:gamma=0.95", inEpochs(exponential({ lr: 0.2, gamma: 0.95 }))],
+    ["cosine", inEpochs(cosineAnnealing({ lr: 0.2, tMax: 12 }))],
+    ["cosine:unit=step", cosineAnnealing({ lr: 0.2, tMax: 60 })],
+    [" cosine : T_max = 5 , eta_min = 1e-3 ", inEpochs(cosineAnnealing({ lr: 0.2, tMax: 5, etaMin: 1e-3 }))],
+    ["onecycle", oneCycle({ maxLr: 0.2, totalSteps: 60 })],
+    ["onecycle:unit=epoch", inEpochs(oneCycle({ maxLr: 0.2, totalSteps: 12 }))],
+    ["onecycle:epochs=20", oneCycle({ maxLr: 0.2, totalSteps: 100 })],
+    [
+      "onecycle:max_lr=0.1,pct_start=0.25,div_factor=100,final_div_factor=100,anneal_strategy=linear,total_steps=80",
+      oneCycle({
+        maxLr: 0.1,
+        totalSteps: 80,
+        pctStart: 0.25,
+        divFactor: 100,
+        finalDivFactor: 100,
+        annealStrategy: "linear",
+      }),
+    ],
+    [
+      "onecycle:three_phase=true,base_momentum=0.8,max_momentum=0.9",
+      oneCycle({ maxLr: 0.2, totalSteps: 60, threePhase: true, baseMomentum: 0.8, maxMomentum: 0.9 }),
+    ],
+    ["onecycle:cycle_momentum=false", oneCycle({ maxLr: 0.2, totalSteps: 60, cycleMomentum: false })],
+  ])("%s", (text, want) => {
+    const schedule = parseSchedule(text)(context);
+    expect(everyStep.map(schedule)).toEqual(everyStep.map(want));
+  });
+
+  it("gives the optimizer's momentum back unless it cycles it", () => {
+    const withMomentum = { ...context, momentum: 0.7 };
+    expect(parseSchedule("constant")(withMomentum)(0)).toEqual({ lr: 0.2, momentum: 0.7 });
+    expect(parseSchedule("onecycle:cycle_momentum=false")(withMomentum)(0).momentum).toBe(0.7);
+    expect(parseSchedule("onecycle")(withMomentum)(0).momentum).toBeCloseTo(0.95, 12);
+  });
+
+  it.each<[string, string]>([
+    ["cosin", `unknown schedule "cosin"; did you mean "cosine"? (known: ${scheduleNames.join(", ")})`],
+    ["", `unknown schedule ""`],
+    ["toString", `unknown schedule "toString"`],
+    ["step", "schedule step: step_size is missing, as in step:step_size=30,gamma=0.1"],
+    ["multistep", "schedule multistep: milestones is missing"],
+    ["exponential", "schedule exponential: gamma is missing"],
+    ["cosine:t_max=3", `unknown parameter "t_max"; did you mean "T_max"? (known: T_max, eta_min, base_lr, unit)`],
+    ["constant:gamma=3", `schedule constant: unknown parameter "gamma" (known: base_lr, unit)`],
+    ["onecycle:max_lr", `onecycle: max_lr must be a number > 0, not ""`],
+    ["onecycle:max_lr=fast", `onecycle: max_lr must be a number > 0, not "fast"`],
+    ["onecycle:pct_start=2", `pct_start must be a number between 0 and 1, not "2"`],
+    ["onecycle:anneal_strategy=sin", `anneal_strategy must be cos or linear, not "sin"`],
+    ["onecycle:three_phase=maybe", `three_phase must be true or false, not "maybe"`],
+    ["onecycle:max_momentum=1", `max_momentum must be a number >= 0 and below 1, not "1"`],
+    ["onecycle:max_lr=1,max_lr=2", "max_lr is given twice"],
+    ["onecycle:max_lr=1,,", `unknown parameter ""`],
+    ["multistep:milestones=30/x", `milestones must be whole numbers >= 1 with / between them, as in 30/80, not "30/x"`],
+    ["step:step_size=2.5", `step_size must be a whole number >= 1, not "2.5"`],
+    ["step:step_size=1e999", `step_size must be a whole number >= 1, not "1e999"`],
+    ["step:step_size=3,unit=day", `unit must be step or epoch, not "day"`],
+  ])("%s is refused", (text, message) => {
+    expect(() => parseSchedule(text)).toThrow(message);
+  });
+});
+
+describe("--augment", () => {
+  it("reads the whole example of the documentation, in order", () => {
+    const text = "pad-crop:4:reflect,flip,vflip,rotate:15,shift-scale-rotate,cutout:16:p=0.2:fill=mean:place=inside";
+    expect(parseAugment(text)).toEqual([
+      { kind: "pad-crop", size: 4, border: "reflect", fill: 0 },
+      { kind: "flip", p: 0.5 },
+      { kind: "vflip", p: 0.5 },
+      { kind: "rotate", limit: 15, p: 0.5, border: "reflect101", fill: 0 },
+      { kind: "shift-scale-rotate", shift: 0.0625, scale: 0.1, rotate: 45, p: 0.5, border: "reflect101", fill: 0 },
+      { kind: "cutout", size: 16, p: 0.2, fill: "mean", place: "inside", holes: 1 },
+    ]);
+  });
+
+  it.each<[string, object[]]>([
+    ["none", []],
+    [" none ", []],
+    ["flip, cutout", [{ kind: "flip" }, { kind: "cutout", size: 16, p: 1, fill: "mean", place: "inside", holes: 1 }]],
+    ["cutout, flip:p=1", [{ kind: "cutout" }, { kind: "flip", p: 1 }]],
+    ["pad-crop", [{ kind: "pad-crop", size: 4, border: "constant", fill: 0 }]],
+    ["pad-crop:2:reflect101", [{ size: 2, border: "reflect101" }]],
+    ["pad-crop:edge:size=3", [{ size: 3, border: "edge" }]],
+    ["pad-crop:fill=mean", [{ border: "constant", fill: "mean" }]],
+    ["rotate:30:p=1:border=constant:fill=128", [{ limit: 30, p: 1, border: "constant", fill: 128 }]],
+    ["shift-scale-rotate:shift=0.1:scale=0:rotate=5:p=0.3", [{ shift: 0.1, scale: 0, rotate: 5, p: 0.3 }]],
+    ["cutout:8:clipped:fill=zero:holes=8", [{ size: 8, place: "clipped", fill: 0, holes: 8 }]],
+    ["cutout:center", [{ place: "center" }]],
+  ])("%s", (text, want) => {
+    const steps = parseAugment(text);
+    expect(steps).toHaveLength(want.length);
+    expect(steps).toMatchObject(want);
+  });
+
+  it.each<[string, string]>([
+    ["", `unknown augmentation ""`],
+    ["flipp", `unknown augmentation "flipp"; did you mean "flip"? (known: ${augmentNames.join(", ")}, none)`],
+    ["flip,", `unknown augmentation ""`],
+    ["flip,none", `"none" stands alone`],
+    ["constructor", `unknown augmentation "constructor"`],
+    ["flip:0.3", `flip: takes no size; "0.3" needs a name, as in p=0.5 (known: p)`],
+    ["flip:p=1.5", `flip: p must be a probability between 0 and 1, not "1.5"`],
+    ["flip:p=", `flip: p must be a probability between 0 and 1, not ""`],
+    ["pad-crop:0", `pad-crop: size must be a whole number of pixels >= 1, not "0"`],
+    ["pad-crop:4:5", "pad-crop: size is given twice"],
+    [
+      "pad-crop:4:mirror",
+      `unknown option "mirror" (known: size=...; border=...; fill=...; border one of constant, edge`,
+    ],
+    ["pad-crop:4:p=0.5", `pad-crop: unknown option "p" (known: size, border, fill)`],
+    ["rotate:200", `rotate: limit must be an angle between 0 and 180 degrees, not "200"`],
+    ["cutout:8:fill=0.49", `cutout: fill must be mean, zero, or a pixel value 0..255, not "0.49"`],
+    ["cutout:8:place=outside", `place must be one of inside, center, clipped, not "outside"`],
+    ["cutout:holes=9", `holes must be a whole number from 1 to 8, not "9"`],
+    ["cutout::p=1", `cutout: unknown option ""`],
+  ])("%s is refused", (text, message) => {
+    expect(() => parseAugment(text)).toThrow(message);
+  });
+});
+
+describe("suggestions", () => {
+  it("name a close word and no far one", () => {
+    const names = ["resnet18", "resnet34", "constant"];
+    expect(closest("ResNet-18", names)).toBe("resnet18");
+    expect(closest("const", names)).toBe("constant");
+    expect(closest("vgg16", names)).toBeUndefined();
+    expect(suggestion("vgg16", names)).toBe(" (known: resnet18, resnet34, constant)");
+  });
+});

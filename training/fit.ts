@@ -1,0 +1,242 @@
+// A run of training: steps, epochs, evaluations, as one stream of events.
+import { currentDevice, scope } from "../engine/index.ts";
+import type { DeviceDataset } from "./data/device-dataset.ts";
+import { evaluateBatches, type Evaluation } from "./evaluate.ts";
+import { DivergedError, EMPTY_SUMS, START, type EpochReport, type Position, type ProgressEvent, type TrainEvent } from "./events.ts";
+import { InFlight } from "./in-flight.ts";
+import { addStep, RateMeter, StepLog, type StepResult } from "./metrics.ts";
+import type { Schedule } from "./schedules.ts";
+import type { Trainer } from "./trainer.ts";
+
+export interface FitOptions {
+  /** Epochs of the whole run, those before `startFrom` included. */
+  readonly epochs: number;
+  /** Rate (and momentum) of each step of the run; default the optimizer's own. */
+  readonly schedule?: Schedule | undefined;
+  /** Evaluated after every epoch: the report's test figures. */
+  readonly validation?: DeviceDataset | undefined;
+  /** Images held out for choosing the best epoch, where there are such: the report's validation figures. */
+  readonly heldOut?: DeviceDataset | undefined;
+  /** Continue here; the trainer must have the weights and the optimizer state of that moment. Default the start. */
+  readonly startFrom?: Position | undefined;
+  /** Aborting it ends the run after the step under way. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Submitted steps that may be unfinished: one runs while the next is being recorded. */
+const STEPS_IN_FLIGHT = 1;
+const READ_EVERY_MS = 500;
+const now = (): number => performance.now();
+
+export async function* fitEvents(
+  trainer: Trainer,
+  train: DeviceDataset,
+  options: FitOptions,
+): AsyncGenerator<TrainEvent, void, undefined> {
+  const steps = trainer.steps(train, options);
+  const stepsPerEpoch = trainer.stepsPerEpoch(train);
+  trainer.position = checkStart(options.startFrom ?? START, stepsPerEpoch, steps);
+  yield { type: "start", steps, epochs: options.epochs, stepsPerEpoch, position: trainer.position };
+  const run = new Run(trainer, train, options, { steps, stepsPerEpoch });
+  try {
+    while (trainer.position.epoch < options.epochs) {
+      const finished = (yield* run.trainEpoch()) && (yield* run.evaluateEpoch());
+      if (!finished) {
+        yield { type: "end", reason: "stopped", position: trainer.position };
+        return;
+      }
+    }
+    yield { type: "end", reason: "done", position: trainer.position };
+  } finally {
+    await run.close();
+  }
+}
+
+function checkStart(position: Position, stepsPerEpoch: number, steps: number): Position {
+  const { step, epoch, running } = position;
+  if (step !== epoch * stepsPerEpoch + running.steps || running.steps > stepsPerEpoch) {
+    throw new Error(
+      `fit: step ${step} in epoch ${epoch + 1} does not fit epochs of ${stepsPerEpoch} steps; ` +
+        "continue with the images and the batch size that the run began with",
+    );
+  }
+  if (step > steps) throw new Error(`fit: ${step} steps are done already, ${steps} were asked for; raise the epochs`);
+  return position;
+}
+
+/** What a run keeps between steps. */
+class Run {
+  readonly #trainer: Trainer;
+  readonly #train: DeviceDataset;
+  readonly #options: FitOptions;
+  readonly #steps: number;
+  readonly #stepsPerEpoch: number;
+  readonly #log = new StepLog();
+  readonly #inFlight = new InFlight();
+  /** Reads under way, oldest first. */
+  #reads: Promise<void>[] = [];
+  /** What was read and not yet reported. */
+  readonly #results: StepResult[] = [];
+  /** Steps recorded; those of `trainer.position` are read too. */
+  #recorded: number;
+  #lastRead = now();
+  #lastProgress = now();
+  #evaluationSeconds = 0;
+  /** The epoch under way: when it began (or was resumed), images and training time since then, the rate at its first step. */
+  #epoch = { start: now(), images: 0, seconds: 0, lr: 0, rate: new RateMeter(0) };
+
+  constructor(trainer: Trainer, train: DeviceDataset, options: FitOptions, size: { steps: number; stepsPerEpoch: number }) {
+    this.#trainer = trainer;
+    this.#train = train;
+    this.#options = options;
+    this.#steps = size.steps;
+    this.#stepsPerEpoch = size.stepsPerEpoch;
+    this.#recorded = trainer.position.step;
+  }
+
+  /** The rest of the current epoch. False where it was stopped. */
+  async *trainEpoch(): AsyncGenerator<TrainEvent, boolean, undefined> {
+    const { signal } = this.#options;
+    const epoch = this.#trainer.position.epoch + 1;
+    const first = (epoch - 1) * this.#stepsPerEpoch;
+    const order = this.#trainer.order(this.#train, epoch);
+    this.#epoch = { start: now(), images: 0, seconds: 0, lr: this.#lrAt(first), rate: new RateMeter(0) };
+    while (this.#recorded < first + this.#stepsPerEpoch && !signal?.aborted) {
+      this.#step(epoch, order, this.#recorded - first);
+      await this.#inFlight.waitFor(STEPS_IN_FLIGHT);
+      if (this.#log.full || now() - this.#lastRead > READ_EVERY_MS) this.#startRead();
+      yield* this.#report();
+    }
+    await this.#drain();
+    this.#epoch.seconds = (now() - this.#epoch.start) / 1000;
+    yield* this.#report();
+    return this.#recorded === first + this.#stepsPerEpoch && !signal?.aborted;
+  }
+
+  /** Evaluates, closes the epoch and reports it. False where it was stopped: then the epoch stays open, all its steps done. */
+  async *evaluateEpoch(): AsyncGenerator<TrainEvent, boolean, undefined> {
+    const start = now();
+    const { validation, heldOut } = this.#options;
+    const test = validation ? yield* this.#evaluate(validation) : undefined;
+    const chosen = heldOut && test !== null ? yield* this.#evaluate(heldOut) : undefined;
+    if (test === null || chosen === null) return false;
+    this.#evaluationSeconds = (now() - start) / 1000;
+    const { running, step, epoch: done } = this.#trainer.position;
+    const { lr, images, seconds } = this.#epoch;
+    const report: EpochReport = {
+      epoch: done + 1,
+      lr,
+      trainLoss: running.loss / running.samples,
+      trainAccuracy: running.correct / running.samples,
+      testLoss: test?.loss ?? null,
+      testAccuracy: test?.accuracy ?? null,
+      ...(chosen && { validationLoss: chosen.loss, validationAccuracy: chosen.accuracy }),
+      seconds: seconds + this.#evaluationSeconds,
+      imagesPerSecond: images === 0 ? 0 : images / seconds,
+    };
+    this.#trainer.position = { step, epoch: done + 1, running: EMPTY_SUMS };
+    yield { type: "epoch", report, position: this.#trainer.position };
+    return true;
+  }
+
+  /** Waits for the GPU and frees the log. After this the trainer's position counts every step that was recorded. */
+  async close(): Promise<void> {
+    try {
+      await this.#drain();
+      this.#takeResults();
+      await this.#inFlight.waitFor(0);
+    } finally {
+      this.#log.dispose();
+    }
+  }
+
+  #step(epoch: number, order: Uint32Array, stepInEpoch: number): void {
+    const trainer = this.#trainer;
+    const { batchSize, optimizer } = trainer;
+    const step = this.#recorded;
+    const indices = order.subarray(stepInEpoch * batchSize, (stepInEpoch + 1) * batchSize);
+    scope(() => {
+      const rates = this.#options.schedule?.(step) ?? null;
+      const { loss, logits, labels } = trainer.step(this.#train, indices, { epoch, step }, rates);
+      const { lr, momentum } = optimizer;
+      this.#log.add({ step, epoch, lr, momentum, samples: indices.length }, loss, logits, labels);
+    });
+    this.#recorded++;
+    this.#inFlight.push(currentDevice().idle());
+  }
+
+  #lrAt(step: number): number {
+    return this.#options.schedule?.(step).lr ?? this.#trainer.optimizer.lr;
+  }
+
+  #startRead(): void {
+    this.#lastRead = now();
+    const reading = this.#log.read().then((results) => void this.#results.push(...results));
+    reading.catch(() => undefined);
+    this.#reads.push(reading);
+    void reading.then(() => (this.#reads = this.#reads.filter((other) => other !== reading)));
+  }
+
+  /** Waits for every figure; `#results` has them then. */
+  async #drain(): Promise<void> {
+    this.#startRead();
+    while (this.#reads.length > 0) await this.#reads.shift();
+  }
+
+  /** Moves the position over what was read. Reads finish in order: the GPU does. */
+  #takeResults(): StepResult[] {
+    const results = this.#results.splice(0);
+    for (const result of results) {
+      const { step, epoch, running } = this.#trainer.position;
+      this.#trainer.position = { step: step + 1, epoch, running: addStep(running, result) };
+    }
+    return results;
+  }
+
+  *#report(): Generator<TrainEvent> {
+    for (const result of this.#takeResults()) {
+      const { step, epoch, lr, momentum, loss, samples } = result;
+      if (!Number.isFinite(loss)) throw new DivergedError(result);
+      this.#epoch.images += samples;
+      yield { type: "step", step, epoch, lr, momentum, loss };
+    }
+    if (now() - this.#lastProgress > READ_EVERY_MS && this.#epoch.images > 0) yield this.#progress();
+  }
+
+  #progress(): ProgressEvent {
+    this.#lastProgress = now();
+    const { step, epoch, running } = this.#trainer.position;
+    const { start, images, rate } = this.#epoch;
+    const imagesPerSecond = rate.update((now() - start) / 1000, images);
+    const { batchSize } = this.#trainer;
+    const imagesLeft = (this.#steps - step) * Math.min(batchSize, this.#train.count / this.#stepsPerEpoch);
+    const evaluationsLeft = this.#options.epochs - epoch;
+    return {
+      type: "progress",
+      step,
+      steps: this.#steps,
+      epoch: epoch + 1,
+      imagesPerSecond,
+      loss: running.loss / running.samples,
+      accuracy: running.correct / running.samples,
+      secondsLeft: imagesLeft / imagesPerSecond + evaluationsLeft * this.#evaluationSeconds,
+    };
+  }
+
+  async *#evaluate(dataset: DeviceDataset): AsyncGenerator<TrainEvent, Evaluation | null> {
+    const { model, batchSize, position } = this.#trainer;
+    const batches = evaluateBatches(model, dataset, { batchSize });
+    try {
+      for (;;) {
+        if (this.#options.signal?.aborted) return null;
+        const { done, value } = await batches.next();
+        if (done) return value;
+        if (now() - this.#lastProgress < READ_EVERY_MS) continue;
+        this.#lastProgress = now();
+        yield { type: "evaluating", epoch: position.epoch + 1, done: value, count: dataset.count };
+      }
+    } finally {
+      await batches.return(undefined as never);
+    }
+  }
+}

@@ -1,0 +1,18 @@
+/**
+ * GPU work that was submitted and is not awaited yet. Waiting for the oldest keeps the queue short: memory stays bounded, and an
+ * interrupt is noticed after a step instead of after a queue of them.
+ */
+export class InFlight {
+  #queue: Promise<unknown>[] = [];
+
+  push(work: Promise<unknown>): void {
+    // A failure is reported where the promise is awaited; until then it must not count as unhandled.
+    work.catch(() => undefined);
+    this.#queue.push(work);
+  }
+
+  /** Waits until at most `most` are left. */
+  async waitFor(most: number): Promise<void> {
+    while (this.#queue.length > most) await this.#queue.shift();
+  }
+}

@@ -1,0 +1,29 @@
+// The public names of kiln/training.
+export { Trainer, type StepOutput, type TrainerOptions } from "./trainer.ts";
+export type { FitOptions } from "./fit.ts";
+export * from "./events.ts";
+export { crossEntropy, type Loss } from "./losses.ts";
+export { evaluate, evaluateBatches, type ClassAccuracy, type EvaluateOptions, type Evaluation } from "./evaluate.ts";
+export * from "./optimizers/index.ts";
+export * from "./schedules.ts";
+export { parseSchedule, type ScheduleContext, type ScheduleMaker } from "./schedule-grammar.ts";
+export { augmentNames, parseAugment, type AugmentStep } from "./augment-grammar.ts";
+export {
+  DeviceDataset,
+  loadDataset,
+  toDevice,
+  type Batch,
+  type BatchOptions,
+  type Dataset,
+  type DatasetInfo,
+} from "./data/device-dataset.ts";
+export { loadRaw, type LoadOptions } from "./data/load.ts";
+export { limit, pixelStatistics, subset, type ImageSet, type LoadProgress, type RawDataset, type Rgb } from "./data/dataset.ts";
+export {
+  decodeState,
+  encodeState,
+  restoreTrainer,
+  type BestEpoch,
+  type RunState,
+} from "./checkpoint.ts";
+export { createRunFolder, openRunFolder, environment, RunFolder, type RunConfig } from "./run-folder.ts";

@@ -1,0 +1,205 @@
+// A run folder: config.json, metrics.jsonl, steps.jsonl, state.safetensors, last.safetensors, best.safetensors (DESIGN 5).
+// state.safetensors alone decides where a run stands: it is replaced whole, last of all, and on resume the others are cut back to it.
+import { files } from "#files";
+import type { Device } from "../engine/index.ts";
+import { exportWeights, type ExportInfo } from "../nn/index.ts";
+import { decodeState, encodeState, type BestEpoch, type RunState } from "./checkpoint.ts";
+import type { EpochReport, Position, TrainEvent } from "./events.ts";
+import type { Trainer } from "./trainer.ts";
+
+/** config.json: all settings resolved. `model` also says what is written into the weight files. */
+export interface RunConfig {
+  readonly model: ExportInfo;
+  readonly [setting: string]: unknown;
+}
+
+const CONFIG = "config.json";
+const METRICS = "metrics.jsonl";
+const STEPS = "steps.jsonl";
+const STATE = "state.safetensors";
+const LAST = "last.safetensors";
+const BEST = "best.safetensors";
+const RUN_FILES = [CONFIG, METRICS, STEPS, STATE, LAST, BEST];
+/** Lines of steps.jsonl that are written at once. */
+const STEP_LINES = 256;
+
+/** What config.json says about the machine: its adapter and the family of kernels that was chosen. */
+export function environment(device: Device): { device: Device["info"]; kernelFamily: Device["family"] } {
+  return { device: device.info, kernelFamily: device.family };
+}
+
+/**
+ * Makes the folder of a new run and writes config.json.
+ *
+ * @throws Error of one line where the folder holds a run already (nothing is overwritten) or cannot be written
+ */
+export async function createRunFolder(dir: string, config: RunConfig): Promise<RunFolder> {
+  const path = files.absolute(dir);
+  if (await files.exists(path)) {
+    if (!(await files.stat(path)).directory) throw new Error(`${dir} is a file, not a folder: choose another --out`);
+    const held = (await files.list(path)).find(({ name }) => RUN_FILES.includes(name));
+    if (held) {
+      throw new Error(`${dir} holds another run (${held.name}): choose another --out, or continue it with --resume ${dir}`);
+    }
+  }
+  await writing(dir, async () => {
+    await files.makeDirectory(path);
+    await files.writeAtomic(`${path}/${CONFIG}`, `${JSON.stringify(config, null, 2)}\n`);
+    await files.writeAtomic(`${path}/${METRICS}`, "");
+    await files.writeAtomic(`${path}/${STEPS}`, "");
+  });
+  return new RunFolder(dir, config, null);
+}
+
+/**
+ * Opens the folder of a run to continue it: `folder.state` is where it stands, and what metrics.jsonl and steps.jsonl say past that
+ * is cut off.
+ *
+ * @throws Error of one line where there is no such run, nothing was saved yet, or a file is damaged
+ */
+export async function openRunFolder(dir: string): Promise<RunFolder> {
+  const path = files.absolute(dir);
+  if (!(await files.exists(`${path}/${CONFIG}`))) {
+    const what = (await files.exists(path)) ? `${dir} holds no run (it has no ${CONFIG})` : `there is no folder ${dir}`;
+    throw new Error(`${what}: give --resume the --out folder of an earlier run`);
+  }
+  const config = parseConfig(await files.readText(`${path}/${CONFIG}`), `${dir}/${CONFIG}`);
+  if (!(await files.exists(`${path}/${STATE}`))) {
+    throw new Error(`${dir} has no ${STATE}: that run was ended before anything was saved; start it again with another --out`);
+  }
+  const state = decodeState(await files.read(`${path}/${STATE}`), `${dir}/${STATE}`);
+  const folder = new RunFolder(dir, config, state);
+  await writing(dir, () => folder.cutBack());
+  return folder;
+}
+
+/** Writes a run's files. The order of calls is `record(event)` for every event, `saveState` after "epoch" and "end". */
+export class RunFolder {
+  /** As given, for messages. */
+  readonly dir: string;
+  readonly config: RunConfig;
+  /** Where the run stood when it was opened; null for a new one. */
+  readonly state: RunState | null;
+  readonly #path: string;
+  #best: BestEpoch | null;
+  #stepLines: string[] = [];
+  #metricLines: string[] = [];
+  /** An epoch better than all before was recorded, and its weights are not written yet. */
+  #bestIsNew = false;
+  #saved: Position | null;
+
+  constructor(dir: string, config: RunConfig, state: RunState | null) {
+    this.dir = dir;
+    this.config = config;
+    this.state = state;
+    this.#path = files.absolute(dir);
+    this.#best = state?.best ?? null;
+    this.#saved = state?.position ?? null;
+  }
+
+  /** The best epoch so far, by the images held out for that, else by the test set. Of equal ones the first. */
+  get best(): BestEpoch | null {
+    return this.#best;
+  }
+
+  /** The path of one of the run's files. */
+  file(name: string): string {
+    return `${this.#path}/${name}`;
+  }
+
+  /** Notes a "step" or "epoch" event in its file; others are ignored. Lines may wait for the next `saveState`. */
+  async record(event: TrainEvent): Promise<void> {
+    if (event.type === "step") {
+      const { step, epoch, lr, momentum, loss } = event;
+      this.#stepLines.push(`${JSON.stringify({ step, epoch, lr, momentum, loss })}\n`);
+      if (this.#stepLines.length >= STEP_LINES) await this.flush();
+    } else if (event.type === "epoch") {
+      this.#metricLines.push(`${JSON.stringify(event.report)}\n`);
+      this.#consider(event.report);
+      await this.flush();
+    }
+  }
+
+  /** Writes lines that wait. */
+  async flush(): Promise<void> {
+    const [steps, metrics] = [this.#stepLines.join(""), this.#metricLines.join("")];
+    this.#stepLines = [];
+    this.#metricLines = [];
+    await writing(this.dir, async () => {
+      if (steps) await files.append(this.file(STEPS), steps);
+      if (metrics) await files.append(this.file(METRICS), metrics);
+    });
+  }
+
+  /**
+   * Saves all that continuing needs, and the weights: last.safetensors, best.safetensors after a best epoch, state.safetensors.
+   * Nothing is written where nothing has happened since the last time.
+   */
+  async saveState(trainer: Trainer, position: Position = trainer.position): Promise<void> {
+    await this.flush();
+    if (JSON.stringify(position) === JSON.stringify(this.#saved)) return;
+    const state = await encodeState(trainer, position, this.#best);
+    const weights = await exportWeights(trainer.model, this.config.model);
+    await writing(this.dir, async () => {
+      await files.writeAtomic(this.file(LAST), weights);
+      if (this.#bestIsNew) await files.writeAtomic(this.file(BEST), weights);
+      await files.writeAtomic(this.file(STATE), state);
+    });
+    this.#bestIsNew = false;
+    this.#saved = position;
+  }
+
+  /** Removes what the metrics files say past `state`: a run that was killed had written more than it had saved. */
+  async cutBack(): Promise<void> {
+    const { step, epoch } = this.state!.position;
+    await this.#keepLines(STEPS, (line) => Number(line["step"]) < step);
+    await this.#keepLines(METRICS, (line) => Number(line["epoch"]) <= epoch);
+  }
+
+  async #keepLines(name: string, keep: (line: Record<string, unknown>) => boolean): Promise<void> {
+    const path = this.file(name);
+    const text = (await files.exists(path)) ? await files.readText(path) : "";
+    const kept = text.split("\n").filter((line) => {
+      const value = parseLine(line);
+      return value !== null && keep(value);
+    });
+    const result = kept.map((line) => `${line}\n`).join("");
+    if (result !== text) await files.writeAtomic(path, result);
+  }
+
+  #consider({ epoch, validationAccuracy, testAccuracy }: EpochReport): void {
+    const accuracy = validationAccuracy ?? testAccuracy;
+    if (accuracy === null || (this.#best && accuracy <= this.#best.accuracy)) return;
+    this.#best = { epoch, accuracy };
+    this.#bestIsNew = true;
+  }
+}
+
+/** Null for an empty line and for one that was cut off while it was written. */
+function parseLine(line: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === "object" ? (value as Record<string, unknown> | null) : null;
+  } catch {
+    return null;
+  }
+}
+
+function parseConfig(text: string, origin: string): RunConfig {
+  const config = parseLine(text);
+  const model = config?.["model"];
+  if (!config || typeof model !== "object" || model === null) {
+    throw new Error(`${origin} is damaged: it is not the JSON that a run writes`);
+  }
+  return config as RunConfig;
+}
+
+/** Says in one line that a folder cannot be written, and the system's reason. */
+async function writing<T>(dir: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`cannot write into ${dir} (${reason}): choose another --out`, { cause });
+  }
+}
