@@ -45,7 +45,7 @@ function describe(path, name) {
   const wgsl = readFileSync(path, "utf8");
   const entryPoints = wgsl.match(/@compute/g)?.length ?? 0;
   if (entryPoints !== 1) throw new Error(`${path}: ${entryPoints} entry points, a kernel file has exactly one`);
-  const reflect = new WgslReflect(emptyBodies(wgsl));
+  const reflect = reflectOf(path, wgsl);
   const bindings = reflect.storage
     .map((v) => ({ name: v.name, binding: v.binding, access: v.access === "read_write" ? "read_write" : "read" }))
     .sort((a, b) => a.binding - b.binding);
@@ -67,6 +67,17 @@ function describe(path, name) {
     ...wgsl.matchAll(/^fn (\w+)\([^\n]*\}\s*$/gm),
   ].map((m) => m[1]);
   return { name, bindings: bindings.map(({ name, access }) => ({ name, access })), params: { size: uniform ? Math.ceil(uniform.size / 16) * 16 : 0, fields }, declarations: declared, subgroups: /^enable subgroups/m.test(wgsl), wgsl };
+}
+
+/** @param {string} path @param {string} wgsl */
+function reflectOf(path, wgsl) {
+  try {
+    return new WgslReflect(emptyBodies(wgsl));
+  } catch (error) {
+    // The library is one minified line: without this, Node would print all of it above the stack.
+    console.error(`${path}: ${error instanceof Error ? error.message : String(error)}`);
+    process.exit(1);
+  }
 }
 
 /** @param {string} s */

@@ -49,7 +49,7 @@ export async function encodeState(
   const tensors = new Map<string, SafeTensor>();
   for (const [name, tensor] of weights) tensors.set(MODEL + name, tensor);
   for (const [name, data] of Object.entries(optimizer.tensors)) {
-    tensors.set(OPTIMIZER + name, { dtype: "F32", shape: [data.length], data });
+    tensors.set(OPTIMIZER + name, { dtype: "F32", shape: [data.length], data: Float32Array.from(data) });
   }
   const rest = {
     version: VERSION,

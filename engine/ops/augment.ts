@@ -93,7 +93,11 @@ export function gatherImages(images: ImageWindows, records: readonly ImageRecord
   check(mean.length === 3 && std.length === 3, "gatherImages", () => {
     return `mean and std need 3 values each, got ${mean.length} and ${std.length}`;
   });
-  check(std.every((s) => s > 0), "gatherImages", () => `std must be positive, got ${std.join(", ")}`);
+  check(
+    std.every((s) => s > 0),
+    "gatherImages",
+    () => `std must be positive, got ${std.join(", ")}`,
+  );
   const [height, width] = layout.output;
   const y = empty([records.length, height, width, channels]);
   const pixels = records.length * height * width;
@@ -104,7 +108,7 @@ export function gatherImages(images: ImageWindows, records: readonly ImageRecord
       if (!records.some(({ image }) => image >= first && image < first + count)) continue;
       launch(kernels.augment.gather, {
         bindings: { images: bytes, records: packed, y },
-        constants: { CHANNELS: channels },
+        constants: { CHANNELS: channels, INTERPOLATE: layout.affine !== null },
         params: { ...common, window_first: first, window_count: count },
         workgroups: ceilDiv(pixels, 64),
       });
@@ -151,7 +155,10 @@ function pack(records: readonly ImageRecord[], count: number, boxes: number): Te
     });
     const at = n * RECORD_WORDS;
     words[at] = image;
-    words.set([pre.signX, pre.signY, pre.offsetX, pre.offsetY, post.signX, post.signY, post.offsetX, post.offsetY], at + 4);
+    words.set(
+      [pre.signX, pre.signY, pre.offsetX, pre.offsetY, post.signX, post.signY, post.offsetX, post.offsetY],
+      at + 4,
+    );
     floats.set(affine.slice(0, 3), at + 12);
     floats.set(affine.slice(3), at + 16);
     record.boxes.forEach((box, k) => words.set(box, at + 20 + 4 * k));
@@ -174,7 +181,6 @@ function layoutParams(images: ImageWindows, layout: GatherLayout, mean: readonly
     box_fills: boxes.flatMap((box) => color(box.fill)),
     mean: [...mean255, 0],
     scale: [...std.map((s) => 1 / (255 * s)), 0],
-    has_affine: affine ? 1 : 0,
     box_count: boxes.length,
   };
 }

@@ -7,7 +7,7 @@ import { broadcastShapes, ceilDiv, check, sameShape, sizeOf, stridesOf, type Sha
 import { empty, type Tensor } from "../tensor.ts";
 import { full } from "./copy.ts";
 import { sumTo } from "./reduce-axes.ts";
-import { collapse, inVectors, packStrides, stretchedStrides } from "./strided.ts";
+import { collapse, inVectors, packAxes, stretchedStrides } from "./strided.ts";
 import { neg, reciprocal, scale, shift, square } from "./unary.ts";
 
 interface BinaryRow {
@@ -44,23 +44,27 @@ function walk(op: Op, a: Tensor, b: Tensor, shape: Shape) {
     shape,
     strides: [a, b, null].map((t) => (t ? stretchedStrides(t.shape, shape) : stridesOf(shape))),
   });
-  const block = regular ? null : inVectors(scalars);
-  const vectors = regular || block !== null;
-  const { shape: extents, strides } = block ?? scalars;
+  const inFours = regular ? null : inVectors(scalars);
+  const vectors = regular || inFours !== null;
+  const block = inFours ?? scalars;
   const size = vectors ? ceilDiv(sizeOf(shape), 4) : sizeOf(shape);
   const load = (name: "a" | "b", which: number): string => {
     const how = vectors || loads[which] === "same" ? loads[which] : "strided";
-    return LOADS[how](name, which);
+    return LOADS[how](name);
   };
   return {
-    constants: { T: vectors ? "vec4f" : "f32", load_a: load("a", 0), load_b: load("b", 1) },
+    constants: {
+      T: vectors ? "vec4f" : "f32",
+      STRIDED: !regular,
+      load_a: load("a", 0),
+      load_b: load("b", 1),
+    },
     params: {
       size,
-      rank: extents.length,
+      rank: block.shape.length,
       a_period: ceilDiv(a.size, 4),
       b_period: ceilDiv(b.size, 4),
-      shape: extents,
-      strides: packStrides(strides.slice(0, 2)),
+      axes: packAxes(block),
     },
     workgroups: ceilDiv(size, ELEMENTS_PER_WORKGROUP),
   };
@@ -74,7 +78,7 @@ const LOADS = {
   same: (name: string) => `${name}[i]`,
   period: (name: string) => `${name}[i % params.${name}_period]`,
   one: (name: string) => `T(${name}[0].x)`,
-  strided: (name: string, which: number) => `${name}[strided(i, ${which}u)]`,
+  strided: (name: string) => `${name}[at.${name === "a" ? "x" : "y"}]`,
 };
 
 function repetition(operand: Shape, y: Shape): keyof typeof LOADS {

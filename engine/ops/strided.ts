@@ -48,9 +48,9 @@ export function inVectors({ shape, strides }: Block): Block | null {
   };
 }
 
-/** The strides of two tensors as the kernels' Params hold them. */
-export function packStrides(strides: readonly (readonly number[])[]): number[] {
-  return strides.flatMap((steps) => [...steps, ...new Array<number>(MAX_RANK - steps.length).fill(0)]);
+/** The walk as the kernels' Params hold it: per axis the extent and the first two tensors' strides. */
+export function packAxes({ shape, strides }: Block): number[] {
+  return shape.flatMap((extent, axis) => [extent, strides[0]![axis]!, strides[1]![axis]!, 0]);
 }
 
 /** Strides of a tensor of `shape` seen as the wider shape `wide`: 0 along stretched axes. */
@@ -87,8 +87,7 @@ export function copyBlock(op: string, shape: Shape, from: Place, to: Place): voi
       rank: block.shape.length,
       x_offset: xOffset / unit,
       y_offset: yOffset / unit,
-      shape: block.shape,
-      strides: packStrides(block.strides),
+      axes: packAxes(block),
     },
     workgroups: ceilDiv(size, ELEMENTS_PER_WORKGROUP),
   });

@@ -8,6 +8,7 @@
 // The set is bound in windows of whole images, one a launch; pixels whose image lies in another window are left to its launch.
 
 const CHANNELS: u32 = 3u; // of the output; a fourth is zero
+const INTERPOLATE: bool = true; // false: no affine stage, every pixel is a source pixel
 
 struct Record {
   image: vec4u,            // x: the image's index in the whole set
@@ -30,7 +31,6 @@ struct Params {
   pixels: u32,                  // of the output, over all images
   window_first: u32,            // the window's first image
   window_count: u32,
-  has_affine: u32,
   box_count: i32,
 }
 
@@ -80,18 +80,22 @@ fn outer_pixel(n: u32, q: vec2i) -> vec4f {
   if (box >= 0) {
     return params.box_fills[box];
   }
-  if (params.has_affine == 0u) {
+  if (!INTERPOLATE) {
     return inner_pixel(n, q);
   }
   let at = vec3f(vec2f(q), 1.0);
   let p = vec2f(dot(records[n].affine_x.xyz, at), dot(records[n].affine_y.xyz, at));
   let corner = floor(p);
   let f = p - corner;
-  let low = vec2i(corner);
   // The border rule holds for each tap: a point between the last pixel and what lies behind the border blends both.
-  let above = mix(affine_tap(n, low), affine_tap(n, low + vec2i(1, 0)), f.x);
-  let below = mix(affine_tap(n, low + vec2i(0, 1)), affine_tap(n, low + vec2i(1, 1)), f.x);
-  return mix(above, below, f.y);
+  // A loop, because everything behind a tap is inlined: four copies would take drivers four times as long to compile.
+  var sum = vec4f(0.0);
+  for (var tap = 0; tap < 4; tap++) {
+    let step = vec2i(tap & 1, tap >> 1);
+    let weight = select(1.0 - f, f, step == vec2i(1));
+    sum += weight.x * weight.y * affine_tap(n, vec2i(corner) + step);
+  }
+  return sum;
 }
 
 fn affine_tap(n: u32, q: vec2i) -> vec4f {

@@ -125,9 +125,11 @@ fn main(
   let p2 = place(first + lane + 2u * LANES);
   let p3 = place(first + lane + 3u * LANES);
   for (var tap = 0u; tap < params.taps.x * params.taps.y; tap++) {
-    let position = params.origin + params.spacing * vec2i(vec2u(tap / params.taps.y, tap % params.taps.y));
-    if (any(position % params.divisor != vec2i(0))) { continue; }
-    let offset = position / params.divisor;
+    var offset = params.origin + params.spacing * vec2i(vec2u(tap / params.taps.y, tap % params.taps.y));
+    if (any(params.divisor > vec2i(1))) {
+      if (any(offset % params.divisor != vec2i(0))) { continue; }
+      offset /= params.divisor;
+    }
     let s0 = source(p0, offset); let s1 = source(p1, offset); let s2 = source(p2, offset); let s3 = source(p3, offset);
     let row = tap * params.x_size.w * columns + safe_column;
     for (var c = 0u; c < params.x_size.w / 4u; c++) {

@@ -18,20 +18,20 @@ const TILE_ROWS: u32 = 64u;    // 64 or 128
 const TILE_COLUMNS: u32 = 64u; // 64 or 128
 const CHUNK: u32 = 16u;        // channels a step: 4, 8 or 16
 
-const X_SIZE: vec3u = vec3u(8, 8, 16);  // height, width, C: of x forward, of dy in the input gradient. C is a multiple of 4
-const Y_SIZE: vec3u = vec3u(8, 8, 64);  // height, width, K: of the whole output
-const PLACES: vec2u = vec2u(8, 8);      // rows and columns of places that this dispatch computes: all of y, or one phase of dx
-const TAPS: vec2u = vec2u(3, 3);        // R, S
+const X_SIZE: vec3u = vec3u(8u, 8u, 16u);  // height, width, C: of x forward, of dy in the input gradient. C is a multiple of 4
+const Y_SIZE: vec3u = vec3u(8u, 8u, 64u);  // height, width, K: of the whole output
+const PLACES: vec2u = vec2u(8u, 8u);      // rows and columns of places that this dispatch computes: all of y, or one phase of dx
+const TAPS: vec2u = vec2u(3u, 3u);        // R, S
 const STEP: vec2i = vec2i(1, 1);        // from one place to the next in x
 const SPACING: vec2i = vec2i(1, 1);     // from one tap to the next in x, times DIVISOR
 const DIVISOR: vec2i = vec2i(1, 1);     // taps whose position it does not divide contribute nothing
-const SPREAD: vec2u = vec2u(1, 1);      // from one place to the next in y
+const SPREAD: vec2u = vec2u(1u, 1u);      // from one place to the next in y
 
-const CHANNEL_VECTORS: u32 = X_SIZE.z / 4u;
-const COLUMN_VECTORS: u32 = Y_SIZE.z / 4u;
-const CHUNKS: u32 = (X_SIZE.z + CHUNK - 1u) / CHUNK;
-const STEPS: u32 = TAPS.x * TAPS.y * CHUNKS;
-const COLUMN_TILES: u32 = (Y_SIZE.z + TILE_COLUMNS - 1u) / TILE_COLUMNS;
+const CHANNEL_VECTORS = X_SIZE.z / 4u;
+const COLUMN_VECTORS = Y_SIZE.z / 4u;
+const CHUNKS = (X_SIZE.z + CHUNK - 1u) / CHUNK;
+const STEPS = TAPS.x * TAPS.y * CHUNKS;
+const COLUMN_TILES = (Y_SIZE.z + TILE_COLUMNS - 1u) / TILE_COLUMNS;
 
 // How the 256 invocations load the tiles: ROW_VECTORS of them a row of x, TILE_VECTORS of them a row of weights.
 const ROW_VECTORS: u32 = CHUNK / 4u;
@@ -144,16 +144,20 @@ fn store(index: u32, column: u32, v0: vec4f, v1: vec4f) {
   if (TILE_COLUMNS > 64u && column + 16u < COLUMN_VECTORS) { y[row + column + 16u] = v1; }
 }
 
-// Over an invocation's places that exist (`valid` of its rows): the sum of value - mean, or of its square.
-fn deviations(tile: ptr<function, Tile>, vector: u32, valid: u32, mean: vec4f, squared: bool) -> vec4f {
-  var sum = vec4f(0.0);
-  for (var i = 0u; i < TILE_ROWS / 16u; i++) {
-    if (i < valid) {
-      let d = (*tile)[i * 2u + vector] - mean;
-      sum += select(d, d * d, squared);
-    }
-  }
-  return sum;
+// One vec4 of columns of all of an invocation's places.
+struct Places { p0: vec4f, p1: vec4f, p2: vec4f, p3: vec4f, p4: vec4f, p5: vec4f, p6: vec4f, p7: vec4f }
+
+fn deviation(value: vec4f, mean: vec4f, exists: bool, squared: bool) -> vec4f {
+  let d = value - mean;
+  return select(vec4f(0.0), select(d, d * d, squared), exists);
+}
+
+// Over the first `valid` places: the sum of value - mean, or of its square. Spelt out, since a loop's index may spill registers.
+fn deviations(v: Places, valid: u32, mean: vec4f, squared: bool) -> vec4f {
+  return deviation(v.p0, mean, 0u < valid, squared) + deviation(v.p1, mean, 1u < valid, squared)
+    + deviation(v.p2, mean, 2u < valid, squared) + deviation(v.p3, mean, 3u < valid, squared)
+    + deviation(v.p4, mean, 4u < valid, squared) + deviation(v.p5, mean, 5u < valid, squared)
+    + deviation(v.p6, mean, 6u < valid, squared) + deviation(v.p7, mean, 7u < valid, squared);
 }
 
 // The sum of the 16 rows of invocations' values, per column of the tile. weight_tile serves as scratch.
@@ -167,11 +171,11 @@ fn sum_rows(row: u32, column: u32, value: vec4f) -> vec4f {
 }
 
 // Called by all invocations: it waits at barriers.
-fn store_partials(tile: ptr<function, Tile>, vector: u32, first: u32, row: u32, column: u32, out: u32) {
+fn store_partials(v: Places, first: u32, row: u32, column: u32, out: u32) {
   let count = min(place_count() - first, TILE_ROWS);
   let valid = (count + 15u - row) / 16u;
-  let mean = sum_rows(row, column, deviations(tile, vector, valid, vec4f(0.0), false)) / f32(count);
-  let squares = sum_rows(row, column, deviations(tile, vector, valid, mean, true));
+  let mean = sum_rows(row, column, deviations(v, valid, vec4f(0.0), false)) / f32(count);
+  let squares = sum_rows(row, column, deviations(v, valid, mean, true));
   if (row == 0u && out < COLUMN_VECTORS) {
     let at = first / TILE_ROWS * 2u * COLUMN_VECTORS + out;
     partials[at] = mean;
@@ -238,7 +242,11 @@ fn main(
     store(first + row + 112u, first_column + column, tile[14], tile[15]);
   }
   if (params.stats == 1u) {
-    store_partials(&tile, 0u, first, row, column, first_column + column);
-    if (TILE_COLUMNS > 64u) { store_partials(&tile, 1u, first, row, column, first_column + column + 16u); }
+    let v = Places(tile[0], tile[2], tile[4], tile[6], tile[8], tile[10], tile[12], tile[14]);
+    store_partials(v, first, row, column, first_column + column);
+    if (TILE_COLUMNS > 64u) {
+      let v1 = Places(tile[1], tile[3], tile[5], tile[7], tile[9], tile[11], tile[13], tile[15]);
+      store_partials(v1, first, row, column, first_column + column + 16u);
+    }
   }
 }

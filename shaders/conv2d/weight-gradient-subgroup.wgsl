@@ -96,12 +96,26 @@ fn main(
   let offset = vec2i(vec2u(tap / params.window.y, tap % params.window.y) * params.window.zw) - params.step.zw;
   let channel = own % params.x_size.w / 4u;
 
+  let first_row = first / (params.x_size.w * params.window.y);
+  let one_row = first_row == (min(first + 4u * LANES, rows) - 1u) / (params.x_size.w * params.window.y);
+  let first_offset = i32(first_row * params.window.z) - params.step.z;
+
   var tx: Tile; var ty: Tile; var tz: Tile; var tw: Tile;
-  let end = min((split + 1u) * params.rows_per_split, params.dy_size.x * params.dy_size.y);
-  for (var row = split * params.rows_per_split; row < end; row++) {
-    let i = i32(row % params.dy_size.y) * params.step.x + offset.x;
+  let first_dy_row = split * params.rows_per_split;
+  let end = min(first_dy_row + params.rows_per_split, params.dy_size.x * params.dy_size.y);
+  // Counted, not divided: an integer division costs as much as a dozen loads here.
+  var n = first_dy_row / params.dy_size.y;
+  var p = first_dy_row % params.dy_size.y;
+  for (var row = first_dy_row; row < end; row++) {
+    let top = i32(p) * params.step.x;
+    let image = n;
+    p++;
+    if (p == params.dy_size.y) { p = 0u; n++; }
+    // Where the whole tile looks at one row of the image and that lies outside, there is nothing to add.
+    if (one_row && u32(top + first_offset) >= params.x_size.y) { continue; }
+    let i = top + offset.x;
     let inside_rows = u32(i) < params.x_size.y;
-    let image_row = ((row / params.dy_size.y) * params.x_size.y + u32(i)) * params.x_size.z;
+    let image_row = (image * params.x_size.y + u32(i)) * params.x_size.z;
     let dy_row = row * params.dy_size.z;
     for (var q = 0u; q < params.dy_size.z; q += 4u) {
       let a0 = load_x(image_row, q, offset.y, inside_rows, channel);

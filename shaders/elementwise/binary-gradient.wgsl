@@ -1,16 +1,16 @@
 // One operand's gradient of y = f(a, b), in y's shape: `gradient` is replaced by the op's formula. Where the operand was
-// stretched, the caller sums the result. For `load_a`, `load_b` and T see binary.wgsl.
+// stretched, the caller sums the result. For `load_a`, `load_b`, STRIDED and T see binary.wgsl.
 
 alias T = vec4f;
 const ELEMENTS: u32 = 4u;
+const STRIDED: bool = false;
 
 struct Params {
   size: u32,     // elements of y
-  rank: u32,     // used entries of shape
+  rank: u32,     // used entries of axes
   a_period: u32, // elements of a repeated operand
   b_period: u32,
-  shape: array<vec4u, 2>,   // extents of y, outermost first, neighbouring axes merged
-  strides: array<vec4u, 4>, // a's (first two), then b's; 0 along stretched axes
+  axes: array<vec4u, 8>, // of y, outermost first, neighbours merged: extent, a's stride, b's stride (0 where stretched)
 }
 
 @group(0) @binding(0) var<storage, read> a: array<T>;
@@ -21,8 +21,8 @@ struct Params {
 @group(0) @binding(5) var<uniform> params: Params;
 
 fn gradient(a: T, b: T, y: T, dy: T) -> T { return dy * b; }
-fn load_a(i: u32) -> T { return a[i]; }
-fn load_b(i: u32) -> T { return b[i]; }
+fn load_a(i: u32, at: vec2u) -> T { return a[i]; }
+fn load_b(i: u32, at: vec2u) -> T { return b[i]; }
 
 @compute @workgroup_size(64)
 fn main(
@@ -31,25 +31,41 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3u,
 ) {
   let first = ((workgroup.x + workgroup.y * workgroups.x) * 64u + local) * ELEMENTS;
+  var at = vec2u();
+  var column = 0u;
+  let last = params.axes[max(params.rank, 1u) - 1u];
+  if (STRIDED) {
+    at = place(first);
+    column = first % last.x;
+  }
   for (var e = 0u; e < ELEMENTS; e++) {
     let i = first + e;
     if (i < params.size) {
-      dx[i] = gradient(load_a(i), load_b(i), y[i], dy[i]);
+      dx[i] = gradient(load_a(i, at), load_b(i, at), y[i], dy[i]);
+    }
+    if (STRIDED) {
+      // Divisions are slow: within a row the next element is one stride on.
+      column++;
+      at += last.yz;
+      if (column == last.x) {
+        at = place(i + 1u);
+        column = 0u;
+      }
     }
   }
 }
 
-// Where element i of y lies in operand `which`.
-fn strided(i: u32, which: u32) -> u32 {
+// Where element i of y lies in a and b.
+fn place(i: u32) -> vec2u {
   var rest = i;
-  var offset = 0u;
+  var at = vec2u();
   for (var n = params.rank; n > 0u; n--) {
-    let axis = n - 1u;
-    let extent = params.shape[axis / 4u][axis % 4u];
-    offset += (rest % extent) * params.strides[which * 2u + axis / 4u][axis % 4u];
-    rest /= extent;
+    let axis = params.axes[n - 1u];
+    let above = rest / axis.x;
+    at += (rest - above * axis.x) * axis.yz;
+    rest = above;
   }
-  return offset;
+  return at;
 }
 
 // a to the power of b, also for negative a with a whole b (WGSL's pow is undefined there) and for b = 0.

@@ -1,5 +1,23 @@
-import { describe, expect, it } from "vitest";
-import { createModel, modelNames, resnet18, resnet20, resnet50, type ResNet } from "../../nn/index.ts";
+import { readFileSync } from "node:fs";
+import { beforeAll, describe, expect, it } from "vitest";
+import { noGrad, scope, type Device, type Tensor } from "../../engine/index.ts";
+import {
+  Counter,
+  loadStateDict,
+  probe,
+  resnet8,
+  createModel,
+  modelNames,
+  resnet18,
+  resnet20,
+  resnet50,
+  type ResNet,
+  type SafeTensor,
+  type StateDict,
+} from "../../nn/index.ts";
+import { imagesChannelsLast, logitsBatch, stateValues } from "../pytorch/formula.ts";
+import { testDevice, toGpu } from "../support/gpu.ts";
+import { randomArr } from "../support/random.ts";
 
 /** The names of torchvision's state dicts, by their rule. */
 function torchvisionNames(blocks: readonly number[], kind: "basic" | "bottleneck"): string[] {
@@ -94,3 +112,91 @@ describe("models", () => {
     expect(() => resnet18({ classes: 0 })).toThrow("resnet18: classes must be a whole number from 1, not 0");
   });
 });
+
+describe("on a device", () => {
+  let device: Device;
+  beforeAll(async () => {
+    device = await testDevice();
+  });
+
+  type Logits = { eval: number[][]; train: number[][] };
+  const path = new URL("../pytorch/reference.json", import.meta.url);
+  const stored = JSON.parse(readFileSync(path, "utf8")) as {
+    models: { resnet20: { logits: { f32: Logits; f64: Logits } } };
+  };
+
+  /** The largest difference, relative to the largest value. */
+  const worst = (got: ArrayLike<number>, want: ArrayLike<number>): number => {
+    const largest = Math.max(...Array.from(want, Math.abs));
+    return Math.max(...Array.from(want, (value, i) => Math.abs(got[i] - value))) / largest;
+  };
+
+  it.each(["eval", "train"] as const)("resnet20 computes PyTorch's logits: %s", async (mode) => {
+    using model = resnet20().train(mode === "train");
+    loadStateDict(model, pytorchState(model));
+    const [n, c, h, w] = logitsBatch.shape;
+    const x = { shape: [n, h, w, c], data: imagesChannelsLast(logitsBatch, 0) };
+    const logits = scope(() => noGrad(() => model.forward(toGpu(x))));
+    const want = stored.models.resnet20.logits.f64[mode].flat();
+    // PyTorch's own float32 differs from its float64 by rounding in another order; ours may by a few times that.
+    const yardstick = worst(stored.models.resnet20.logits.f32[mode].flat(), want);
+    expect(worst(await logits.data(), want)).toBeLessThan(4 * yardstick);
+    logits.dispose();
+  });
+
+  it("resnet8 trains every parameter, counts batches, and frees everything", async () => {
+    const before = device.memory().tensors;
+    {
+      using model = resnet8({ classes: 5 });
+      const x = toGpu(randomArr([4, 16, 16, 3], 1));
+      const dy = toGpu(randomArr([4, 5], 2));
+      scope(() => void model.forward(x).backward(dy));
+      for (const [name, parameter] of model.namedParameters()) {
+        const gradient = await parameter.grad?.data();
+        expect(
+          gradient?.some((value) => value !== 0 && Number.isFinite(value)),
+          name,
+        ).toBe(true);
+      }
+      expect(model.namedCounters().map(([, counter]) => counter.value)).toEqual(new Array(9).fill(1));
+      [x, dy].forEach((tensor: Tensor) => tensor.dispose());
+    }
+    expect(device.memory().tensors).toBe(before);
+  });
+
+  it("shows the maps of its stages", () => {
+    using model = resnet8({ classes: 5 }).eval();
+    const x = toGpu(randomArr([2, 16, 16, 3], 3));
+    const shapes = scope(() => {
+      const { taps } = noGrad(() => probe(model, [...model.stages, "layer2.0.bn2"], () => model.forward(x)));
+      return Object.entries(taps).map(([name, tap]) => [name, tap.shape, tap.disposed]);
+    });
+    expect(shapes.sort()).toEqual(
+      [
+        ["layer1", [2, 16, 16, 16], false],
+        ["layer2", [2, 8, 8, 32], false],
+        ["layer3", [2, 4, 4, 64], false],
+        ["layer2.0.bn2", [2, 8, 8, 32], false],
+      ].sort(),
+    );
+    x.dispose();
+  });
+
+  it("refuses images of another shape", () => {
+    using model = resnet8();
+    const x = toGpu(randomArr([2, 8, 8, 1], 4));
+    expect(() => model.forward(x)).toThrow("resnet8: needs images [N,H,W,3], x is [2,8,8,1]");
+    x.dispose();
+  });
+});
+
+/** The formula's values for every tensor of a model. */
+function pytorchState(model: ResNet): StateDict {
+  return new Map(
+    model.namedEntries().map(([name, entry]): [string, SafeTensor] => {
+      if (entry instanceof Counter) return [name, { dtype: "I64", shape: [], data: BigInt64Array.of(0n) }];
+      const shape = entry.diskShape;
+      return [name, { dtype: "F32", shape, data: Float32Array.from(stateValues(name, shape, "plain")) }];
+    }),
+  );
+}

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { empty, full } from "../../engine/index.ts";
-import { collapse, copyBlock, inVectors, packStrides, stretchedStrides } from "../../engine/ops/strided.ts";
+import { collapse, copyBlock, inVectors, packAxes, stretchedStrides } from "../../engine/ops/strided.ts";
 import { offsetOf, sizeOf, unravel } from "../reference/array.ts";
 import { testDevice, toGpu } from "../support/gpu.ts";
 import { randomArr, randomInts } from "../support/random.ts";
@@ -116,6 +116,13 @@ describe("copyBlock", () => {
   });
 });
 
-it("packStrides fills up to eight axes a tensor", () => {
-  expect(packStrides([[5, 1], [2]])).toEqual([5, 1, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]);
+it("packAxes puts each axis' extent beside its strides", () => {
+  const block = {
+    shape: [5, 4],
+    strides: [
+      [4, 1],
+      [0, 1],
+    ],
+  };
+  expect(packAxes(block)).toEqual([5, 4, 0, 0, 4, 1, 1, 0]);
 });

@@ -1,7 +1,8 @@
 """Makes reference.json: what PyTorch computes, for the parity tests.
 
     apt-get install --no-install-recommends python3-torch     # Debian 12: PyTorch 1.13
-    /usr/bin/python3 test/pytorch/make-reference.py           # about a minute on two cores
+    /usr/bin/python3 test/pytorch/make-reference.py           # half a minute on two cores
+    npx prettier --write test/pytorch/reference.json
 
 Starting weights, images and labels come from a formula that formula.ts evaluates too, so only results are stored:
 
@@ -149,8 +150,8 @@ def from_formula(model, dtype, calm=False):
 # ---- how numbers are stored
 
 def number(x):
-    """float32 as its shortest decimal, float64 to 13 digits."""
-    return float(str(x)) if isinstance(x, np.float32) else float("%.13g" % x)
+    """float32 as its shortest decimal, float64 to 11 digits."""
+    return float(str(x)) if isinstance(x, np.float32) else float("%.11g" % x)
 
 
 def numbers(tensor):

@@ -84,7 +84,7 @@ describe("PyTorch's numbers", () => {
   });
 
   it("reproduces a published run: 20 epochs of 98 steps", () => {
-    const maxLr = 6.2802914418342525e-4;
+    const maxLr = 6.280291441834253e-4;
     const options = { pctStart: 0.25, divFactor: 100, finalDivFactor: 100, annealStrategy: "linear" } as const;
     const schedule = oneCycle({ maxLr, totalSteps: 1960, ...options });
     const lrs = [

@@ -48,7 +48,10 @@ function drawAlways(step: AugmentStep, size: Size, output: Size, random: Random)
       return { kind: "affine", forward: forwardRotation(width, height, { angle, scale, shiftX, shiftY }) };
     }
     case "cutout":
-      return { kind: "boxes", boxes: Array.from({ length: step.holes }, () => drawBox(step.size, size, step.place, random)) };
+      return {
+        kind: "boxes",
+        boxes: Array.from({ length: step.holes }, () => drawBox(step.size, size, step.place, random)),
+      };
   }
 }
 

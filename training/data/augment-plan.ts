@@ -1,11 +1,5 @@
 // Where each step of an augmentation is carried out: what comes before the rotations, with them, and after them.
-import {
-  MAX_BOXES,
-  type BorderRule,
-  type BoxFrame,
-  type GatherLayout,
-  type Size,
-} from "../../engine/index.ts";
+import { MAX_BOXES, type BorderRule, type BoxFrame, type GatherLayout, type Size } from "../../engine/index.ts";
 import type { AugmentStep } from "../augment-grammar.ts";
 
 /** The kernel's stages, see shaders/augment/gather.wgsl. Without rotations everything is in `post`. */
@@ -61,7 +55,9 @@ function cropOf(stage: Stage, steps: readonly AugmentStep[], stages: readonly St
 function checkStep(step: AugmentStep, size: Size, output: Size): void {
   const smallest = Math.min(...size);
   if (step.kind === "pad-crop" && size.some((n, i) => n + 2 * step.size < output[i])) {
-    throw new Error(`augment: pad-crop: images of ${show(size)} padded by ${step.size} are smaller than ${show(output)}`);
+    throw new Error(
+      `augment: pad-crop: images of ${show(size)} padded by ${step.size} are smaller than ${show(output)}`,
+    );
   }
   if (step.kind === "cutout" && step.place === "inside" && step.size > smallest) {
     throw new Error(`augment: cutout: a square of ${step.size} pixels does not fit into images of ${show(size)}`);

@@ -4,7 +4,6 @@ import { centerLayout, centerRecords, gatherImages, gatherLabels } from "../../e
 import { uploadImages, type ImageWindows } from "../../engine/image-windows.ts";
 import type { AugmentStep } from "../augment-grammar.ts";
 import { Augmentation } from "./augment.ts";
-import { drawableSteps } from "./augment-steps.ts";
 import type { ImageSet, RawDataset, Rgb } from "./dataset.ts";
 import { loadRaw, type LoadOptions } from "./load.ts";
 
@@ -96,7 +95,7 @@ export class DeviceDataset implements Disposable {
   #augmentation(steps: readonly AugmentStep[]): Augmentation {
     let augmentation = this.#augmentations.get(steps);
     if (!augmentation) {
-      augmentation = new Augmentation(drawableSteps(steps), [this.height, this.width]);
+      augmentation = new Augmentation(steps, [this.height, this.width]);
       this.#augmentations.set(steps, augmentation);
     }
     return augmentation;
