@@ -41,6 +41,17 @@ const methods = {
   slice: ops.slice,
   pad: ops.pad,
   gather: ops.gather,
+  softmax: ops.softmax,
+  logSoftmax: ops.logSoftmax,
+  matmul: ops.matmul,
+  conv2d: ops.conv2d,
+  batchNorm: ops.batchNorm,
+  maxPool2d: ops.maxPool2d,
+  avgPool2d: ops.avgPool2d,
+  globalAvgPool: ops.globalAvgPool,
+  dropout: ops.dropout,
+  resizeBilinear: ops.resizeBilinear,
+  crossEntropy: ops.crossEntropy,
 };
 
 type Methods = {

@@ -29,7 +29,9 @@ export function gatherWorkgroup(
   tile: WorkgroupTile = chooseTile(gather.y[0] * gather.places[0] * gather.places[1], gather.y[3]),
 ): BatchNormPartials | null {
   const [C, K] = [gather.x[3], gather.y[3]];
-  const rows = gather.y[0] * gather.places[0] * gather.places[1];
+  // One grid for all phases of an input gradient, so that they share a pipeline; places outside of y are not stored.
+  const places = [ceilDiv(gather.y[1], gather.spread[0]), ceilDiv(gather.y[2], gather.spread[1])] as const;
+  const rows = gather.y[0] * places[0] * places[1];
   const tiles = ceilDiv(rows, tile[0]);
   return scope(() => {
     const partials = stats ? empty([tiles, 2, K]) : noPartials();
@@ -41,7 +43,7 @@ export function gatherWorkgroup(
         CHUNK: C >= 12 ? 16 : C > 4 ? 8 : 4,
         X_SIZE: vector("vec3u", gather.x.slice(1)),
         Y_SIZE: vector("vec3u", gather.y.slice(1)),
-        PLACES: vector("vec2u", gather.places),
+        PLACES: vector("vec2u", places),
         TAPS: vector("vec2u", gather.taps),
         STEP: vector("vec2i", gather.step),
         SPACING: vector("vec2i", gather.spacing),

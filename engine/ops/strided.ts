@@ -50,7 +50,7 @@ export function inVectors({ shape, strides }: Block): Block | null {
 
 /** The walk as the kernels' Params hold it: per axis the extent and the first two tensors' strides. */
 export function packAxes({ shape, strides }: Block): number[] {
-  return shape.flatMap((extent, axis) => [extent, strides[0]![axis]!, strides[1]![axis]!, 0]);
+  return shape.flatMap((extent, axis) => [extent, strides[0][axis], strides[1][axis], 0]);
 }
 
 /** Strides of a tensor of `shape` seen as the wider shape `wide`: 0 along stretched axes. */
