@@ -1,4 +1,4 @@
-// Chooses and launches the kernels of conv2d: one of three families by adapter, the tile by the number of channels.
+// The three passes of conv2d in terms of the kernels, of which it chooses one of three families by adapter.
 import { kernels } from "../../shaders/kernels.ts";
 import { currentDevice } from "../current.ts";
 import { launch } from "../launch.ts";
@@ -6,36 +6,10 @@ import { scope } from "../scope.ts";
 import { ceilDiv } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
+import type { Gather, Geometry } from "./conv2d-geometry.ts";
 import { gatherPortable, weightGradientPortable } from "./conv2d-portable.ts";
+import { gatherSubgroup, weightGradientSubgroup } from "./conv2d-subgroup.ts";
 import { gatherWorkgroup, weightGradientWorkgroup } from "./conv2d-workgroup.ts";
-
-/** The sizes of a convolution, resolved. */
-export interface Geometry {
-  readonly x: readonly [N: number, H: number, W: number, C: number];
-  readonly y: readonly [N: number, P: number, Q: number, K: number];
-  readonly weight: readonly [R: number, S: number, C: number, K: number];
-  readonly stride: readonly [number, number];
-  readonly padding: readonly [number, number];
-  readonly dilation: readonly [number, number];
-  readonly groups: number;
-}
-
-/**
- * One run of a gather kernel: `y[place * spread + phase] = sum over taps of x[place * step + (origin + tap * spacing) / divisor] weight[tap]`,
- * taps that divisor does not divide left out.
- */
-export interface Gather {
-  readonly x: readonly [number, number, number, number];
-  readonly y: readonly [number, number, number, number];
-  readonly taps: readonly [number, number];
-  readonly places: readonly [number, number];
-  readonly step: readonly [number, number];
-  readonly origin: readonly [number, number];
-  readonly spacing: readonly [number, number];
-  readonly divisor: readonly [number, number];
-  readonly spread: readonly [number, number];
-  readonly phase: readonly [number, number];
-}
 
 /** y, and with `stats` the per-tile means and squared deviations of its columns. */
 export function forward(
@@ -114,110 +88,4 @@ function runGather(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats: 
   if (family === "workgroup") return gatherWorkgroup(x, weight, y, gather, stats);
   if (family === "portable") return gatherPortable(x, weight, y, gather);
   return gatherSubgroup(x, weight, y, gather, stats);
-}
-
-/** Multiply-adds times 2. Taps that a phase skips are counted out evenly. */
-export function gatherFlops(g: Gather): number {
-  const taps = (g.taps[0] * g.taps[1]) / (g.divisor[0] * g.divisor[1]);
-  return 2 * g.y[0] * g.places[0] * g.places[1] * taps * g.x[3] * g.y[3];
-}
-
-export const weightGradientFlops = (g: Geometry): number =>
-  2 * g.y[0] * g.y[1] * g.y[2] * g.y[3] * g.weight[0] * g.weight[1] * g.weight[2];
-
-/** Where no partials are wanted the binding still needs a buffer. */
-export const noPartials = (): Tensor => empty([4]);
-
-const lanes = (): number => currentDevice().info.subgroupSize;
-
-/** Columns a lane computes: 2 where 16 or fewer columns would leave half of the lanes of a vec4 tile idle. */
-const narrow = (K: number, lanes: number): boolean => K <= 2 * lanes && K % 2 === 0;
-
-function gatherSubgroup(
-  x: Tensor,
-  weight: Tensor,
-  y: Tensor,
-  gather: Gather,
-  stats: boolean,
-): BatchNormPartials | null {
-  return scope(() => {
-    const LANES = lanes();
-    const K = gather.y[3];
-    const rows = 4 * LANES;
-    const places = gather.y[0] * gather.places[0] * gather.places[1];
-    const tiles = ceilDiv(places, rows);
-    const isNarrow = narrow(K, LANES);
-    const width = isNarrow ? 2 : 4;
-    const partials = stats ? empty([tiles, 2, K]) : noPartials();
-    launch(kernels.conv2d.gatherSubgroup, {
-      bindings: { x, weight, y, partials },
-      constants: { LANES, ...(isNarrow ? { Block: "vec2f", WIDTH: 2 } : {}) },
-      params: { ...gatherParams(gather), stats: stats ? 1 : 0 },
-      workgroups: tiles * ceilDiv(K, width * LANES),
-      flops: gatherFlops(gather),
-    });
-    return stats ? { means: partials, rowsPerTile: rows, rows: places } : null;
-  });
-}
-
-/** The Params that the gather kernels of all families share. */
-export function gatherParams(g: Gather) {
-  return {
-    x_size: g.x,
-    y_size: g.y,
-    places: g.places,
-    taps: g.taps,
-    step: g.step,
-    origin: g.origin,
-    spacing: g.spacing,
-    divisor: g.divisor,
-    spread: g.spread,
-    phase: g.phase,
-  };
-}
-
-function weightGradientSubgroup(x: Tensor, dy: Tensor, g: Geometry): Tensor {
-  const LANES = lanes();
-  const [R, S, C, K] = g.weight;
-  const isNarrow = narrow(K, LANES);
-  const tiles = ceilDiv(R * S * C, 4 * LANES) * ceilDiv(K, (isNarrow ? 2 : 4) * LANES);
-  // A handful of workgroups per core evens out their ends; more splits would only cost memory traffic.
-  const { splits, rowsPerSplit } = splitRows(g, tiles, 16);
-  const parts = empty([splits, R, S, C, K]);
-  launch(kernels.conv2d.weightGradientSubgroup, {
-    bindings: { x, dy, dweight: parts },
-    constants: { LANES, ...(isNarrow ? { Block: "vec2f", WIDTH: 2 } : {}) },
-    params: weightGradientParams(g, splits, rowsPerSplit),
-    workgroups: splits * tiles,
-    flops: weightGradientFlops(g),
-  });
-  return sumSplits(parts, g);
-}
-
-/** How many splits of the output rows (n, p) make about `workgroups` workgroups of `tiles` tiles each. */
-export function splitRows(g: Geometry, tiles: number, workgroups: number): { splits: number; rowsPerSplit: number } {
-  const rows = g.y[0] * g.y[1];
-  const rowsPerSplit = ceilDiv(rows, Math.max(1, Math.min(rows, ceilDiv(workgroups, tiles))));
-  return { splits: ceilDiv(rows, rowsPerSplit), rowsPerSplit };
-}
-
-export function weightGradientParams(g: Geometry, splits: number, rowsPerSplit: number) {
-  return {
-    x_size: g.x,
-    dy_size: g.y,
-    window: [g.weight[0], g.weight[1], ...g.dilation],
-    step: [...g.stride, ...g.padding],
-    splits,
-    rows_per_split: rowsPerSplit,
-  };
-}
-
-/** [splits,R,S,C,K] -> [R,S,C,K]. */
-export function sumSplits(parts: Tensor, g: Geometry): Tensor {
-  if (parts.shape[0] === 1) return parts.view(g.weight);
-  const total = empty(g.weight);
-  const vectors = total.size / 4;
-  const params = { vectors, splits: parts.shape[0]! };
-  launch(kernels.conv2d.sumSplits, { bindings: { parts, total }, params, workgroups: ceilDiv(vectors, 64) });
-  return total;
 }

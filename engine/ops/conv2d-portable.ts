@@ -12,7 +12,7 @@ import {
   weightGradientParams,
   type Gather,
   type Geometry,
-} from "./conv2d-launch.ts";
+} from "./conv2d-geometry.ts";
 
 /** Places that one invocation computes; and columns, here and in the weight gradient. */
 const PLACES = 8;

@@ -4,7 +4,14 @@ import { launch } from "../launch.ts";
 import { ceilDiv } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
-import { gatherFlops, noPartials, sumSplits, weightGradientFlops, type Gather, type Geometry } from "./conv2d-launch.ts";
+import {
+  gatherFlops,
+  noPartials,
+  sumSplits,
+  weightGradientFlops,
+  type Gather,
+  type Geometry,
+} from "./conv2d-geometry.ts";
 import { scope } from "../scope.ts";
 
 /** Rows and columns of the output that a workgroup computes: 64 or 128 each. */
@@ -63,7 +70,12 @@ const CHUNK = 16;
 const FEWEST_STEPS = 8;
 
 /** dweight [R,S,C,K]. */
-export function weightGradientWorkgroup(x: Tensor, dy: Tensor, g: Geometry, tile: WorkgroupTile = weightTile(g)): Tensor {
+export function weightGradientWorkgroup(
+  x: Tensor,
+  dy: Tensor,
+  g: Geometry,
+  tile: WorkgroupTile = weightTile(g),
+): Tensor {
   const [R, S, C, K] = g.weight;
   const tiles = ceilDiv(R * S * C, tile[0]) * ceilDiv(K, tile[1]);
   const steps = ceilDiv(g.y[0] * g.y[1] * g.y[2], CHUNK);

@@ -6,7 +6,8 @@ import { ceilDiv, check, sameShape, showShape, windowCount, type Shape } from ".
 import type { Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
 import { groupedForward, groupedInputGradient, groupedWeightGradient } from "./conv2d-grouped.ts";
-import { forward, inputGradient, weightGradient, type Geometry } from "./conv2d-launch.ts";
+import type { Geometry } from "./conv2d-geometry.ts";
+import { forward, inputGradient, weightGradient } from "./conv2d-launch.ts";
 import { pad, slice } from "./view.ts";
 
 export interface Conv2dOptions {

@@ -15,7 +15,7 @@
 // With `stats` it also writes, per tile, every column's mean and sum of squared deviations: batch norm's partials.
 
 const TILE_ROWS: u32 = 64u;    // 64 or 128
-const TILE_COLUMNS: u32 = 64u; // 64 or 128
+const TILE_COLUMNS: u32 = 64u; // 64 or, with 128 rows, 128
 const CHUNK: u32 = 16u;        // channels a step: 4, 8 or 16
 
 const X_SIZE: vec3u = vec3u(8u, 8u, 16u);  // height, width, C: of x forward, of dy in the input gradient. C is a multiple of 4
@@ -52,8 +52,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> partials: array<vec4f>; // [tiles, 2, K]
 @group(0) @binding(4) var<uniform> params: Params;
 
-var<workgroup> x_tile: array<vec4f, TILE_ROWS * ROW_VECTORS>;   // [TILE_ROWS, CHUNK]
-var<workgroup> weight_tile: array<vec4f, 16u * TILE_VECTORS>;   // [CHUNK, TILE_COLUMNS]; 16 rows for the sums of `stats`
+var<workgroup> x_tile: array<vec4f, TILE_ROWS * 4u>;          // [TILE_ROWS, CHUNK]; whole for any CHUNK: `stats` uses 16 rows
+var<workgroup> weight_tile: array<vec4f, 16u * TILE_VECTORS>; // [CHUNK, TILE_COLUMNS]
 
 // The sums of an invocation, [place][vec4 of columns]: constant indices only, so that they become registers.
 alias Tile = array<vec4f, 16>;
@@ -153,35 +153,39 @@ fn deviation(value: vec4f, mean: vec4f, exists: bool, squared: bool) -> vec4f {
   return select(vec4f(0.0), select(d, d * d, squared), exists);
 }
 
-// Over the first `valid` places: the sum of value - mean, or of its square. Spelt out, since a loop's index may spill registers.
-fn deviations(v: Places, valid: u32, mean: vec4f, squared: bool) -> vec4f {
-  return deviation(v.p0, mean, 0u < valid, squared) + deviation(v.p1, mean, 1u < valid, squared)
-    + deviation(v.p2, mean, 2u < valid, squared) + deviation(v.p3, mean, 3u < valid, squared)
-    + deviation(v.p4, mean, 4u < valid, squared) + deviation(v.p5, mean, 5u < valid, squared)
-    + deviation(v.p6, mean, 6u < valid, squared) + deviation(v.p7, mean, 7u < valid, squared);
+// Over the first `count` places: the sum of value - mean, or of its square. Spelt out, since a loop's index may spill registers.
+fn deviations(v: Places, count: u32, mean: vec4f, squared: bool) -> vec4f {
+  return deviation(v.p0, mean, 0u < count, squared) + deviation(v.p1, mean, 1u < count, squared)
+    + deviation(v.p2, mean, 2u < count, squared) + deviation(v.p3, mean, 3u < count, squared)
+    + deviation(v.p4, mean, 4u < count, squared) + deviation(v.p5, mean, 5u < count, squared)
+    + deviation(v.p6, mean, 6u < count, squared) + deviation(v.p7, mean, 7u < count, squared);
 }
 
-// The sum of the 16 rows of invocations' values, per column of the tile. weight_tile serves as scratch.
-fn sum_rows(row: u32, column: u32, value: vec4f) -> vec4f {
-  workgroupBarrier();
-  weight_tile[row * 16u + column] = value;
-  workgroupBarrier();
-  var sum = vec4f(0.0);
-  for (var i = 0u; i < 16u; i++) { sum += weight_tile[i * 16u + column]; }
-  return sum;
+// How many of the tile's places exist, and how many of them the invocations of a row have: every 16th.
+fn tile_count(first: u32) -> u32 { return min(place_count() - first, TILE_ROWS); }
+fn row_count(first: u32, row: u32) -> u32 { return (tile_count(first) + 15u - row) / 16u; }
+
+// The means and squared deviations of an invocation's own places. The tiles have been used up and serve as scratch.
+fn share_statistics(v: Places, count: u32, at: u32) {
+  let mean = deviations(v, count, vec4f(0.0), false) / f32(max(count, 1u));
+  weight_tile[at] = mean;
+  x_tile[at] = deviations(v, count, mean, true);
 }
 
-// Called by all invocations: it waits at barriers.
-fn store_partials(v: Places, first: u32, row: u32, column: u32, out: u32) {
-  let count = min(place_count() - first, TILE_ROWS);
-  let valid = (count + 15u - row) / 16u;
-  let mean = sum_rows(row, column, deviations(v, valid, vec4f(0.0), false)) / f32(count);
-  let squares = sum_rows(row, column, deviations(v, valid, mean, true));
-  if (row == 0u && out < COLUMN_VECTORS) {
-    let at = first / TILE_ROWS * 2u * COLUMN_VECTORS + out;
-    partials[at] = mean;
-    partials[at + COLUMN_VECTORS] = squares;
+// The whole tile's from those of the 16 rows of invocations: deviations from the rows' means, and the means' own.
+fn store_partials(first: u32, column: u32, out: u32) {
+  let rows = min(tile_count(first), 16u); // the others have no places
+  var mean = vec4f(0.0);
+  for (var i = 0u; i < rows; i++) { mean += weight_tile[i * TILE_VECTORS + column] * f32(row_count(first, i)); }
+  mean /= f32(tile_count(first));
+  var squares = vec4f(0.0);
+  for (var i = 0u; i < rows; i++) {
+    let d = weight_tile[i * TILE_VECTORS + column] - mean;
+    squares += x_tile[i * TILE_VECTORS + column] + d * d * f32(row_count(first, i));
   }
+  let at = first / TILE_ROWS * 2u * COLUMN_VECTORS + out;
+  partials[at] = mean;
+  partials[at + COLUMN_VECTORS] = squares;
 }
 
 @compute @workgroup_size(256)
@@ -228,7 +232,7 @@ fn main(
       }
     }
     if (used) {
-      { let v = params.stats; accumulate(&tile, row, v, weights(v * 4u, column)); }
+      for (var v = 0u; v < ROW_VECTORS; v++) { accumulate(&tile, row, v, weights(v * 4u, column)); }
     }
   }
 
@@ -242,12 +246,16 @@ fn main(
     store(first + row + 96u, first_column + column, tile[12], tile[13]);
     store(first + row + 112u, first_column + column, tile[14], tile[15]);
   }
-  if (params.stats == 1u) {
-    let v = Places(tile[0], tile[2], tile[4], tile[6], tile[8], tile[10], tile[12], tile[14]);
-    store_partials(v, first, row, column, first_column + column);
+  if (false) {
+    let count = row_count(first, row);
+    let v0 = Places(tile[0], tile[2], tile[4], tile[6], tile[8], tile[10], tile[12], tile[14]);
+    workgroupBarrier();
+    share_statistics(v0, count, row * TILE_VECTORS + column);
     if (TILE_COLUMNS > 64u) {
       let v1 = Places(tile[1], tile[3], tile[5], tile[7], tile[9], tile[11], tile[13], tile[15]);
-      store_partials(v1, first, row, column, first_column + column + 16u);
+      share_statistics(v1, count, row * TILE_VECTORS + column + 16u);
     }
+    workgroupBarrier();
+    if (local < TILE_VECTORS && first_column + local < COLUMN_VECTORS) { store_partials(first, local, first_column + local); }
   }
 }

@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { empty } from "../../engine/index.ts";
 import { gatherWorkgroup, weightGradientWorkgroup, type WorkgroupTile } from "../../engine/ops/conv2d-workgroup.ts";
-import type { Gather, Geometry } from "../../engine/ops/conv2d-launch.ts";
+import type { Gather, Geometry } from "../../engine/ops/conv2d-geometry.ts";
 import * as reference from "../reference/conv2d.ts";
 import { testDevice, toGpu } from "../support/gpu.ts";
 import { randomArr } from "../support/random.ts";

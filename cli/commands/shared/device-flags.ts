@@ -1,0 +1,26 @@
+// The device of a command.
+import type { Command } from "commander";
+import { openDevice, type Device, type KernelFamily } from "../../../engine/index.ts";
+import { anyText, flag, toggle } from "./flags.ts";
+
+export interface DeviceFlags {
+  readonly adapter?: string;
+  readonly debug: boolean;
+}
+
+export function addDeviceFlags(command: Command): Command {
+  return command
+    .addOption(
+      flag("--adapter <name>", "GPU whose name contains this", anyText, { text: "the fastest; doctor.js names it" }),
+    )
+    .addOption(toggle("--debug", "print stacks, and what the GPU's driver says"));
+}
+
+export function openCommandDevice({ adapter, debug }: DeviceFlags, family?: KernelFamily): Promise<Device> {
+  return openDevice({ ...(adapter && { adapter }), debug, ...(family && { family }) });
+}
+
+export function describeDevice({ info, family }: Device): string {
+  const name = info.description || info.name || [info.vendor, info.architecture].filter(Boolean).join(" ") || "unnamed";
+  return `${name} (${info.software ? "software, " : ""}${family} kernels)`;
+}

@@ -1,0 +1,89 @@
+// What the kernel families of conv2d share: sizes, Params, operation counts, and the sum over splits.
+import { kernels } from "../../shaders/kernels.ts";
+import { launch } from "../launch.ts";
+import { ceilDiv } from "../shape.ts";
+import { empty, type Tensor } from "../tensor.ts";
+
+/** The sizes of a convolution, resolved. */
+export interface Geometry {
+  readonly x: readonly [N: number, H: number, W: number, C: number];
+  readonly y: readonly [N: number, P: number, Q: number, K: number];
+  readonly weight: readonly [R: number, S: number, C: number, K: number];
+  readonly stride: readonly [number, number];
+  readonly padding: readonly [number, number];
+  readonly dilation: readonly [number, number];
+  readonly groups: number;
+}
+
+/**
+ * One run of a gather kernel: `y[place * spread + phase] = sum over taps of x[place * step + (origin + tap * spacing) / divisor] weight[tap]`,
+ * taps that divisor does not divide left out.
+ */
+export interface Gather {
+  readonly x: readonly [number, number, number, number];
+  readonly y: readonly [number, number, number, number];
+  readonly taps: readonly [number, number];
+  readonly places: readonly [number, number];
+  readonly step: readonly [number, number];
+  readonly origin: readonly [number, number];
+  readonly spacing: readonly [number, number];
+  readonly divisor: readonly [number, number];
+  readonly spread: readonly [number, number];
+  readonly phase: readonly [number, number];
+}
+
+/** Multiply-adds times 2. Taps that a phase skips are counted out evenly. */
+export function gatherFlops(g: Gather): number {
+  const taps = (g.taps[0] * g.taps[1]) / (g.divisor[0] * g.divisor[1]);
+  return 2 * g.y[0] * g.places[0] * g.places[1] * taps * g.x[3] * g.y[3];
+}
+
+export const weightGradientFlops = (g: Geometry): number =>
+  2 * g.y[0] * g.y[1] * g.y[2] * g.y[3] * g.weight[0] * g.weight[1] * g.weight[2];
+
+/** Where no partials are wanted the binding still needs a buffer. */
+export const noPartials = (): Tensor => empty([4]);
+
+/** The Params that the gather kernels of all families share. */
+export function gatherParams(g: Gather) {
+  return {
+    x_size: g.x,
+    y_size: g.y,
+    places: g.places,
+    taps: g.taps,
+    step: g.step,
+    origin: g.origin,
+    spacing: g.spacing,
+    divisor: g.divisor,
+    spread: g.spread,
+    phase: g.phase,
+  };
+}
+
+/** How many splits of the output rows (n, p) make about `workgroups` workgroups of `tiles` tiles each. */
+export function splitRows(g: Geometry, tiles: number, workgroups: number): { splits: number; rowsPerSplit: number } {
+  const rows = g.y[0] * g.y[1];
+  const rowsPerSplit = ceilDiv(rows, Math.max(1, Math.min(rows, ceilDiv(workgroups, tiles))));
+  return { splits: ceilDiv(rows, rowsPerSplit), rowsPerSplit };
+}
+
+export function weightGradientParams(g: Geometry, splits: number, rowsPerSplit: number) {
+  return {
+    x_size: g.x,
+    dy_size: g.y,
+    window: [g.weight[0], g.weight[1], ...g.dilation],
+    step: [...g.stride, ...g.padding],
+    splits,
+    rows_per_split: rowsPerSplit,
+  };
+}
+
+/** [splits,R,S,C,K] -> [R,S,C,K]. */
+export function sumSplits(parts: Tensor, g: Geometry): Tensor {
+  if (parts.shape[0] === 1) return parts.view(g.weight);
+  const total = empty(g.weight);
+  const vectors = total.size / 4;
+  const params = { vectors, splits: parts.shape[0]! };
+  launch(kernels.conv2d.sumSplits, { bindings: { parts, total }, params, workgroups: ceilDiv(vectors, 64) });
+  return total;
+}
