@@ -42,10 +42,8 @@ export async function encodeState(
   position: Position,
   best: BestEpoch | null,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  if (!Number.isFinite(position.running.loss)) {
-    throw new Error(`state: the loss was not finite before step ${position.step}; the weights are not worth saving`);
-  }
   const [weights, optimizer] = await Promise.all([stateDict(trainer.model), trainer.optimizer.state()]);
+  refuseLost(weights, position);
   const tensors = new Map<string, SafeTensor>();
   for (const [name, tensor] of weights) tensors.set(MODEL + name, tensor);
   for (const [name, data] of Object.entries(optimizer.tensors)) {
@@ -76,7 +74,9 @@ export function decodeState(bytes: Uint8Array, origin: string): RunState {
   const rest = parse(text);
   if (rest?.["version"] !== VERSION) {
     const version = JSON.stringify(rest?.["version"] ?? "unknown");
-    throw new Error(`${origin} is a state of version ${version}, this Kiln reads ${VERSION}: continue it with the Kiln that wrote it`);
+    throw new Error(
+      `${origin} is a state of version ${version}, this Kiln reads ${VERSION}: continue it with the Kiln that wrote it`,
+    );
   }
   if (!isRest(rest)) throw new Error(`${origin} is damaged: its metadata entry ${KEY} makes no sense`);
   const weights: StateDict = new Map();
@@ -110,13 +110,25 @@ export function restoreTrainer(trainer: Trainer, state: RunState): void {
   trainer.position = state.position;
 }
 
+/** Saving broken weights would replace the last good ones. A loss can stay finite over them: where relu makes 0 of NaN. */
+function refuseLost(weights: StateDict, { step, running }: Position): void {
+  for (const [name, { dtype, data }] of weights) {
+    if (dtype !== "F32" || data.every(Number.isFinite)) continue;
+    throw new Error(`training has diverged: ${name} is not finite after step ${step}, nothing was saved; lower --lr`);
+  }
+  if (!Number.isFinite(running.loss)) {
+    throw new Error(`training has diverged: a loss before step ${step} is not finite, nothing was saved; lower --lr`);
+  }
+}
+
 const optimizerName = ({ optimizer }: Trainer): string => optimizer.constructor.name;
 
 /** Weights of another model are told by their names and shapes; moments would only be told by their sizes, so count them first. */
 function checkMoments(trainer: Trainer, { optimizer, weights, origin }: RunState): void {
   const names = trainer.model.namedParameters().map(([name]) => name);
   const known = names.filter((name) => weights.has(name)).length;
-  if (known < names.length) throw new Error(`${origin} is of another model: it lacks ${names.length - known} of ${names.length} parameters`);
+  if (known < names.length)
+    throw new Error(`${origin} is of another model: it lacks ${names.length - known} of ${names.length} parameters`);
   const kinds = new Set(Object.keys(optimizer.tensors).map((name) => name.slice(0, name.lastIndexOf("."))));
   for (const kind of kinds) {
     const count = Object.keys(optimizer.tensors).filter((name) => name.startsWith(`${kind}.`)).length;

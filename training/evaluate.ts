@@ -67,7 +67,8 @@ export async function* evaluateBatches(
   dataset: DeviceDataset,
   { batchSize = 128, logits: wantLogits = false }: EvaluateOptions = {},
 ): AsyncGenerator<number, Evaluation, undefined> {
-  if (!Number.isInteger(batchSize) || batchSize < 1) throw new Error(`evaluate: batchSize ${batchSize} must be 1 or more`);
+  if (!Number.isInteger(batchSize) || batchSize < 1)
+    throw new Error(`evaluate: batchSize ${batchSize} must be 1 or more`);
   const size = Math.min(batchSize, dataset.count);
   const log = new EvaluationLog(Math.ceil(dataset.count / size), size);
   const inFlight = new InFlight();
@@ -116,7 +117,9 @@ function evaluateBatch(model: Module, dataset: DeviceDataset, first: number, siz
 export function checkClasses(who: string, logits: Tensor, { classes }: { readonly classes: readonly string[] }): void {
   const [, outputs] = logits.shape;
   if (outputs < classes.length) {
-    throw new Error(`${who}: the model has ${outputs} classes, the data has ${classes.length}; make the model with { classes: ${classes.length} }`);
+    throw new Error(
+      `${who}: the model has ${outputs} classes, the data has ${classes.length}; make the model with { classes: ${classes.length} }`,
+    );
   }
 }
 

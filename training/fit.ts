@@ -2,7 +2,15 @@
 import { currentDevice, scope } from "../engine/index.ts";
 import type { DeviceDataset } from "./data/device-dataset.ts";
 import { evaluateBatches, type Evaluation } from "./evaluate.ts";
-import { DivergedError, EMPTY_SUMS, START, type EpochReport, type Position, type ProgressEvent, type TrainEvent } from "./events.ts";
+import {
+  DivergedError,
+  EMPTY_SUMS,
+  START,
+  type EpochReport,
+  type Position,
+  type ProgressEvent,
+  type TrainEvent,
+} from "./events.ts";
 import { InFlight } from "./in-flight.ts";
 import { addStep, RateMeter, StepLog, type StepResult } from "./metrics.ts";
 import type { Schedule } from "./schedules.ts";
@@ -85,7 +93,12 @@ class Run {
   /** The epoch under way: when it began (or was resumed), images and training time since then, the rate at its first step. */
   #epoch = { start: now(), images: 0, seconds: 0, lr: 0, rate: new RateMeter(0) };
 
-  constructor(trainer: Trainer, train: DeviceDataset, options: FitOptions, size: { steps: number; stepsPerEpoch: number }) {
+  constructor(
+    trainer: Trainer,
+    train: DeviceDataset,
+    options: FitOptions,
+    size: { steps: number; stepsPerEpoch: number },
+  ) {
     this.#trainer = trainer;
     this.#train = train;
     this.#options = options;

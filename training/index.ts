@@ -18,12 +18,14 @@ export {
   type DatasetInfo,
 } from "./data/device-dataset.ts";
 export { loadRaw, type LoadOptions } from "./data/load.ts";
-export { limit, pixelStatistics, subset, type ImageSet, type LoadProgress, type RawDataset, type Rgb } from "./data/dataset.ts";
 export {
-  decodeState,
-  encodeState,
-  restoreTrainer,
-  type BestEpoch,
-  type RunState,
-} from "./checkpoint.ts";
+  limit,
+  pixelStatistics,
+  subset,
+  type ImageSet,
+  type LoadProgress,
+  type RawDataset,
+  type Rgb,
+} from "./data/dataset.ts";
+export { decodeState, encodeState, restoreTrainer, type BestEpoch, type RunState } from "./checkpoint.ts";
 export { createRunFolder, openRunFolder, environment, RunFolder, type RunConfig } from "./run-folder.ts";

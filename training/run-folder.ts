@@ -39,7 +39,9 @@ export async function createRunFolder(dir: string, config: RunConfig): Promise<R
     if (!(await files.stat(path)).directory) throw new Error(`${dir} is a file, not a folder: choose another --out`);
     const held = (await files.list(path)).find(({ name }) => RUN_FILES.includes(name));
     if (held) {
-      throw new Error(`${dir} holds another run (${held.name}): choose another --out, or continue it with --resume ${dir}`);
+      throw new Error(
+        `${dir} holds another run (${held.name}): choose another --out, or continue it with --resume ${dir}`,
+      );
     }
   }
   await writing(dir, async () => {
@@ -65,7 +67,9 @@ export async function openRunFolder(dir: string): Promise<RunFolder> {
   }
   const config = parseConfig(await files.readText(`${path}/${CONFIG}`), `${dir}/${CONFIG}`);
   if (!(await files.exists(`${path}/${STATE}`))) {
-    throw new Error(`${dir} has no ${STATE}: that run was ended before anything was saved; start it again with another --out`);
+    throw new Error(
+      `${dir} has no ${STATE}: that run was ended before anything was saved; start it again with another --out`,
+    );
   }
   const state = decodeState(await files.read(`${path}/${STATE}`), `${dir}/${STATE}`);
   const folder = new RunFolder(dir, config, state);

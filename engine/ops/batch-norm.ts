@@ -131,8 +131,8 @@ function apply(x: Tensor, layout: Layout, options: BatchNormOptions, mean: Tenso
   const y = empty(x.shape);
   launch(kernels.batchNorm.apply, {
     bindings: { x, add: add ?? x, mean, inverse, weight, bias, y },
-    constants: { ...constants, ADD: add !== undefined, RELU: relu, EVALUATION: !training },
-    params: { vectors, columns, eps },
+    constants,
+    params: { vectors, columns, eps, add: add ? 1 : 0, relu: relu ? 1 : 0, evaluation: training ? 0 : 1 },
     workgroups: ceilDiv(vectors, 64 * 4),
   });
   return y;
@@ -160,8 +160,8 @@ function gradients(dy: Tensor, layout: Layout, saved: Saved, needed: readonly bo
   const partials = empty([tiles, 2, C]);
   launch(kernels.batchNorm.gradientSums, {
     bindings: { x, y, dy, mean, inverse, masked, partials },
-    constants: { ...constants, RELU: relu, MASKED: saved.masked },
-    params: { rows, columns },
+    constants,
+    params: { rows, columns, relu: relu ? 1 : 0, write_masked: saved.masked ? 1 : 0 },
     workgroups: ceilDiv(tiles * columns, 64),
   });
   const [dweight, dbias, coefficients] = [empty([C]), empty([C]), empty([4, C])];
@@ -176,8 +176,8 @@ function gradients(dy: Tensor, layout: Layout, saved: Saved, needed: readonly bo
     dx = empty(x.shape);
     launch(kernels.batchNorm.gradientApply, {
       bindings: { x, y, dy: saved.masked ? masked : dy, coefficients, dx },
-      constants: { ...constants, RELU: relu && !saved.masked },
-      params: { vectors, columns },
+      constants,
+      params: { vectors, columns, relu: relu && !saved.masked ? 1 : 0 },
       workgroups: ceilDiv(vectors, 64 * 4),
     });
   }

@@ -48,6 +48,7 @@ export function gatherWorkgroup(
         TILE_ROWS: tile[0],
         TILE_COLUMNS: tile[1],
         CHUNK: C >= 12 ? 16 : C > 4 ? 8 : 4,
+        STATS: stats,
         X_SIZE: vector("vec3u", gather.x.slice(1)),
         Y_SIZE: vector("vec3u", gather.y.slice(1)),
         PLACES: vector("vec2u", places),
@@ -57,7 +58,7 @@ export function gatherWorkgroup(
         DIVISOR: vector("vec2i", gather.divisor),
         SPREAD: vector("vec2u", gather.spread),
       },
-      params: { images: gather.y[0], stats: stats ? 1 : 0, origin: gather.origin, phase: gather.phase },
+      params: { images: gather.y[0], origin: gather.origin, phase: gather.phase },
       workgroups: tiles * ceilDiv(K, tile[1]),
       flops: gatherFlops(gather),
     });

@@ -1,13 +1,13 @@
-// Second pass of batch norm's gradient: dx = slope * dy + tilt * (x - mean) + level, with the coefficients of the first. With RELU,
+// Second pass of batch norm's gradient: dx = slope * dy + tilt * (x - mean) + level, with the coefficients of the first. With `relu`,
 // dy counts only where y > 0. One invocation computes 4 Vectors.
 
-const RELU: bool = false;
 const VECTORS: u32 = 4u;
 alias Vector = vec4f; // f32 where C is not a multiple of 4
 
 struct Params {
   vectors: u32, // Vectors in x
   columns: u32, // Vectors in a row
+  relu: u32,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<Vector>;
@@ -29,7 +29,7 @@ fn main(
     if (at < params.vectors) {
       let column = at % params.columns;
       var d = dy[at];
-      if (RELU) { d = select(Vector(0.0), d, y[at] > Vector(0.0)); }
+      if (params.relu == 1u) { d = select(Vector(0.0), d, y[at] > Vector(0.0)); }
       let centred = x[at] - coefficients[3u * params.columns + column];
       dx[at] = coefficients[column] * d + coefficients[params.columns + column] * centred
         + coefficients[2u * params.columns + column];

@@ -1,15 +1,15 @@
 // First pass of batch norm's gradient: for every tile of rows and every column the sums of dy and of dy * (x - mean) * inverse.
-// With RELU, dy counts only where y > 0; with MASKED that masked dy is also written, for the second pass and as the gradient
+// With `relu`, dy counts only where y > 0; with `write_masked` that masked dy is also written, for the second pass and as the gradient
 // of what was added before the relu. One invocation a tile and 4 columns.
 
 const ROWS: u32 = 32u;
-const RELU: bool = false;
-const MASKED: bool = false;
 alias Vector = vec4f; // f32 where C is not a multiple of 4
 
 struct Params {
   rows: u32,
   columns: u32, // Vectors in a row
+  relu: u32,
+  write_masked: u32,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<Vector>;
@@ -38,8 +38,8 @@ fn main(
   for (var row = first; row < min(first + ROWS, params.rows); row++) {
     let at = row * params.columns + column;
     var d = dy[at];
-    if (RELU) { d = select(Vector(0.0), d, y[at] > Vector(0.0)); }
-    if (MASKED) { masked[at] = d; }
+    if (params.relu == 1u) { d = select(Vector(0.0), d, y[at] > Vector(0.0)); }
+    if (params.write_masked == 1u) { masked[at] = d; }
     sum += d;
     product += d * (x[at] - m);
   }

@@ -12,11 +12,12 @@
 // one need no guards. The number of images, which changes at the end of an epoch, is not. Nor are origin and phase: the phases
 // of an input gradient with a stride share a pipeline.
 //
-// With `stats` it also writes, per tile, every column's mean and sum of squared deviations: batch norm's partials.
+// With STATS it also writes, per tile, every column's mean and sum of squared deviations: batch norm's partials.
 
 const TILE_ROWS: u32 = 64u;    // 64 or 128
 const TILE_COLUMNS: u32 = 64u; // 64 or, with 128 rows, 128
 const CHUNK: u32 = 16u;        // channels a step: 4, 8 or 16
+const STATS: bool = true;      // write partials
 
 const X_SIZE: vec3u = vec3u(8u, 8u, 16u);  // height, width, C: of x forward, of dy in the input gradient. C is a multiple of 4
 const Y_SIZE: vec3u = vec3u(8u, 8u, 64u);  // height, width, K: of the whole output
@@ -41,7 +42,6 @@ const WEIGHT_ROWS: u32 = 256u / TILE_VECTORS;
 
 struct Params {
   images: u32,
-  stats: u32,    // 1: write partials
   origin: vec2i, // of tap 0 in x, times DIVISOR
   phase: vec2u,  // first place in y
 }
@@ -52,7 +52,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> partials: array<vec4f>; // [tiles, 2, K]
 @group(0) @binding(4) var<uniform> params: Params;
 
-var<workgroup> x_tile: array<vec4f, TILE_ROWS * 4u>;          // [TILE_ROWS, CHUNK]; whole for any CHUNK: `stats` uses 16 rows
+var<workgroup> x_tile: array<vec4f, TILE_ROWS * 4u>;          // [TILE_ROWS, CHUNK]; whole for any CHUNK: STATS uses 16 rows
 var<workgroup> weight_tile: array<vec4f, 16u * TILE_VECTORS>; // [CHUNK, TILE_COLUMNS]
 
 // The sums of an invocation, [place][vec4 of columns]: constant indices only, so that they become registers.
@@ -165,23 +165,27 @@ fn deviations(v: Places, count: u32, mean: vec4f, squared: bool) -> vec4f {
 fn tile_count(first: u32) -> u32 { return min(place_count() - first, TILE_ROWS); }
 fn row_count(first: u32, row: u32) -> u32 { return (tile_count(first) + 15u - row) / 16u; }
 
-// The means and squared deviations of an invocation's own places. The tiles have been used up and serve as scratch.
-fn share_statistics(v: Places, count: u32, at: u32) {
+// The means and squared deviations of an invocation's own places.
+struct Statistics { mean: vec4f, squares: vec4f }
+
+fn statistics(v: Places, count: u32) -> Statistics {
   let mean = deviations(v, count, vec4f(0.0), false) / f32(max(count, 1u));
-  weight_tile[at] = mean;
-  x_tile[at] = deviations(v, count, mean, true);
+  return Statistics(mean, deviations(v, count, mean, true));
 }
 
-// The whole tile's from those of the 16 rows of invocations: deviations from the rows' means, and the means' own.
+// The whole tile's from those of the 16 rows of invocations, merged one after the other (Chan, Golub and LeVeque, 1979).
 fn store_partials(first: u32, column: u32, out: u32) {
-  let rows = min(tile_count(first), 16u); // the others have no places
   var mean = vec4f(0.0);
-  for (var i = 0u; i < rows; i++) { mean += weight_tile[i * TILE_VECTORS + column] * f32(row_count(first, i)); }
-  mean /= f32(tile_count(first));
   var squares = vec4f(0.0);
+  var count = 0.0;
+  let rows = min(tile_count(first), 16u); // the others have no places
   for (var i = 0u; i < rows; i++) {
+    let more = f32(row_count(first, i));
     let d = weight_tile[i * TILE_VECTORS + column] - mean;
-    squares += x_tile[i * TILE_VECTORS + column] + d * d * f32(row_count(first, i));
+    let share = more / (count + more);
+    mean += d * share;
+    squares += x_tile[i * TILE_VECTORS + column] + d * d * (count * share);
+    count += more;
   }
   let at = first / TILE_ROWS * 2u * COLUMN_VECTORS + out;
   partials[at] = mean;
@@ -246,16 +250,19 @@ fn main(
     store(first + row + 96u, first_column + column, tile[12], tile[13]);
     store(first + row + 112u, first_column + column, tile[14], tile[15]);
   }
-  if (false) {
+  if (STATS) {
     let count = row_count(first, row);
-    let v0 = Places(tile[0], tile[2], tile[4], tile[6], tile[8], tile[10], tile[12], tile[14]);
-    workgroupBarrier();
-    share_statistics(v0, count, row * TILE_VECTORS + column);
+    let own = row * TILE_VECTORS + column;
+    let s0 = statistics(Places(tile[0], tile[2], tile[4], tile[6], tile[8], tile[10], tile[12], tile[14]), count);
+    let s1 = statistics(Places(tile[1], tile[3], tile[5], tile[7], tile[9], tile[11], tile[13], tile[15]), count);
+    workgroupBarrier(); // the tiles have been used up and serve as scratch
+    weight_tile[own] = s0.mean;
+    x_tile[own] = s0.squares;
     if (TILE_COLUMNS > 64u) {
-      let v1 = Places(tile[1], tile[3], tile[5], tile[7], tile[9], tile[11], tile[13], tile[15]);
-      share_statistics(v1, count, row * TILE_VECTORS + column + 16u);
+      weight_tile[own + 16u] = s1.mean;
+      x_tile[own + 16u] = s1.squares;
     }
     workgroupBarrier();
-    if (local < TILE_VECTORS && first_column + local < COLUMN_VECTORS) { store_partials(first, local, first_column + local); }
+    if (local < TILE_VECTORS && first_column + local < COLUMN_VECTORS) { store_partials(first, local % TILE_VECTORS, first_column + local); }
   }
 }

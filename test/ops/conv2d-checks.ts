@@ -1,13 +1,14 @@
 // What every kernel family of conv2d must pass, for one shape: shared by the conv2d tests.
 import { expect } from "vitest";
 import { conv2d, conv2dWithStats } from "../../engine/ops/conv2d.ts";
+import type { BatchNormPartials } from "../../engine/ops/batch-norm.ts";
 import type { KernelFamily } from "../../engine/index.ts";
 import type { Arr } from "../reference/array.ts";
 import * as reference from "../reference/conv2d.ts";
 import { toGpu, withFamily } from "../support/gpu.ts";
 import { pick, sampledGradient } from "../support/gradient.ts";
 import { randomArr } from "../support/random.ts";
-import { expectClose } from "../support/tolerance.ts";
+import { expectClose, type Comparison } from "../support/tolerance.ts";
 
 type Pair = number | [number, number];
 
@@ -56,33 +57,35 @@ export async function checkConv2d({ x: xShape, weight: weightShape, options = {}
   });
 }
 
-/** The partial sums that batch norm takes: each tile's means and squared deviations, in float64 from the definition. */
+/** The partial sums that batch norm takes, against the definition. */
 export async function checkStats({ x: xShape, weight: weightShape, options = {} }: Case, family: KernelFamily): Promise<void> {
   // A mean far from 0 beside small deviations: sums of squares would cancel, deviations don't.
   const x = randomArr(xShape, 6, { min: 0.5, max: 1.5 });
   const weight = randomArr(weightShape, 7, { min: 0, max: 1 });
   const want = reference.conv2d(x, weight, options);
-  const K = weightShape[3];
-  const got = await withFamily(family, async () => {
-    const { y, partials } = conv2dWithStats(toGpu(x), toGpu(weight), options);
-    expect(partials).not.toBeNull();
-    const { means, rowsPerTile, rows } = partials!;
-    return { y: await y.data(), partials: { data: await means.data(), shape: means.shape }, rowsPerTile, rows };
-  });
-  const rows = want.data.length / K;
-  expect(got.rows).toBe(rows);
-  const tiles = Math.ceil(rows / got.rowsPerTile);
-  expect(got.partials.shape).toEqual([tiles, 2, K]);
-  const how = { shapes: { x: xShape, weight: weightShape }, options: { ...options, family } };
+  const { y, partials } = await withFamily(family, () => conv2dWithStats(toGpu(x), toGpu(weight), options));
+  const how = { op: "conv2dWithStats", shapes: { x: xShape, weight: weightShape }, options: { ...options, family } };
   const terms = weightShape[0] * weightShape[1] * weightShape[2];
-  expectClose(got.y, want, { op: "conv2dWithStats", ...how, terms });
-  const { means, deviations } = tileStatistics(want, K, got.rowsPerTile);
+  expectClose({ data: await y.data(), shape: y.shape }, want, { ...how, terms });
+  expect(partials).not.toBeNull();
+  await checkPartials(partials!, want, terms, how);
+}
+
+/** Each tile's means and squared deviations of y [..., K], every element of which is a sum of `terms` products. */
+export async function checkPartials(partials: BatchNormPartials, y: Arr, terms: number, how: Comparison): Promise<void> {
+  const K = y.shape[3];
+  const { rowsPerTile } = partials;
+  expect(partials.rows).toBe(y.data.length / K);
+  expect(partials.means.shape).toEqual([Math.ceil(partials.rows / rowsPerTile), 2, K]);
+  const data = await partials.means.data();
+  const { means, deviations } = tileStatistics(y, K, rowsPerTile);
   const part = (which: 0 | 1): Float64Array =>
-    Float64Array.from(means, (_, i) => got.partials.data[(Math.floor(i / K) * 2 + which) * K + (i % K)]!);
-  expectClose(part(0), means, { op: "conv2dWithStats means", ...how, terms: terms + got.rowsPerTile });
-  // An error e in y shows as 2 e |y - mean| in each of the rows' squares, so the scale is that of y, not of the small sums.
-  const scale = 2 * largest(want) * Math.sqrt(largest({ data: deviations }) * got.rowsPerTile);
-  expectClose(part(1), deviations, { op: "conv2dWithStats deviations", ...how, terms: terms + got.rowsPerTile, scale });
+    Float64Array.from(means, (_, i) => data[(Math.floor(i / K) * 2 + which) * K + (i % K)]);
+  const all = { ...how, terms: terms + rowsPerTile };
+  expectClose(part(0), means, { ...all, op: "partial means" });
+  // An error e in y shows as 2 e |y - mean| in each of the rows' squares: the scale is y's, not that of the small squares.
+  const scale = 2 * largest(y) * Math.sqrt(largest({ data: deviations }) * rowsPerTile);
+  expectClose(part(1), deviations, { ...all, op: "partial deviations", scale });
 }
 
 function tileStatistics(y: Arr, K: number, rowsPerTile: number): { means: Float64Array; deviations: Float64Array } {

@@ -4,22 +4,69 @@ import { empty } from "../../engine/index.ts";
 import { gatherWorkgroup, weightGradientWorkgroup, type WorkgroupTile } from "../../engine/ops/conv2d-workgroup.ts";
 import type { Gather, Geometry } from "../../engine/ops/conv2d-geometry.ts";
 import * as reference from "../reference/conv2d.ts";
-import { testDevice, toGpu } from "../support/gpu.ts";
+import { testDevice, toGpu, withFamily } from "../support/gpu.ts";
 import { randomArr } from "../support/random.ts";
 import { expectClose } from "../support/tolerance.ts";
-import { checkConv2d, checkStats, type Case } from "./conv2d-checks.ts";
+import { checkConv2d, checkPartials, checkStats, type Case } from "./conv2d-checks.ts";
 
 beforeAll(testDevice);
 
-describe("workgroup", () => {
+describe("workgroup tiles", () => {
   it.each<Case>([
     { x: [1, 1, 63, 3], weight: [1, 1, 3, 10] }, // tile - 1 places; C and K padded to 4
-    { x: [2, 9, 7, 20], weight: [3, 3, 20, 68], options: { stride: 2, padding: 1 } }, // partial chunk, a second column tile, 4 phases
+    { x: [2, 9, 7, 20], weight: [3, 3, 20, 68], options: { stride: 2, padding: 1 } }, // partial chunk, two column tiles, four phases
     { x: [1, 9, 10, 8], weight: [3, 2, 8, 4], options: { stride: [2, 3], padding: [0, 2], dilation: [3, 2] } },
+    { x: [2, 16, 17, 8], weight: [3, 3, 8, 8], options: { padding: 1 } }, // several splits, the last one shorter
   ])("x $x weight $weight $options", (shape) => checkConv2d(shape, "workgroup"));
 
   it.each<Case>([
     { x: [1, 5, 13, 4], weight: [1, 1, 4, 8] }, // tile + 1 places: a last tile of one place
     { x: [3, 7, 5, 16], weight: [3, 3, 16, 68], options: { padding: 1 } },
   ])("batch norm's partial sums, x $x weight $weight $options", (shape) => checkStats(shape, "workgroup"));
+
+  it("share a pipeline between batch sizes", async () => {
+    const device = await testDevice();
+    const run = (N: number) =>
+      withFamily("workgroup", () => conv2d(toGpu(randomArr([N, 2, 2, 4], 1)), toGpu(randomArr([1, 1, 4, 4], 2))));
+    await run(3);
+    const before = device.kernels.size;
+    await run(2);
+    expect(device.kernels.size).toBe(before);
+  });
+
+  it("grow with the output", () => {
+    expect(chooseTile(32_768, 64)).toEqual([64, 64]);
+    expect(chooseTile(264 * 128, 64)).toEqual([128, 64]);
+    expect(chooseTile(264 * 128, 128)).toEqual([128, 128]);
+    expect(chooseTile(132 * 128, 128)).toEqual([128, 64]);
+    expect(chooseTile(2048, 512)).toEqual([64, 64]);
+  });
+});
+
+// Shapes that choose these tiles by themselves are too large for a test.
+it.each<WorkgroupTile>([
+  [128, 64],
+  [128, 128],
+])("a tile of %i x %i", async (...tile) => {
+  const [C, K, side] = [24, 132, 12]; // 144 places: tile + 16; 132 columns: tile + 4
+  const x = randomArr([1, side, side, C], 1);
+  const weight = randomArr([1, 3, C, K], 2);
+  const gather: Gather = {
+    x: [1, side, side, C],
+    y: [1, side, side, K],
+    taps: [1, 3],
+    places: [side, side],
+    step: [1, 1],
+    origin: [0, -1],
+    spacing: [1, 1],
+    divisor: [1, 1],
+    spread: [1, 1],
+    phase: [0, 0],
+  };
+  const y = empty(gather.y);
+  const partials = gatherWorkgroup(toGpu(x), toGpu(weight), y, gather, true, tile);
+  const want = reference.conv2d(x, weight, { padding: [0, 1] });
+  const how = { op: "conv2d", shapes: { x: x.shape, weight: weight.shape }, options: { tile } };
+  expectClose({ data: await y.data(), shape: y.shape }, want, { ...how, terms: 3 * C });
+  await checkPartials(partials!, want, 3 * C, how);
 });

@@ -31,7 +31,10 @@ describe("DeviceDataset", () => {
   /** (v / 255 - mean) / std of chosen images. */
   const normalised = (indices: readonly number[]): number[] =>
     indices.flatMap((index) =>
-      Array.from(set.images.subarray(index * 192, (index + 1) * 192), (v, i) => (v / 255 - info.mean[i % 3]) / info.std[i % 3]),
+      Array.from(
+        set.images.subarray(index * 192, (index + 1) * 192),
+        (v, i) => (v / 255 - info.mean[i % 3]) / info.std[i % 3],
+      ),
     );
 
   for (const windowBytes of [192 * 10, 192 * 4, 192]) {

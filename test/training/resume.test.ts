@@ -59,7 +59,11 @@ async function withTrainer(kind: Kind, work: (trainer: Trainer) => Promise<void>
 }
 
 /** Trains as the command does; `stop` sees every event and may abort. Returns the last event. */
-async function run(trainer: Trainer, folder: RunFolder, stop?: (event: TrainEvent, abort: () => void) => void): Promise<TrainEvent> {
+async function run(
+  trainer: Trainer,
+  folder: RunFolder,
+  stop?: (event: TrainEvent, abort: () => void) => void,
+): Promise<TrainEvent> {
   const controller = new AbortController();
   const schedule = oneCycle({ maxLr: 0.02, totalSteps: trainer.steps(train, { epochs: EPOCHS }) });
   const startFrom = folder.state?.position ?? START;

@@ -13,6 +13,7 @@ import {
   type DeviceDataset,
   type EpochReport,
   type FitOptions,
+  type Loss,
   type StepEvent,
   type TrainEvent,
   type TrainerOptions,
@@ -170,11 +171,18 @@ describe("Trainer", () => {
   });
 
   it("says at which step the loss was not finite", async () => {
-    using trainer = setUp();
-    const schedule = (step: number) => constant({ lr: step === 1 ? 3e38 : 0.01 })(step);
-    const error: unknown = await collect(trainer, { epochs: 5, schedule }).catch((cause: unknown) => cause);
-    expect(error).toBeInstanceOf(DivergedError);
-    expect((error as Error).message).toMatch(/^loss is (NaN|infinite) at step 2 \(lr 0\.01\): lower --lr$/);
+    for (const [factor, what] of [
+      [NaN, "NaN"],
+      [Infinity, "infinite"],
+    ] as const) {
+      let calls = 0;
+      const loss: Loss = (logits, labels) => crossEntropy()(logits, labels).scale(++calls === 3 ? factor : 1);
+      using trainer = setUp({ loss });
+      const schedule = constant({ lr: 5 });
+      const error: unknown = await collect(trainer, { epochs: 5, schedule }).catch((cause: unknown) => cause);
+      expect(error).toBeInstanceOf(DivergedError);
+      expect((error as Error).message).toBe(`loss is ${what} at step 2 (lr 5.0): lower --lr`);
+    }
   });
 
   it("refuses a model with too few classes, a position of another data set, and settings out of range", async () => {

@@ -142,5 +142,15 @@ export function toDevice(raw: RawDataset): Dataset {
   const dispose = (): void => {
     for (const part of [train, test, validation]) part?.dispose();
   };
-  return { name, classes, mean, std, train, test, ...(validation && { validation }), dispose, [Symbol.dispose]: dispose };
+  return {
+    name,
+    classes,
+    mean,
+    std,
+    train,
+    test,
+    ...(validation && { validation }),
+    dispose,
+    [Symbol.dispose]: dispose,
+  };
 }

@@ -1,0 +1,89 @@
+// node cli/doctor.js: does the GPU answer, what can it do, and does it compute correctly?
+import { NoAdapterError, type Device } from "../../engine/index.ts";
+import { describeDevice, addDeviceFlags, openCommandDevice, type DeviceFlags } from "./shared/device-flags.ts";
+import { STATUS } from "./shared/errors.ts";
+import { makeCommand, toggle } from "./shared/flags.ts";
+import { grouped, Output } from "./shared/output.ts";
+import { runCommand } from "./shared/run.ts";
+import { driverAdvice } from "./doctor/advice.ts";
+import { selfTest, type Check } from "./doctor/self-test.ts";
+import { versions } from "./shared/versions.ts";
+
+interface Flags extends DeviceFlags {
+  readonly json: boolean;
+}
+
+/** Limits that decide what fits; the others follow from the adapter's class. */
+const LIMITS = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupsPerDimension",
+] as const satisfies readonly (keyof GPUSupportedLimits)[];
+
+export function main(args: readonly string[]): Promise<never> {
+  const command = addDeviceFlags(
+    makeCommand("doctor", "Checks the GPU: adapter, driver, limits, and a computation whose result is known."),
+  )
+    .addOption(toggle("--json", "print the findings as JSON"))
+    .action(examine);
+  return runCommand(command, args);
+}
+
+async function examine(flags: Flags): Promise<void> {
+  const output = new Output(flags.json);
+  let device: Device;
+  try {
+    device = await openCommandDevice(flags);
+  } catch (error) {
+    if (!(error instanceof NoAdapterError)) throw error;
+    const advice = await driverAdvice();
+    output.document({ ok: false, adapter: null, versions: versions(), advice });
+    if (!flags.json) process.stderr.write(`doctor: ${flags.adapter ? error.message : advice.join("\n")}\n`);
+    process.exitCode = STATUS.failed;
+    return;
+  }
+  using opened = device;
+  await reportDevice(opened, output);
+}
+
+async function reportDevice(device: Device, output: Output): Promise<void> {
+  const checks = await selfTest();
+  const ok = checks.every((check) => check.ok);
+  const limits = Object.fromEntries(LIMITS.map((name) => [name, device.limits[name] as number]));
+  const features = [...device.gpu.features].sort();
+  const { info: adapter, family: kernelFamily } = device;
+  if (output.json) {
+    output.document({ ok, adapter, kernelFamily, limits, features, checks, versions: versions() });
+  } else {
+    for (const line of describe(device, limits, features, checks)) output.result(line);
+  }
+  if (ok) return;
+  output.note("doctor: this GPU computes wrong results; update its driver, or choose another one with --adapter");
+  process.exitCode = STATUS.failed;
+}
+
+function describe(
+  device: Device,
+  limits: Readonly<Record<string, number>>,
+  features: readonly string[],
+  checks: readonly Check[],
+): string[] {
+  const { vendor, architecture, subgroupSize } = device.info;
+  const { kiln, node, webgpu } = versions();
+  return [
+    `adapter    ${describeDevice(device)}`,
+    `vendor     ${[vendor, architecture].filter(Boolean).join(", ") || "unknown"}`,
+    `subgroups  ${subgroupSize > 0 ? `${subgroupSize} invocations` : "of no fixed size"}`,
+    `features   ${features.join(", ") || "none"}`,
+    ...Object.entries(limits).map(([name, value]) => `limit      ${name} ${grouped(value)}`),
+    `versions   kiln ${kiln}, Node ${node}, webgpu (Dawn) ${webgpu}`,
+    ...checks.map(({ name, ok, worst, milliseconds }) => {
+      const verdict = ok ? "ok" : "WRONG";
+      return `self-test  ${name}: ${verdict} (worst error ${worst.toExponential(1)}, ${milliseconds.toFixed(0)} ms)`;
+    }),
+    ...(checks.every((check) => check.ok) ? ["ready: try `npm start`, or `node cli/train.js --help`"] : []),
+  ];
+}

@@ -1,0 +1,90 @@
+// Flags that name and shape the data, and loading it with visible progress.
+import type { Command, Option } from "commander";
+import type { LoadOptions, LoadProgress, RawDataset } from "../../../training/index.ts";
+import { loadRaw } from "../../../training/index.ts";
+import { above0, anyText, between0And1, flag, from0To1, oneOf, threeNumbers, toggle, wholeFrom } from "./flags.ts";
+import { counted, grouped, type Output } from "./output.ts";
+import { PlainProgress } from "./progress.ts";
+
+/**
+ * Splits and the `shapes` set are drawn by this seed in every command, whatever `--seed` says: a checkpoint is then always tested on
+ * images that it was not trained on.
+ */
+const DATA_SEED = 0;
+
+export interface DataFlags {
+  readonly data: string;
+  readonly resize: "crop" | "squash";
+  readonly split?: number;
+  readonly strict: boolean;
+  readonly limitTest?: number;
+  readonly mean?: readonly [number, number, number];
+  readonly std?: readonly [number, number, number];
+}
+
+export const dataFlag = (): Option =>
+  flag(
+    "--data <what>",
+    "shapes (built in), cifar10 or cifar100 (downloaded once), or a folder: CIFAR's binary files, " +
+      "train/<class>/*.jpg with test/<class>/*.jpg, or <class>/*.jpg",
+    anyText,
+    "shapes",
+  );
+
+/** The flags about data that `train` and `evaluate` share. */
+export function addDataFlags(command: Command): Command {
+  return command
+    .addOption(dataFlag())
+    .addOption(flag("--resize <how>", "fit images by crop or squash", oneOf("crop", "squash"), "crop"))
+    .addOption(
+      flag("--split <fraction>", "share that trains of a folder without test/, the rest tests", between0And1, {
+        text: "none",
+      }),
+    )
+    .addOption(toggle("--strict", "refuse images that cannot be decoded instead of leaving them out"))
+    .addOption(flag("--limit-test <n>", "test on the first n images only", wholeFrom(1), { text: "all" }));
+}
+
+/** `--mean` and `--std`. */
+export function addNormalisationFlags(command: Command, text: string): Command {
+  return command
+    .addOption(
+      flag("--mean <r,g,b>", "subtracted from pixels in 0..1", threeNumbers(from0To1, "0.49,0.48,0.45"), { text }),
+    )
+    .addOption(flag("--std <r,g,b>", "what they are divided by", threeNumbers(above0, "0.25,0.24,0.26"), { text }));
+}
+
+/** Loads data into memory, saying on standard error what takes long and what was left out. */
+export async function loadCommandData(
+  flags: DataFlags,
+  output: Output,
+  more: Pick<LoadOptions, "imageSize" | "validation" | "limit">,
+): Promise<RawDataset> {
+  const { data, resize, split, strict, limitTest, mean, std } = flags;
+  const progress = new PlainProgress(output);
+  const raw = await loadRaw(data, {
+    resize,
+    strict,
+    split,
+    limitTest,
+    mean,
+    std,
+    ...more,
+    seed: DATA_SEED,
+    onProgress: (report) => progress.update(describeProgress(data, report)),
+    onWarning: (message) => output.warn(message),
+  });
+  return raw;
+}
+
+function describeProgress(data: string, { phase, done, total }: LoadProgress): string {
+  if (phase === "decode") return `decoding images: ${grouped(done)} of ${grouped(total)}`;
+  const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(0);
+  return `downloading ${data}: ${megabytes(done)}${total > 0 ? ` of ${megabytes(total)}` : ""} MB`;
+}
+
+export function describeData({ name, classes, train, test, validation }: RawDataset): string {
+  const held = validation ? `${grouped(validation.count)} validation, ` : "";
+  const size = `${train.width} x ${train.height}`;
+  return `${name}: ${grouped(train.count)} training, ${held}${counted(test.count, "test image")}, ${counted(classes.length, "class").replace(/classs$/, "classes")}, ${size}`;
+}

@@ -1,0 +1,35 @@
+// Ctrl-C.
+import { STATUS } from "./errors.ts";
+
+/** A terminal sends Ctrl-C to every process of `npm start`, and npm and start.js pass theirs on: within this time it is one. */
+const SAME_MILLISECONDS = 500;
+
+/**
+ * The first SIGINT or SIGTERM aborts `signal`, so that work under way can be finished and saved; a second one ends the process at once.
+ */
+export class Interrupt implements Disposable {
+  readonly #controller = new AbortController();
+  #first = 0;
+  readonly #onSignal: () => void;
+
+  constructor(onFirst: () => void) {
+    this.#onSignal = () => {
+      if (!this.signal.aborted) {
+        this.#first = performance.now();
+        this.#controller.abort();
+        onFirst();
+      } else if (performance.now() - this.#first > SAME_MILLISECONDS) {
+        process.exit(STATUS.interrupted);
+      }
+    };
+    for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, this.#onSignal);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  [Symbol.dispose](): void {
+    for (const name of ["SIGINT", "SIGTERM"] as const) process.off(name, this.#onSignal);
+  }
+}

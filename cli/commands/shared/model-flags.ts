@@ -1,0 +1,24 @@
+// Flags that name a model.
+import type { Option } from "commander";
+import { modelNames, type Stem } from "../../../nn/index.ts";
+import { suggestion } from "../../../training/suggest.ts";
+import { flag, named, oneOf, wholeFrom } from "./flags.ts";
+
+type Default<T> = T | { readonly text: string };
+
+export const modelFlag = (byDefault: Default<string>): Option =>
+  flag(
+    "--model <name>",
+    modelNames.join(", "),
+    named("model", modelNames, (word) => suggestion(word, modelNames)),
+    byDefault,
+  );
+
+export const stemFlag = (byDefault: Default<Stem>): Option =>
+  flag("--stem <name>", "cifar (for about 32 pixels) or imagenet (for 224)", oneOf("cifar", "imagenet"), byDefault);
+
+export const classesFlag = (byDefault: Default<number>): Option =>
+  flag("--classes <n>", "number of classes that the model tells apart", wholeFrom(1), byDefault);
+
+export const imageSizeFlag = (byDefault: Default<number>): Option =>
+  flag("--image-size <pixels>", "height and width of the model's images", wholeFrom(1), byDefault);
