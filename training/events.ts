@@ -21,6 +21,19 @@ export interface Position {
 export const EMPTY_SUMS: RunningSums = { steps: 0, samples: 0, loss: 0, correct: 0 };
 export const START: Position = { step: 0, epoch: 0, running: EMPTY_SUMS };
 
+/** Returns the position, or throws one line where a run of such epochs cannot stand there. */
+export function checkPosition(position: Position, stepsPerEpoch: number, steps: number): Position {
+  const { step, epoch, running } = position;
+  if (step !== epoch * stepsPerEpoch + running.steps || running.steps > stepsPerEpoch) {
+    throw new Error(
+      `fit: step ${step} in epoch ${epoch + 1} does not fit epochs of ${stepsPerEpoch} steps; ` +
+        "continue with the images and the batch size that the run began with",
+    );
+  }
+  if (step > steps) throw new Error(`fit: ${step} steps are done already, ${steps} were asked for; raise the epochs`);
+  return position;
+}
+
 /** One line of metrics.jsonl. Accuracies are 0..1. */
 export interface EpochReport {
   /** From 1. */

@@ -31,8 +31,8 @@ export interface FitOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Submitted steps that may be unfinished: one runs while the next is being recorded. */
-const STEPS_IN_FLIGHT = 1;
+/** Submitted steps that may be unfinished while the next is recorded. A software GPU's are long, and an interrupt waits for them. */
+const stepsInFlight = (): number => (currentDevice().info.software ? 1 : 2);
 const READ_EVERY_MS = 500;
 const now = (): number => performance.now();
 
@@ -43,7 +43,7 @@ export async function* fitEvents(
 ): AsyncGenerator<TrainEvent, void, undefined> {
   const steps = trainer.steps(train, options);
   const stepsPerEpoch = trainer.stepsPerEpoch(train);
-  trainer.position = checkStart(options.startFrom ?? START, stepsPerEpoch, steps);
+  trainer.position = checkPosition(options.startFrom ?? START, stepsPerEpoch, steps);
   yield { type: "start", steps, epochs: options.epochs, stepsPerEpoch, position: trainer.position };
   const run = new Run(trainer, train, options, { steps, stepsPerEpoch });
   try {
@@ -58,18 +58,6 @@ export async function* fitEvents(
   } finally {
     await run.close();
   }
-}
-
-function checkStart(position: Position, stepsPerEpoch: number, steps: number): Position {
-  const { step, epoch, running } = position;
-  if (step !== epoch * stepsPerEpoch + running.steps || running.steps > stepsPerEpoch) {
-    throw new Error(
-      `fit: step ${step} in epoch ${epoch + 1} does not fit epochs of ${stepsPerEpoch} steps; ` +
-        "continue with the images and the batch size that the run began with",
-    );
-  }
-  if (step > steps) throw new Error(`fit: ${step} steps are done already, ${steps} were asked for; raise the epochs`);
-  return position;
 }
 
 /** What a run keeps between steps. */
@@ -116,7 +104,7 @@ class Run {
     this.#epoch = { start: now(), images: 0, seconds: 0, lr: this.#lrAt(first), rate: new RateMeter(0) };
     while (this.#recorded < first + this.#stepsPerEpoch && !signal?.aborted) {
       this.#step(epoch, order, this.#recorded - first);
-      await this.#inFlight.waitFor(STEPS_IN_FLIGHT);
+      await this.#inFlight.waitFor(stepsInFlight());
       if (this.#log.full || now() - this.#lastRead > READ_EVERY_MS) this.#startRead();
       yield* this.#report();
     }

@@ -1,7 +1,20 @@
 // The public names of kiln/training.
 export { Trainer, type StepOutput, type TrainerOptions } from "./trainer.ts";
 export type { FitOptions } from "./fit.ts";
-export * from "./events.ts";
+export {
+  DivergedError,
+  START,
+  type EndEvent,
+  type EpochEvent,
+  type EpochReport,
+  type EvaluatingEvent,
+  type Position,
+  type ProgressEvent,
+  type RunningSums,
+  type StartEvent,
+  type StepEvent,
+  type TrainEvent,
+} from "./events.ts";
 export { crossEntropy, type Loss } from "./losses.ts";
 export { evaluate, evaluateBatches, type ClassAccuracy, type EvaluateOptions, type Evaluation } from "./evaluate.ts";
 export * from "./optimizers/index.ts";

@@ -204,6 +204,6 @@ async function writing<T>(dir: string, work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`cannot write into ${dir} (${reason}): choose another --out`, { cause });
+    throw new Error(`cannot write into ${dir} (${reason}): make it writable or choose another --out`, { cause });
   }
 }

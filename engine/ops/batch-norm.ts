@@ -43,6 +43,8 @@ export interface BatchNormOptions {
 
 /** Rows that one invocation of the statistics kernels sweeps. */
 const ROWS = 32;
+/** Rows that one invocation of the kernels that write whole tensors computes. */
+const APPLY_ROWS = 8;
 
 /**
  * Batch norm, PyTorch's BatchNorm2d in channels-last layout, with an optional addition and relu in the same pass.
@@ -69,7 +71,6 @@ export function batchNorm(x: Tensor, options: BatchNormOptions): Tensor {
 interface Layout {
   readonly rows: number;
   readonly columns: number;
-  readonly vectors: number;
   readonly constants: { Vector?: string };
 }
 
@@ -96,7 +97,7 @@ function layoutOf(x: Tensor, options: BatchNormOptions): Layout {
     () => `training needs more than one value per channel, x is ${showShape(x.shape)}`,
   );
   const width = C % 4 === 0 ? 4 : 1;
-  return { rows, columns: C / width, vectors: x.size / width, constants: width === 1 ? { Vector: "f32" } : {} };
+  return { rows, columns: C / width, constants: width === 1 ? { Vector: "f32" } : {} };
 }
 
 /** Mean and 1 / sqrt(variance + eps) of the batch; moves the running statistics. */
@@ -127,13 +128,13 @@ function partialStatistics(x: Tensor, { rows, columns, constants }: Layout): Bat
 
 function apply(x: Tensor, layout: Layout, options: BatchNormOptions, mean: Tensor, inverse: Tensor): Tensor {
   const { weight, bias, add, relu = false, training, eps = 1e-5 } = options;
-  const { vectors, columns, constants } = layout;
+  const { rows, columns, constants } = layout;
   const y = empty(x.shape);
   launch(kernels.batchNorm.apply, {
     bindings: { x, add: add ?? x, mean, inverse, weight, bias, y },
     constants,
-    params: { vectors, columns, eps, add: add ? 1 : 0, relu: relu ? 1 : 0, evaluation: training ? 0 : 1 },
-    workgroups: ceilDiv(vectors, 64 * 4),
+    params: { rows, columns, eps, add: add ? 1 : 0, relu: relu ? 1 : 0, evaluation: training ? 0 : 1 },
+    workgroups: ceilDiv(ceilDiv(rows, APPLY_ROWS) * columns, 64),
   });
   return y;
 }
@@ -152,7 +153,7 @@ interface Saved {
 
 /** In training: dx = weight inverse (dy - mean(dy) - xhat mean(dy xhat)), dweight = sum(dy xhat), dbias = sum(dy). Two passes over x. */
 function gradients(dy: Tensor, layout: Layout, saved: Saved, needed: readonly boolean[]): (Tensor | null)[] {
-  const { rows, columns, vectors, constants } = layout;
+  const { rows, columns, constants } = layout;
   const { x, y, mean, inverse, weight, relu, training } = saved;
   const C = weight.size;
   const tiles = ceilDiv(rows, ROWS);
@@ -177,8 +178,8 @@ function gradients(dy: Tensor, layout: Layout, saved: Saved, needed: readonly bo
     launch(kernels.batchNorm.gradientApply, {
       bindings: { x, y, dy: saved.masked ? masked : dy, coefficients, dx },
       constants,
-      params: { vectors, columns, relu: relu && !saved.masked ? 1 : 0 },
-      workgroups: ceilDiv(vectors, 64 * 4),
+      params: { rows, columns, relu: relu && !saved.masked ? 1 : 0 },
+      workgroups: ceilDiv(ceilDiv(rows, APPLY_ROWS) * columns, 64),
     });
   }
   return [dx, dweight, dbias, saved.masked ? masked : dy];

@@ -1,11 +1,11 @@
 // Second pass of batch norm's gradient: dx = slope * dy + tilt * (x - mean) + level, with the coefficients of the first. With `relu`,
-// dy counts only where y > 0. One invocation computes 4 Vectors.
+// dy counts only where y > 0. One invocation computes 4 columns of 8 rows.
 
-const VECTORS: u32 = 4u;
+const ROWS: u32 = 8u;
 alias Vector = vec4f; // f32 where C is not a multiple of 4
 
 struct Params {
-  vectors: u32, // Vectors in x
+  rows: u32,
   columns: u32, // Vectors in a row
   relu: u32,
 }
@@ -23,16 +23,17 @@ fn main(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
 ) {
-  let first = ((workgroup.x + workgroup.y * workgroups.x) * 64u + local) * VECTORS;
-  for (var i = 0u; i < VECTORS; i++) {
-    let at = first + i;
-    if (at < params.vectors) {
-      let column = at % params.columns;
-      var d = dy[at];
-      if (params.relu == 1u) { d = select(Vector(0.0), d, y[at] > Vector(0.0)); }
-      let centred = x[at] - coefficients[3u * params.columns + column];
-      dx[at] = coefficients[column] * d + coefficients[params.columns + column] * centred
-        + coefficients[2u * params.columns + column];
-    }
+  let i = (workgroup.x + workgroup.y * workgroups.x) * 64u + local;
+  let column = i % params.columns;
+  let first = (i / params.columns) * ROWS;
+  let slope = coefficients[column];
+  let tilt = coefficients[params.columns + column];
+  let level = coefficients[2u * params.columns + column];
+  let mean = coefficients[3u * params.columns + column];
+  for (var row = first; row < min(first + ROWS, params.rows); row++) {
+    let at = row * params.columns + column;
+    var d = dy[at];
+    if (params.relu == 1u) { d = select(Vector(0.0), d, y[at] > Vector(0.0)); }
+    dx[at] = slope * d + tilt * (x[at] - mean) + level;
   }
 }

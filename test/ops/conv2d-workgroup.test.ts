@@ -1,8 +1,9 @@
 // The kernels for real GPUs compile their geometry in: every shape costs a software GPU several compilations, so few shapes.
 import { beforeAll, describe, expect, it } from "vitest";
 import { empty } from "../../engine/index.ts";
-import { gatherWorkgroup, weightGradientWorkgroup, type WorkgroupTile } from "../../engine/ops/conv2d-workgroup.ts";
-import type { Gather, Geometry } from "../../engine/ops/conv2d-geometry.ts";
+import { conv2d } from "../../engine/ops/conv2d.ts";
+import type { Gather } from "../../engine/ops/conv2d-launch.ts";
+import { chooseTile, gatherWorkgroup, type WorkgroupTile } from "../../engine/ops/conv2d-workgroup.ts";
 import * as reference from "../reference/conv2d.ts";
 import { testDevice, toGpu, withFamily } from "../support/gpu.ts";
 import { randomArr } from "../support/random.ts";

@@ -125,7 +125,9 @@ describe("createRunFolder", () => {
     await expect(createRunFolder(file, { model: info })).rejects.toThrow(`${file} is a file, not a folder`);
     const below = join(file, "run");
     const error = await createRunFolder(below, { model: info }).catch((cause: unknown) => cause as Error);
-    expect((error as Error).message).toMatch(/^cannot write into .*run \(.*\): choose another --out$/);
+    expect((error as Error).message).toMatch(
+      /^cannot write into .*run \(.*\): make it writable or choose another --out$/,
+    );
   });
 });
 
