@@ -54,7 +54,12 @@ export function differentiable<Names extends string>(
 }
 
 /** Like `differentiable`, for ops whose kernels yield several input gradients at once (batch norm). */
-export function differentiableJointly(op: string, inputs: readonly Tensor[], output: Tensor, backward: GraphNode["backward"]): Tensor {
+export function differentiableJointly(
+  op: string,
+  inputs: readonly Tensor[],
+  output: Tensor,
+  backward: GraphNode["backward"],
+): Tensor {
   if (shouldRecord(inputs)) output.node = { op, inputs, backward };
   return output;
 }
@@ -76,9 +81,12 @@ export function setGradientSink(leaf: Tensor, sink: GradientSink | null): void {
  * @param add how two gradients are summed (given by methods.ts, since ops stand above this file)
  */
 export function runBackward(output: Tensor, dy: Tensor, add: (a: Tensor, b: Tensor) => Tensor): void {
-  if (!tracksGrad(output)) throw new Error(`backward: ${output.toString()} does not depend on a tensor with requiresGrad`);
+  if (!tracksGrad(output))
+    throw new Error(`backward: ${output.toString()} does not depend on a tensor with requiresGrad`);
   if (!sameShape(output.shape, dy.shape)) {
-    throw new Error(`backward: the gradient ${showShape(dy.shape)} must have the output's shape ${showShape(output.shape)}`);
+    throw new Error(
+      `backward: the gradient ${showShape(dy.shape)} must have the output's shape ${showShape(output.shape)}`,
+    );
   }
   const pending = new Map<Tensor, { gradient: Tensor; owned: boolean }>([[output, { gradient: dy, owned: false }]]);
   noGrad(() => {
@@ -105,7 +113,9 @@ function propagate(
     const gradient = gradients[i];
     if (!gradient) return;
     if (!sameShape(gradient.shape, input.shape)) {
-      throw new Error(`${node.op}: the gradient of input ${i} is ${showShape(gradient.shape)}, the input ${showShape(input.shape)}`);
+      throw new Error(
+        `${node.op}: the gradient of input ${i} is ${showShape(gradient.shape)}, the input ${showShape(input.shape)}`,
+      );
     }
     // An op may hand its own dy on unchanged (add); then the walk must not free it twice.
     const shared = gradient === dy ? gradient.view(gradient.shape) : gradient;
@@ -135,7 +145,7 @@ function reverseOrder(output: Tensor): Tensor[] {
   // An explicit stack: a deep network would overflow the call stack.
   const stack: { tensor: Tensor; next: number }[] = [{ tensor: output, next: 0 }];
   while (stack.length > 0) {
-    const top = stack[stack.length - 1]!;
+    const top = stack[stack.length - 1];
     const input = top.tensor.node?.inputs[top.next++];
     if (!input) {
       order.push(top.tensor);

@@ -39,7 +39,9 @@ export function record<const K extends KernelSource>(kernel: K, args: LaunchArgu
     );
   }
   const bindings = args.bindings as Readonly<Record<string, Tensor>>;
-  const buffers = kernel.bindings.map(({ name }) => bind(kernel.name, name, bindings[name]!, limits.maxStorageBufferBindingSize));
+  const buffers = kernel.bindings.map(({ name }) =>
+    bind(kernel.name, name, bindings[name], limits.maxStorageBufferBindingSize),
+  );
   return {
     kernel: device.kernels.get(kernel, (args.constants ?? {}) as Constants),
     buffers,
@@ -66,6 +68,7 @@ function bind(kernel: string, name: string, tensor: Tensor, limit: number): Boun
 export function foldWorkgroups(kernel: string, count: number, limit: number): readonly [number, number] {
   if (!Number.isInteger(count) || count < 1) throw new Error(`${kernel}: ${count} workgroups`);
   const y = Math.ceil(count / limit);
-  if (y > limit) throw new Error(`${kernel}: ${count} workgroups are more than this adapter runs (${limit} x ${limit})`);
+  if (y > limit)
+    throw new Error(`${kernel}: ${count} workgroups are more than this adapter runs (${limit} x ${limit})`);
   return [Math.ceil(count / y), y];
 }

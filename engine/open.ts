@@ -23,7 +23,9 @@ export async function openDevice(options: OpenDeviceOptions = {}): Promise<Devic
   const access = await openGpu(options);
   if (!access.adapter) {
     const which = options.adapter ? ` named "${options.adapter}"` : "";
-    throw new NoAdapterError(`no WebGPU adapter${which} was found; \`npm run setup\` installs a software one or says how`);
+    throw new NoAdapterError(
+      `no WebGPU adapter${which} was found; \`npm run setup\` installs a software one or says how`,
+    );
   }
   const device = await access.quietly(() => createDevice(access, access.adapter!));
   device.onDispose(() => dropCurrentDevice(device));

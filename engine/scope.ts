@@ -47,5 +47,6 @@ function forEachTensor(value: unknown, visit: (tensor: Tensor) => void): void {
   if (typeof value !== "object" || value === null) return;
   if ("location" in value) visit(value as Tensor);
   else if (Array.isArray(value)) for (const item of value as unknown[]) forEachTensor(item, visit);
-  else if (Object.getPrototypeOf(value) === Object.prototype) for (const item of Object.values(value)) forEachTensor(item, visit);
+  else if (Object.getPrototypeOf(value) === Object.prototype)
+    for (const item of Object.values(value)) forEachTensor(item, visit);
 }

@@ -11,7 +11,7 @@ export function stridesOf(shape: Shape): number[] {
   const strides = new Array<number>(shape.length);
   for (let axis = shape.length - 1, stride = 1; axis >= 0; axis--) {
     strides[axis] = stride;
-    stride *= shape[axis]!;
+    stride *= shape[axis];
   }
   return strides;
 }
@@ -25,7 +25,9 @@ export function broadcastShapes(op: string, a: Shape, b: Shape): number[] {
     const m = a[i - rank + a.length] ?? 1;
     const n = b[i - rank + b.length] ?? 1;
     if (m !== n && m !== 1 && n !== 1) {
-      throw new Error(`${op}: shapes ${showShape(a)} and ${showShape(b)} do not broadcast (axis ${i - rank}: ${m} and ${n})`);
+      throw new Error(
+        `${op}: shapes ${showShape(a)} and ${showShape(b)} do not broadcast (axis ${i - rank}: ${m} and ${n})`,
+      );
     }
     return m === 1 ? n : m;
   });
@@ -33,7 +35,8 @@ export function broadcastShapes(op: string, a: Shape, b: Shape): number[] {
 
 /** Axes as a sorted list of unique non-negative numbers; `undefined` means all. */
 export function normalizeAxes(op: string, rank: number, axes: number | readonly number[] | undefined): number[] {
-  const list = axes === undefined ? Array.from({ length: rank }, (_, i) => i) : typeof axes === "number" ? [axes] : axes;
+  const list =
+    axes === undefined ? Array.from({ length: rank }, (_, i) => i) : typeof axes === "number" ? [axes] : axes;
   return [...new Set(list.map((axis) => normalizeAxis(op, rank, axis)))].sort((a, b) => a - b);
 }
 
@@ -47,10 +50,18 @@ export function normalizeAxis(op: string, rank: number, axis: number): number {
 }
 
 /** How many windows of `size` fit: the output extent of convolution and pooling. Throws, naming `op`, where none does. */
-export function windowCount(op: string, extent: number, size: number, stride: number, padding: number, dilation = 1): number {
+export function windowCount(
+  op: string,
+  extent: number,
+  size: number,
+  stride: number,
+  padding: number,
+  dilation = 1,
+): number {
   const span = dilation * (size - 1) + 1;
   const count = Math.floor((extent + 2 * padding - span) / stride) + 1;
-  if (count < 1) throw new Error(`${op}: a window of ${span} does not fit into ${extent} pixels with padding ${padding}`);
+  if (count < 1)
+    throw new Error(`${op}: a window of ${span} does not fit into ${extent} pixels with padding ${padding}`);
   return count;
 }
 

@@ -75,7 +75,9 @@ export class Tensor {
   /** Another tensor over the same elements. */
   view(shape: Shape, dtype: DType = this.dtype): Tensor {
     if (sizeOf(shape) !== this.size) {
-      throw new Error(`view: ${showShape(this.shape)} has ${this.size} elements, ${showShape(shape)} would have ${sizeOf(shape)}`);
+      throw new Error(
+        `view: ${showShape(this.shape)} has ${this.size} elements, ${showShape(shape)} would have ${sizeOf(shape)}`,
+      );
     }
     return new Tensor(shape, dtype, this.#live("view").share(), this.#offset);
   }
@@ -83,7 +85,8 @@ export class Tensor {
   /** A tensor over part of a flat one: `offset` in elements, a multiple of 64 (bindings start at multiples of 256 bytes). */
   range(offset: number, shape: Shape): Tensor {
     if (offset % 64 !== 0) throw new Error(`range: offset ${offset} is not a multiple of 64`);
-    if (offset + sizeOf(shape) > this.size) throw new Error(`range: ${showShape(shape)} at ${offset} exceeds ${this.size} elements`);
+    if (offset + sizeOf(shape) > this.size)
+      throw new Error(`range: ${showShape(shape)} at ${offset} exceeds ${this.size} elements`);
     return new Tensor(shape, this.dtype, this.#live("range").share(), this.#offset + offset * 4);
   }
 
@@ -120,8 +123,9 @@ export class Tensor {
 
   /** Reads back the only element. */
   async item(): Promise<number> {
-    if (this.size !== 1) throw new Error(`item: the tensor ${showShape(this.shape)} has ${this.size} elements, not one`);
-    return (await this.data())[0]!;
+    if (this.size !== 1)
+      throw new Error(`item: the tensor ${showShape(this.shape)} has ${this.size} elements, not one`);
+    return (await this.data())[0];
   }
 
   /** Frees the elements (when no other tensor shares them). Using the tensor afterwards throws. Harmless when repeated. */
@@ -141,7 +145,9 @@ export class Tensor {
 
   #live(user: string): Storage {
     if (!this.#storage) {
-      throw new Error(`${user}: this tensor ${showShape(this.shape)} was freed; return it from its scope() or keep() it`);
+      throw new Error(
+        `${user}: this tensor ${showShape(this.shape)} was freed; return it from its scope() or keep() it`,
+      );
     }
     return this.#storage;
   }
@@ -151,7 +157,8 @@ export type NestedNumbers = number | NestedNumbers[];
 
 /** A new tensor with undefined content. */
 export function empty(shape: Shape, dtype: DType = "f32"): Tensor {
-  for (const n of shape) if (!Number.isInteger(n) || n < 0) throw new Error(`empty: ${showShape(shape)} is not a shape`);
+  for (const n of shape)
+    if (!Number.isInteger(n) || n < 0) throw new Error(`empty: ${showShape(shape)} is not a shape`);
   return new Tensor(shape, dtype, new Storage(currentDevice(), Math.max(16, sizeOf(shape) * 4)));
 }
 
@@ -166,7 +173,8 @@ export function tensor(values: NestedNumbers, options: { dtype?: DType; requires
   for (let v: NestedNumbers | undefined = values; Array.isArray(v); v = v[0]) shape.push(v.length);
   const flat: number[] = [];
   flatten(values, flat);
-  if (flat.length !== sizeOf(shape)) throw new Error(`tensor: the nested arrays are ragged (${flat.length} numbers for ${showShape(shape)})`);
+  if (flat.length !== sizeOf(shape))
+    throw new Error(`tensor: the nested arrays are ragged (${flat.length} numbers for ${showShape(shape)})`);
   const result = fromData(flat, shape, options.dtype ?? "f32");
   result.requiresGrad = options.requiresGrad ?? false;
   return result;
@@ -183,7 +191,7 @@ function toTyped(values: ArrayLike<number>, dtype: DType): Float32Array | Uint32
 }
 
 function nest(flat: number[], shape: Shape): NestedNumbers {
-  if (shape.length === 0) return flat[0]!;
+  if (shape.length === 0) return flat[0];
   const [n, ...rest] = shape as [number, ...number[]];
   const step = sizeOf(rest);
   return Array.from({ length: n }, (_, i) => nest(flat.slice(i * step, (i + 1) * step), rest));

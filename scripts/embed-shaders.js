@@ -66,7 +66,14 @@ function describe(path, name) {
     ...wgsl.matchAll(/^alias (\w+)\s*=/gm),
     ...wgsl.matchAll(/^fn (\w+)\([^\n]*\}\s*$/gm),
   ].map((m) => m[1]);
-  return { name, bindings: bindings.map(({ name, access }) => ({ name, access })), params: { size: uniform ? Math.ceil(uniform.size / 16) * 16 : 0, fields }, declarations: declared, subgroups: /^enable subgroups/m.test(wgsl), wgsl };
+  return {
+    name,
+    bindings: bindings.map(({ name, access }) => ({ name, access })),
+    params: { size: uniform ? Math.ceil(uniform.size / 16) * 16 : 0, fields },
+    declarations: declared,
+    subgroups: /^enable subgroups/m.test(wgsl),
+    wgsl,
+  };
 }
 
 /** @param {string} path @param {string} wgsl */
@@ -86,8 +93,13 @@ const camel = (s) => s.replace(/-(\w)/g, (_, c) => c.toUpperCase());
 export function embed() {
   /** @type {string[]} */
   const families = [];
-  for (const family of readdirSync(root, { withFileTypes: true }).filter((d) => d.isDirectory()).map((d) => d.name).sort()) {
-    const files = readdirSync(join(root, family)).filter((f) => f.endsWith(".wgsl")).sort();
+  for (const family of readdirSync(root, { withFileTypes: true })
+    .filter((d) => d.isDirectory())
+    .map((d) => d.name)
+    .sort()) {
+    const files = readdirSync(join(root, family))
+      .filter((f) => f.endsWith(".wgsl"))
+      .sort();
     const rows = files.map((f) => {
       const stem = f.slice(0, -5);
       return `    ${camel(stem)}: ${JSON.stringify(describe(join(root, family, f), `${family}/${stem}`))},`;

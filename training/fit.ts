@@ -3,6 +3,7 @@ import { currentDevice, scope } from "../engine/index.ts";
 import type { DeviceDataset } from "./data/device-dataset.ts";
 import { evaluateBatches, type Evaluation } from "./evaluate.ts";
 import {
+  checkPosition,
   DivergedError,
   EMPTY_SUMS,
   START,

@@ -1,7 +1,14 @@
 // The device: one open command encoder that every dispatch goes into, few submits, uploads and readbacks.
 import { settle } from "#open-gpu";
 import type { GpuAccess } from "./access.ts";
-import { BufferPool, GPU_COPY_DST, GPU_MAP_READ, GPU_UNIFORM, type MemoryReport, type PooledBuffer } from "./buffers.ts";
+import {
+  BufferPool,
+  GPU_COPY_DST,
+  GPU_MAP_READ,
+  GPU_UNIFORM,
+  type MemoryReport,
+  type PooledBuffer,
+} from "./buffers.ts";
 import { KernelCache, packParams, type CompiledKernel, type KernelSource, type ParamValue } from "./kernel.ts";
 import { Profiler, type KernelTime } from "./profiler.ts";
 
@@ -43,6 +50,11 @@ export class Device implements Disposable {
   readonly limits: GPUSupportedLimits;
   /** Chosen by adapter; `openDevice({ family })` overrides it. */
   family: KernelFamily;
+  /**
+   * Whether 3 x 3 convolutions use Winograd's algorithm: true (default) where it is faster, false never (to compare, or for the
+   * last digits), 2 or 4 with tiles of that size wherever it applies (for tests). Only the kernels for software GPUs have it.
+   */
+  winograd: boolean | 2 | 4 = true;
   readonly kernels: KernelCache;
   readonly #buffers: BufferPool;
   #access: GpuAccess | null;
@@ -198,7 +210,11 @@ export class Device implements Disposable {
   async read(buffer: PooledBuffer, offset: number, bytes: number): Promise<ArrayBuffer> {
     this.#assertOpen();
     const size = Math.ceil(bytes / 4) * 4;
-    const staging = this.gpu.createBuffer({ label: "readback", size: Math.max(size, 4), usage: GPU_MAP_READ | GPU_COPY_DST });
+    const staging = this.gpu.createBuffer({
+      label: "readback",
+      size: Math.max(size, 4),
+      usage: GPU_MAP_READ | GPU_COPY_DST,
+    });
     this.#pass?.end();
     this.#pass = null;
     this.#encoder ??= this.gpu.createCommandEncoder();
@@ -226,7 +242,8 @@ export class Device implements Disposable {
 
   /** Runs `work` with a timestamp around each dispatch and returns the times. Slower than normal running: passes are not shared. */
   async profile(work: () => void | Promise<void>): Promise<KernelTime[]> {
-    if (!this.gpu.features.has("timestamp-query")) throw new Error("profile: this adapter has no timestamp-query feature");
+    if (!this.gpu.features.has("timestamp-query"))
+      throw new Error("profile: this adapter has no timestamp-query feature");
     this.flush();
     const profiler = (this.#profiler = new Profiler(this.gpu));
     try {

@@ -33,7 +33,9 @@ export function specialize(kernel: KernelSource, constants: Constants): string {
       "m",
     );
     if (!declaration.test(text)) {
-      throw new Error(`${kernel.name}: no declaration named ${name} to replace (it has ${kernel.declarations.join(", ")})`);
+      throw new Error(
+        `${kernel.name}: no declaration named ${name} to replace (it has ${kernel.declarations.join(", ")})`,
+      );
     }
     text = text.replace(declaration, (_all, constant?: string, type?: string, alias?: string, fn?: string) => {
       if (constant !== undefined) return `${constant}${literal(value, type)};`;
@@ -119,16 +121,22 @@ function constantsKey(constants: Constants): string {
 }
 
 /** Writes named fields into the bytes of a `Params` struct. Every field must be given, and no other. */
-export function packParams(kernel: KernelSource, values: Readonly<Record<string, ParamValue>>, into: DataView, at: number): void {
+export function packParams(
+  kernel: KernelSource,
+  values: Readonly<Record<string, ParamValue>>,
+  into: DataView,
+  at: number,
+): void {
   const { fields } = kernel.params;
   for (const name in values) if (!(name in fields)) throw new Error(`${kernel.name}: Params has no field ${name}`);
   for (const name in fields) {
-    const field = fields[name]!;
+    const field = fields[name];
     const value = values[name];
     if (value === undefined) throw new Error(`${kernel.name}: Params field ${name} is missing`);
     if (typeof value === "number") writeScalar(into, at + field.offset, field.type, value);
     else {
-      if (value.length > field.length) throw new Error(`${kernel.name}: Params field ${name} holds ${field.length} values, got ${value.length}`);
+      if (value.length > field.length)
+        throw new Error(`${kernel.name}: Params field ${name} holds ${field.length} values, got ${value.length}`);
       for (let i = 0; i < field.length; i++) writeScalar(into, at + field.offset + 4 * i, field.type, value[i] ?? 0);
     }
   }

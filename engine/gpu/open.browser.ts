@@ -4,7 +4,8 @@ import type { GpuAccess, OpenGpuOptions } from "./access.ts";
 /** Opens `navigator.gpu`; `adapter` is null where the browser offers none. */
 export async function openGpu(_options: OpenGpuOptions = {}): Promise<GpuAccess> {
   const gpu = (navigator as Navigator & { gpu?: GPU }).gpu;
-  if (!gpu) throw new Error("openDevice: this browser has no WebGPU (or the page is not served over https or localhost)");
+  if (!gpu)
+    throw new Error("openDevice: this browser has no WebGPU (or the page is not served over https or localhost)");
   const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
   return { gpu, adapter, quietly: (work) => work() };
 }

@@ -28,7 +28,9 @@ export class Profiler {
   next(kernel: string, flops: number, bytes: number): GPUComputePassDescriptor {
     this.#queries ??= this.#gpu.createQuerySet({ type: "timestamp", count: CAPACITY });
     const index = this.#rows.push({ kernel, flops, bytes }) * 2 - 2;
-    return { timestampWrites: { querySet: this.#queries, beginningOfPassWriteIndex: index, endOfPassWriteIndex: index + 1 } };
+    return {
+      timestampWrites: { querySet: this.#queries, beginningOfPassWriteIndex: index, endOfPassWriteIndex: index + 1 },
+    };
   }
 
   /** Called at every submit. */
@@ -49,7 +51,7 @@ export class Profiler {
     for (const { readback, rows } of this.#chunks) {
       await settle(readback.mapAsync(1));
       const stamps = new BigInt64Array(readback.getMappedRange());
-      rows.forEach((row, i) => times.push({ ...row, milliseconds: Number(stamps[2 * i + 1]! - stamps[2 * i]!) / 1e6 }));
+      rows.forEach((row, i) => times.push({ ...row, milliseconds: Number(stamps[2 * i + 1] - stamps[2 * i]) / 1e6 }));
       readback.destroy();
     }
     return times;

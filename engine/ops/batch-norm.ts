@@ -111,7 +111,7 @@ function batchStatistics(x: Tensor, layout: Layout, options: BatchNormOptions): 
     launch(kernels.batchNorm.statistics, {
       bindings: { partials: means, mean, inverse, running_mean: runningMean, running_var: runningVar },
       constants,
-      params: { tiles: means.shape[0]!, rows_per_tile: rowsPerTile, rows, columns, eps, momentum },
+      params: { tiles: means.shape[0], rows_per_tile: rowsPerTile, rows, columns, eps, momentum },
       workgroups: columns,
     });
     return { mean, inverse };
@@ -120,7 +120,7 @@ function batchStatistics(x: Tensor, layout: Layout, options: BatchNormOptions): 
 
 function partialStatistics(x: Tensor, { rows, columns, constants }: Layout): BatchNormPartials {
   const tiles = ceilDiv(rows, ROWS);
-  const partials = empty([tiles, 2, x.shape[x.rank - 1]!]);
+  const partials = empty([tiles, 2, x.shape[x.rank - 1]]);
   const workgroups = ceilDiv(tiles * columns, 64);
   launch(kernels.batchNorm.sums, { bindings: { x, partials }, constants, params: { rows, columns }, workgroups });
   return { means: partials, rowsPerTile: ROWS, rows };

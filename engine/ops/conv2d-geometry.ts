@@ -83,7 +83,7 @@ export function sumSplits(parts: Tensor, g: Geometry): Tensor {
   if (parts.shape[0] === 1) return parts.view(g.weight);
   const total = empty(g.weight);
   const vectors = total.size / 4;
-  const params = { vectors, splits: parts.shape[0]! };
+  const params = { vectors, splits: parts.shape[0] };
   launch(kernels.conv2d.sumSplits, { bindings: { parts, total }, params, workgroups: ceilDiv(vectors, 64) });
   return total;
 }

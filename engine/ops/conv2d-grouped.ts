@@ -1,11 +1,75 @@
-import type { Tensor } from "../tensor.ts";
-import type { Geometry } from "./conv2d-geometry.ts";
-export function groupedForward(_x: Tensor, _w: Tensor, _g: Geometry): Tensor {
-  throw new Error("todo");
+// Launches conv2d's kernels for groups > 1, the same on every adapter.
+import { kernels } from "../../shaders/kernels.ts";
+import { launch } from "../launch.ts";
+import { scope } from "../scope.ts";
+import { ceilDiv, sizeOf } from "../shape.ts";
+import { empty, type Tensor } from "../tensor.ts";
+import { splitRows, weightGradientFlops, type Geometry } from "./conv2d-geometry.ts";
+
+const INVOCATIONS = 64;
+
+/** [N,P,Q,K]. */
+export function groupedForward(x: Tensor, weight: Tensor, g: Geometry): Tensor {
+  const y = empty(g.y);
+  const { width, params, constants } = variant(g);
+  const { dy_size: y_size, ...others } = params;
+  launch(kernels.conv2d.groupedForward, {
+    bindings: { x, weight, y },
+    constants,
+    params: { ...others, y_size },
+    workgroups: ceilDiv(y.size / width, INVOCATIONS),
+    flops: weightGradientFlops(g),
+  });
+  return y;
 }
-export function groupedInputGradient(_dy: Tensor, _w: Tensor, _g: Geometry): Tensor {
-  throw new Error("todo");
+
+/** dx [N,H,W,C]. */
+export function groupedInputGradient(dy: Tensor, weight: Tensor, g: Geometry): Tensor {
+  const dx = empty(g.x);
+  const { width, params, constants } = variant(g);
+  launch(kernels.conv2d.groupedInputGradient, {
+    bindings: { dy, weight, dx },
+    constants,
+    params,
+    workgroups: ceilDiv(dx.size / width, INVOCATIONS),
+    flops: weightGradientFlops(g),
+  });
+  return dx;
 }
-export function groupedWeightGradient(_x: Tensor, _dy: Tensor, _g: Geometry): Tensor {
-  throw new Error("todo");
+
+/** dweight [R,S,C/groups,K]: split over the output rows so that a few weights still occupy a GPU, then added in fixed order. */
+export function groupedWeightGradient(x: Tensor, dy: Tensor, g: Geometry): Tensor {
+  return scope(() => {
+    const { width, params, constants } = variant(g);
+    const values = sizeOf(g.weight) / width;
+    const { splits, rowsPerSplit } = splitRows(g, ceilDiv(values, INVOCATIONS), 264);
+    const vectors = ceilDiv(sizeOf(g.weight), 4); // each split starts at a whole vec4
+    const total = empty(g.weight);
+    const parts = splits === 1 ? total : empty([splits, vectors * 4]);
+    launch(kernels.conv2d.groupedWeightGradient, {
+      bindings: { x, dy, dweight: parts },
+      constants,
+      params: { ...params, splits, rows_per_split: rowsPerSplit, split_size: (vectors * 4) / width },
+      workgroups: ceilDiv(splits * values, INVOCATIONS),
+      flops: weightGradientFlops(g),
+    });
+    if (splits === 1) return total;
+    const bindings = { parts, total };
+    launch(kernels.conv2d.sumSplits, { bindings, params: { vectors, splits }, workgroups: ceilDiv(vectors, 64) });
+    return total;
+  });
+}
+
+/** How wide a value is: 4 channels where each is a group of its own, since they then never mix. */
+function variant(g: Geometry) {
+  const [C, K] = [g.x[3], g.y[3]];
+  const width = g.groups === C && C === K && C % 4 === 0 ? 4 : 1;
+  const params = {
+    x_size: [g.x[0], g.x[1], g.x[2], C / width],
+    dy_size: [g.y[0], g.y[1], g.y[2], K / width],
+    window: [g.weight[0], g.weight[1], ...g.dilation],
+    step: [...g.stride, ...g.padding],
+    group: [C / g.groups, K / g.groups],
+  };
+  return { width, params, constants: width === 4 ? { Value: "vec4f" } : {} };
 }

@@ -9,6 +9,7 @@ import type { BatchNormPartials } from "./batch-norm.ts";
 import type { Gather, Geometry } from "./conv2d-geometry.ts";
 import { gatherPortable, weightGradientPortable } from "./conv2d-portable.ts";
 import { gatherSubgroup, weightGradientSubgroup } from "./conv2d-subgroup.ts";
+import { winogradForward, winogradInputGradient, winogradTile, winogradWeightGradient } from "./conv2d-winograd.ts";
 import { gatherWorkgroup, weightGradientWorkgroup } from "./conv2d-workgroup.ts";
 
 /** y, and with `stats` the per-tile means and squared deviations of its columns. */
@@ -18,6 +19,8 @@ export function forward(
   g: Geometry,
   stats: boolean,
 ): { y: Tensor; partials: BatchNormPartials | null } {
+  const tile = winogradTile(g, "forward");
+  if (tile) return { y: winogradForward(x, weight, g, tile), partials: null };
   const y = empty(g.y);
   const gather: Gather = {
     x: g.x,
@@ -40,8 +43,10 @@ export function forward(
  */
 export function inputGradient(dy: Tensor, weight: Tensor, g: Geometry): Tensor {
   return scope(() => {
-    const dx = empty(g.x);
     const turned = turnWeights(weight, g);
+    const tile = winogradTile(g, "inputGradient");
+    if (tile) return winogradInputGradient(dy, turned, g, tile);
+    const dx = empty(g.x);
     const [stepP, stepQ] = g.stride;
     for (let p = 0; p < Math.min(stepP, g.x[1]); p++) {
       for (let q = 0; q < Math.min(stepQ, g.x[2]); q++) {
@@ -79,6 +84,8 @@ export function weightGradient(x: Tensor, dy: Tensor, g: Geometry): Tensor {
     const family = currentDevice().family;
     if (family === "workgroup") return weightGradientWorkgroup(x, dy, g);
     if (family === "portable") return weightGradientPortable(x, dy, g);
+    const tile = winogradTile(g, "weightGradient");
+    if (tile) return winogradWeightGradient(x, dy, g, tile);
     return weightGradientSubgroup(x, dy, g);
   });
 }

@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { empty } from "../../engine/index.ts";
 import { conv2d } from "../../engine/ops/conv2d.ts";
-import type { Gather } from "../../engine/ops/conv2d-launch.ts";
+import type { Gather } from "../../engine/ops/conv2d-geometry.ts";
 import { chooseTile, gatherWorkgroup, type WorkgroupTile } from "../../engine/ops/conv2d-workgroup.ts";
 import * as reference from "../reference/conv2d.ts";
 import { testDevice, toGpu, withFamily } from "../support/gpu.ts";

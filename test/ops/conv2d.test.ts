@@ -71,6 +71,26 @@ describe("batch norm's partial sums", () => {
   });
 });
 
+// Half of the lanes of wider subgroups stay idle then, which changes nothing: so these tiles run on any adapter that has the others.
+describe("subgroups of 4 lanes", () => {
+  it.each<Case>([
+    { x: [1, 3, 5, 4], weight: [1, 1, 4, 8] }, // tile - 1 places, the narrow tile's columns
+    { x: [1, 1, 17, 8], weight: [1, 1, 8, 16] }, // tile + 1 places, a tile's columns
+    { x: [2, 7, 6, 8], weight: [3, 3, 8, 36], options: { stride: 2, padding: 1 } }, // two vec4s of columns a lane in the weight gradient
+  ])("x $x weight $weight $options", async (shape) => {
+    if (!hasSubgroupTiles()) return;
+    const info = currentDevice().info as { subgroupSize: number };
+    const before = info.subgroupSize;
+    info.subgroupSize = 4;
+    try {
+      await checkConv2d(shape, "subgroup");
+      await checkStats(shape, "subgroup");
+    } finally {
+      info.subgroupSize = before;
+    }
+  });
+});
+
 it("runs more than 65,535 workgroups", async () => {
   const places = 65_536 * 32 + 7;
   const x = randomArr([1, 1, places, 4], 1);

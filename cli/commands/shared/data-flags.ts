@@ -2,6 +2,8 @@
 import type { Command, Option } from "commander";
 import type { LoadOptions, LoadProgress, RawDataset } from "../../../training/index.ts";
 import { loadRaw } from "../../../training/index.ts";
+import { findCifar } from "../../../training/data/cifar.ts";
+import { isDownloadable } from "../../../training/data/download.ts";
 import { above0, anyText, between0And1, flag, from0To1, oneOf, threeNumbers, toggle, wholeFrom } from "./flags.ts";
 import { counted, grouped, type Output } from "./output.ts";
 import { PlainProgress } from "./progress.ts";
@@ -77,6 +79,19 @@ export async function loadCommandData(
   return raw;
 }
 
+/** Whether the data comes at one size, 32 x 32, so that the model's wishes do not count. */
+export async function sizeIsFixed(data: string): Promise<boolean> {
+  return data === "shapes" || isDownloadable(data) || (await isCifarFolder(data));
+}
+
+const isCifarFolder = async (path: string): Promise<boolean> => {
+  try {
+    return (await findCifar(path)) !== null;
+  } catch {
+    return false;
+  }
+};
+
 function describeProgress(data: string, { phase, done, total }: LoadProgress): string {
   if (phase === "decode") return `decoding images: ${grouped(done)} of ${grouped(total)}`;
   const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(0);
@@ -86,5 +101,6 @@ function describeProgress(data: string, { phase, done, total }: LoadProgress): s
 export function describeData({ name, classes, train, test, validation }: RawDataset): string {
   const held = validation ? `${grouped(validation.count)} validation, ` : "";
   const size = `${train.width} x ${train.height}`;
-  return `${name}: ${grouped(train.count)} training, ${held}${counted(test.count, "test image")}, ${counted(classes.length, "class").replace(/classs$/, "classes")}, ${size}`;
+  const kinds = classes.length === 1 ? "1 class" : `${classes.length} classes`;
+  return `${name}: ${grouped(train.count)} training, ${held}${counted(test.count, "test image")}, ${kinds}, ${size}`;
 }

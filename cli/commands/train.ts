@@ -1,0 +1,132 @@
+// node cli/train.js: trains a classifier into a run folder.
+import type { Command } from "commander";
+import type { Device } from "../../engine/index.ts";
+import { readCheckpoint, type Checkpoint } from "../../nn/index.ts";
+import {
+  createRunFolder,
+  environment,
+  openRunFolder,
+  restoreTrainer,
+  toDevice,
+  type Dataset,
+  type RawDataset,
+  type RunConfig,
+  type RunFolder,
+} from "../../training/index.ts";
+import { describeData, loadCommandData, sizeIsFixed } from "./shared/data-flags.ts";
+import { describeDevice, openCommandDevice } from "./shared/device-flags.ts";
+import { STATUS } from "./shared/errors.ts";
+import { Interrupt } from "./shared/interrupt.ts";
+import { grouped, Output } from "./shared/output.ts";
+import { checkOut, freshRunFolder, readInput } from "./shared/paths.ts";
+import { runCommand } from "./shared/run.ts";
+import { versions } from "./shared/versions.ts";
+import { buildRun, exportInfo } from "./train/build.ts";
+import { applyConfigFile } from "./train/config-file.ts";
+import { fit } from "./train/fit.ts";
+import { trainCommand, type TrainFlags } from "./train/flags.ts";
+import { reportResult } from "./train/result.ts";
+import {
+  recordData,
+  refuseContradictions,
+  refuseOtherData,
+  runRecord,
+  warnOfOtherDevice,
+  type RunRecord,
+} from "./train/resume.ts";
+import { checkFlags, chooseModel, describeInit, resolve, type ModelChoice, type Settings } from "./train/settings.ts";
+
+export function main(args: readonly string[]): Promise<never> {
+  const command = trainCommand();
+  command.action(() => train(command));
+  return runCommand(command, args);
+}
+
+async function train(command: Command): Promise<void> {
+  const { config } = command.opts<TrainFlags>();
+  if (config !== undefined) applyConfigFile(command, config);
+  const flags = command.opts<TrainFlags>();
+  const output = new Output(flags.json);
+  using interrupt = new Interrupt(() => output.note("\nstopping after this step; once more to stop at once"));
+  const plan = flags.resume === undefined ? await planNew(flags, output) : await planResume(command, flags, output);
+  const stopped = (): boolean => {
+    if (interrupt.signal.aborted) process.exitCode = STATUS.interrupted;
+    return interrupt.signal.aborted;
+  };
+  if (stopped()) return;
+  output.note(`data    ${describeData(plan.raw)}`);
+  using device = await openCommandDevice(flags, plan.kernelFamily);
+  output.note(`device  ${describeDevice(device)}`);
+  if (plan.record) warnOfOtherDevice(device, plan.record, output);
+  if (stopped()) return;
+  await trainOn(device, plan, interrupt.signal, output);
+  stopped();
+}
+
+/** All that is known before a device is opened. */
+interface Plan {
+  readonly settings: Settings;
+  readonly raw: RawDataset;
+  readonly init: { checkpoint: Checkpoint; path: string } | null;
+  /** Where the run goes; null for one that is continued. */
+  readonly out: string | null;
+  readonly folder: RunFolder | null;
+  readonly record?: RunRecord;
+  readonly kernelFamily?: RunRecord["kernelFamily"];
+}
+
+async function planNew(flags: TrainFlags, output: Output): Promise<Plan> {
+  checkFlags(flags);
+  if (flags.out !== undefined) checkOut(flags.out);
+  const init = await readInit(flags.init);
+  const choice = chooseModel(flags, init && describeInit(init.path, init.checkpoint));
+  const raw = await loadData(flags, choice, output);
+  const settings = resolve(flags, choice, raw);
+  return { settings, raw, init, out: flags.out ?? freshRunFolder(`${settings.model}-${raw.name}`), folder: null };
+}
+
+async function planResume(command: Command, flags: TrainFlags, output: Output): Promise<Plan> {
+  const folder = await openRunFolder(flags.resume!);
+  const record = runRecord(folder);
+  refuseContradictions(command, flags, record);
+  const moved = command.getOptionValueSource("data") === "cli" ? { data: flags.data } : {};
+  const settings = { ...record.settings, ...moved };
+  const raw = await loadData({ ...flags, ...settings }, settings, output);
+  refuseOtherData(raw, record);
+  return { settings, raw, init: null, out: null, folder, record, kernelFamily: record.kernelFamily };
+}
+
+async function readInit(path: string | undefined): Promise<Plan["init"]> {
+  if (path === undefined) return null;
+  return { checkpoint: readCheckpoint(await readInput(path, "--init"), path), path };
+}
+
+async function loadData(flags: TrainFlags, { imageSize }: ModelChoice, output: Output): Promise<RawDataset> {
+  const { validation, limit } = flags;
+  const size = (await sizeIsFixed(flags.data)) ? flags.imageSize : imageSize;
+  return loadCommandData(flags, output, { validation, limit, imageSize: size });
+}
+
+async function trainOn(device: Device, plan: Plan, signal: AbortSignal, output: Output): Promise<void> {
+  const { settings } = plan;
+  using data = toDevice(plan.raw);
+  using run = buildRun(settings, data, plan.init, output);
+  const folder = plan.folder ?? (await createRunFolder(plan.out!, configOf(device, plan, data)));
+  if (folder.state) restoreTrainer(run.trainer, folder.state);
+  const parameters = run.model.parameters().reduce((sum, { size }) => sum + size, 0);
+  output.note(`model   ${settings.model}, ${grouped(parameters)} parameters`);
+  output.note(`run     ${folder.dir}${folder.state ? `, from step ${folder.state.position.step}` : ""}`);
+  const result = await fit(run, data, folder, { epochs: settings.epochs, signal }, output);
+  reportResult(result, folder, plan.raw, settings, output);
+}
+
+function configOf(device: Device, { settings, raw }: Plan, data: Dataset): RunConfig {
+  return {
+    model: exportInfo(settings, data),
+    settings,
+    data: recordData(raw),
+    ...environment(device),
+    versions: versions(),
+    started: new Date().toISOString(),
+  };
+}

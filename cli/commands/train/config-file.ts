@@ -1,0 +1,57 @@
+// `--config FILE`: flags from a JSON file.
+import { readFileSync } from "node:fs";
+import type { Command, Option } from "commander";
+import { suggestion } from "../../../training/suggest.ts";
+import { UsageError } from "../shared/errors.ts";
+
+/** Sets the flags that the file gives and the command line does not. A run's config.json is read by its `settings`. */
+export function applyConfigFile(command: Command, path: string): void {
+  const options = new Map(command.options.map((option) => [option.attributeName(), option]));
+  for (const [key, value] of Object.entries(readSettings(path))) {
+    const name = key.replace(/^--/, "").replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+    const option = options.get(name);
+    if (!option || name === "config" || name === "resume") {
+      throw new UsageError(`${path}: unknown flag "${key}"${suggestion(key, [...options.keys()])}`);
+    }
+    if (command.getOptionValueSource(name) === "cli") continue;
+    command.setOptionValueWithSource(name, parse(option, value, path), "config");
+  }
+}
+
+function readSettings(path: string): Record<string, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new UsageError(`--config: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+  const value = parseObject(text);
+  if (!value) throw new UsageError(`--config: ${path} is not a JSON object, as in {"epochs": 20, "lr": 0.1}`);
+  const { settings } = value;
+  return isObject(settings) ? settings : value;
+}
+
+function parseObject(text: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** The value as the command line would have read it. */
+function parse(option: Option, value: unknown, path: string): unknown {
+  if (option.isBoolean()) {
+    if (typeof value === "boolean") return value;
+    throw new UsageError(`${path}: ${option.attributeName()} must be true or false, not ${JSON.stringify(value)}`);
+  }
+  const text = Array.isArray(value) ? value.join(",") : value;
+  if (typeof text !== "string" && typeof text !== "number") {
+    throw new UsageError(`${path}: ${option.attributeName()} must be a text or a number, not ${JSON.stringify(value)}`);
+  }
+  return option.parseArg!(String(text), undefined);
+}

@@ -1,0 +1,104 @@
+// Running a Trainer with everything that a user sees and everything that is saved.
+import type {
+  Dataset,
+  EndEvent,
+  EpochReport,
+  FitOptions,
+  ProgressEvent,
+  RunFolder,
+  TrainEvent,
+} from "../../../training/index.ts";
+import { duration, type Output } from "../shared/output.ts";
+import { Progress } from "../shared/progress.ts";
+import type { Run } from "./build.ts";
+import { EpochTable } from "./table.ts";
+
+export interface FitResult {
+  readonly end: EndEvent;
+  readonly reports: readonly EpochReport[];
+  readonly seconds: number;
+}
+
+/** Trains to the end or until `signal`; the state is saved after each epoch and at the end. */
+export async function fit(
+  { trainer, schedule }: Run,
+  data: Dataset,
+  folder: RunFolder,
+  options: { readonly epochs: number; readonly signal: AbortSignal },
+  output: Output,
+): Promise<FitResult> {
+  const { test: validation, validation: heldOut } = data;
+  const startFrom = folder.state?.position;
+  const events = trainer.fit(data.train, { ...options, schedule, validation, heldOut, startFrom } satisfies FitOptions);
+  const screen = new Screen(output, options.epochs, heldOut !== undefined);
+  const reports: EpochReport[] = [];
+  const start = performance.now();
+  let end: EndEvent | undefined;
+  try {
+    for await (const event of events) {
+      await folder.record(event);
+      screen.show(event);
+      if (event.type === "epoch") reports.push(event.report);
+      if (event.type === "epoch" || event.type === "end") await folder.saveState(trainer, event.position);
+      if (event.type === "end") end = event;
+    }
+  } finally {
+    screen.close();
+  }
+  return { end: end!, reports, seconds: (performance.now() - start) / 1000 };
+}
+
+/** The bar, and the table's rows as the epochs end. */
+class Screen {
+  readonly #output: Output;
+  readonly #epochs: number;
+  readonly #table: EpochTable;
+  readonly #progress: Progress;
+  #stepsPerEpoch = 1;
+  #last: ProgressEvent | null = null;
+  #headPrinted = false;
+
+  constructor(output: Output, epochs: number, validation: boolean) {
+    this.#output = output;
+    this.#epochs = epochs;
+    this.#table = new EpochTable({ validation });
+    this.#progress = new Progress(output);
+  }
+
+  show(event: TrainEvent): void {
+    if (event.type === "start") this.#stepsPerEpoch = event.stepsPerEpoch;
+    else if (event.type === "progress") this.#showStep(event);
+    else if (event.type === "evaluating") this.#showEvaluation(event);
+    else if (event.type === "epoch") this.#showEpoch(event.report);
+  }
+
+  close(): void {
+    this.#progress.hide();
+  }
+
+  #showStep(event: ProgressEvent): void {
+    this.#last = event;
+    const { step, epoch, imagesPerSecond, loss, accuracy, secondsLeft } = event;
+    this.#progress.show({
+      title: `epoch ${epoch}/${this.#epochs}`,
+      done: step - (epoch - 1) * this.#stepsPerEpoch,
+      total: this.#stepsPerEpoch,
+      text:
+        `${imagesPerSecond.toFixed(0)} img/s, loss ${loss.toFixed(4)}, accuracy ${(100 * accuracy).toFixed(1)} %, ` +
+        `${duration(secondsLeft)} left`,
+    });
+  }
+
+  #showEvaluation({ epoch, done, count }: { epoch: number; done: number; count: number }): void {
+    const trained = this.#last ? `, trained to loss ${this.#last.loss.toFixed(4)}` : "";
+    const text = `testing${trained}`;
+    this.#progress.show({ title: `epoch ${epoch}/${this.#epochs}`, done, total: count, text });
+  }
+
+  #showEpoch(report: EpochReport): void {
+    this.#progress.hide();
+    if (!this.#headPrinted) this.#output.result(this.#table.head());
+    this.#headPrinted = true;
+    this.#output.result(this.#table.row(report));
+  }
+}

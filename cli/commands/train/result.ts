@@ -1,0 +1,46 @@
+// What a run came to.
+import type { RawDataset, RunFolder } from "../../../training/index.ts";
+import { duration, percent, type Output } from "../shared/output.ts";
+import type { FitResult } from "./fit.ts";
+import type { Settings } from "./settings.ts";
+
+export function reportResult(
+  { end, reports, seconds }: FitResult,
+  folder: RunFolder,
+  data: RawDataset,
+  settings: Settings,
+  output: Output,
+): void {
+  const { best, dir } = folder;
+  const by = data.validation ? "validation" : "test";
+  const interrupted = end.reason === "stopped";
+  output.document({
+    out: dir,
+    model: settings.model,
+    data: data.name,
+    epochs: end.position.epoch,
+    steps: end.position.step,
+    interrupted,
+    best: best && { ...best, by },
+    last: reports.at(-1) ?? null,
+    seconds,
+  });
+  if (interrupted) {
+    output.note(
+      `interrupted and saved at step ${end.position.step}; continue with:\n  node cli/train.js --resume ${quote(dir)}`,
+    );
+    return;
+  }
+  if (reports.length === 0) output.result(`nothing left to do: ${dir} has all its ${settings.epochs} epochs`);
+  else output.result(`trained in ${duration(seconds)}`);
+  if (best) {
+    const chosen =
+      by === "test" ? "chosen by the test set, so a little flattering: --validation 0.1 holds images out" : "";
+    output.result(`best ${by} accuracy ${percent(best.accuracy)} in epoch ${best.epoch}${chosen && ` (${chosen})`}`);
+  }
+  output.result(`weights in ${dir}: best.safetensors, last.safetensors`);
+}
+
+/** For a shell. */
+export const quote = (path: string): string =>
+  /^[\w./:@%+=,-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;

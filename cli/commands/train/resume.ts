@@ -1,0 +1,74 @@
+// `--resume DIR`: the settings come from the run's config.json.
+import type { Command } from "commander";
+import type { Device } from "../../../engine/index.ts";
+import type { KernelFamily } from "../../../engine/index.ts";
+import type { RawDataset, RunFolder } from "../../../training/index.ts";
+import { UsageError } from "../shared/errors.ts";
+import type { Output } from "../shared/output.ts";
+import { RUN_FLAGS, type TrainFlags } from "./flags.ts";
+import type { Settings } from "./settings.ts";
+
+/** What config.json holds besides the model. */
+export interface RunRecord {
+  readonly settings: Settings;
+  readonly data: DataRecord;
+  readonly device: Device["info"];
+  readonly kernelFamily: KernelFamily;
+}
+
+export interface DataRecord {
+  readonly name: string;
+  readonly classes: readonly string[];
+  readonly train: number;
+  readonly test: number;
+  readonly validation: number;
+  readonly skipped: number;
+}
+
+export function recordData({ name, classes, train, test, validation }: RawDataset): DataRecord {
+  const skipped = train.skipped + test.skipped + (validation?.skipped ?? 0);
+  return { name, classes, train: train.count, test: test.count, validation: validation?.count ?? 0, skipped };
+}
+
+/** @throws where config.json was not written by this command */
+export function runRecord({ dir, config }: RunFolder): RunRecord {
+  const { settings, data } = config as Partial<RunRecord>;
+  if (settings && data) return config as unknown as RunRecord;
+  throw new Error(`${dir}/config.json has no settings: train.js cannot continue a run that something else began`);
+}
+
+/** Flags beside `--resume` may repeat the run's settings, not change them. */
+export function refuseContradictions(command: Command, flags: TrainFlags, { settings }: RunRecord): void {
+  for (const option of command.options) {
+    const key = option.attributeName();
+    if (command.getOptionValueSource(key) === "default" || command.getOptionValueSource(key) === undefined) continue;
+    if (key === "out") throw new UsageError("--out does not go with --resume: the run stays in its folder");
+    if (RUN_FLAGS.includes(key)) continue;
+    const [typed, run] = [flags, settings].map((values) => (values as unknown as Record<string, unknown>)[key]);
+    if (JSON.stringify(typed) === JSON.stringify(run) || key === "data") continue;
+    const instead = key === "epochs" ? "; to train longer start a new run with --init" : "";
+    throw new UsageError(`${option.long} ${show(typed)} is not the run's (${show(run)}): leave it out${instead}`);
+  }
+}
+
+const show = (value: unknown): string => (typeof value === "string" ? value : (JSON.stringify(value) ?? "not set"));
+
+/** @throws where the images are not those that the run began with */
+export function refuseOtherData(raw: RawDataset, { data }: RunRecord): void {
+  const now = recordData(raw);
+  const changed = (["train", "test", "validation"] as const).find((key) => now[key] !== data[key]);
+  if (changed) {
+    throw new Error(`the data has changed: ${now[changed]} ${changed} images, the run began with ${data[changed]}`);
+  }
+  if (JSON.stringify(now.classes) !== JSON.stringify(data.classes)) {
+    throw new Error("the data has changed: its classes are not those that the run began with");
+  }
+}
+
+/** The kernels of the run are used again, so that the bits are the same, but only on the same kind of device. */
+export function warnOfOtherDevice({ info }: Device, record: RunRecord, output: Output): void {
+  if (info.description === record.device.description && info.name === record.device.name) return;
+  output.warn(
+    `the run began on ${record.device.description || record.device.name}: results will differ in the last bits`,
+  );
+}

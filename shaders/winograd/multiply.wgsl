@@ -1,0 +1,120 @@
+// Winograd's products, one for each plane: y = a b, for software GPUs. The forward pass multiplies a = V [tiles, C] by
+// b = U [C, K]; the weight gradient multiplies the transposed V by dm [tiles, K], and then V's rows are the ones to sum over.
+//
+// One subgroup computes 4 LANES rows x LANES vec4s of columns, as in conv2d/gather-subgroup.wgsl: four steps of the sum a turn,
+// all loads before the first multiply-add, broadcasts that hand every row to all lanes, no workgroup memory.
+enable subgroups;
+
+const LANES: u32 = 8u;
+const TRANSPOSED: bool = false; // a is stored as [depth, rows]
+
+struct Params {
+  planes: u32,
+  rows: u32,    // of y; a multiple of 4 where TRANSPOSED
+  columns: u32, // of y and b, in vec4s
+  depth: u32,   // of the sum, a multiple of 4
+  a_stride: u32, // vec4s from one stored row to the next
+  a_plane: u32,  // vec4s from one plane to the next
+  b_stride: u32,
+  b_plane: u32,
+  y_stride: u32,
+  y_plane: u32,
+}
+
+@group(0) @binding(0) var<storage, read> a: array<vec4f>; // [planes, rows, depth], with strides
+@group(0) @binding(1) var<storage, read> b: array<vec4f>; // [planes, depth, columns]
+@group(0) @binding(2) var<storage, read_write> y: array<vec4f>; // [planes, rows, columns]
+@group(0) @binding(3) var<uniform> params: Params;
+
+// The accumulators of the rows that one load brings: constant indices only, so that they become registers.
+alias Tile = array<vec4f, 8>;
+
+fn accumulate(tile: ptr<function, Tile>, a: vec4f, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f) {
+  (*tile)[0] += subgroupBroadcast(a.x, 0u) * b0 + subgroupBroadcast(a.y, 0u) * b1 + subgroupBroadcast(a.z, 0u) * b2 + subgroupBroadcast(a.w, 0u) * b3;
+  (*tile)[1] += subgroupBroadcast(a.x, 1u) * b0 + subgroupBroadcast(a.y, 1u) * b1 + subgroupBroadcast(a.z, 1u) * b2 + subgroupBroadcast(a.w, 1u) * b3;
+  (*tile)[2] += subgroupBroadcast(a.x, 2u) * b0 + subgroupBroadcast(a.y, 2u) * b1 + subgroupBroadcast(a.z, 2u) * b2 + subgroupBroadcast(a.w, 2u) * b3;
+  (*tile)[3] += subgroupBroadcast(a.x, 3u) * b0 + subgroupBroadcast(a.y, 3u) * b1 + subgroupBroadcast(a.z, 3u) * b2 + subgroupBroadcast(a.w, 3u) * b3;
+  if (LANES > 4u) {
+    (*tile)[4] += subgroupBroadcast(a.x, 4u) * b0 + subgroupBroadcast(a.y, 4u) * b1 + subgroupBroadcast(a.z, 4u) * b2 + subgroupBroadcast(a.w, 4u) * b3;
+    (*tile)[5] += subgroupBroadcast(a.x, 5u) * b0 + subgroupBroadcast(a.y, 5u) * b1 + subgroupBroadcast(a.z, 5u) * b2 + subgroupBroadcast(a.w, 5u) * b3;
+    (*tile)[6] += subgroupBroadcast(a.x, 6u) * b0 + subgroupBroadcast(a.y, 6u) * b1 + subgroupBroadcast(a.z, 6u) * b2 + subgroupBroadcast(a.w, 6u) * b3;
+    (*tile)[7] += subgroupBroadcast(a.x, 7u) * b0 + subgroupBroadcast(a.y, 7u) * b1 + subgroupBroadcast(a.z, 7u) * b2 + subgroupBroadcast(a.w, 7u) * b3;
+  }
+}
+
+fn store_row(row: u32, at: u32, value: vec4f) {
+  if (row < params.rows) { y[at + row * params.y_stride] = value; }
+}
+
+// Stores rows `first`, `first + step`, ...
+fn store(tile: ptr<function, Tile>, first: u32, step: u32, at: u32) {
+  store_row(first, at, (*tile)[0]);
+  store_row(first + step, at, (*tile)[1]);
+  store_row(first + 2u * step, at, (*tile)[2]);
+  store_row(first + 3u * step, at, (*tile)[3]);
+  if (LANES > 4u) {
+    store_row(first + 4u * step, at, (*tile)[4]);
+    store_row(first + 5u * step, at, (*tile)[5]);
+    store_row(first + 6u * step, at, (*tile)[6]);
+    store_row(first + 7u * step, at, (*tile)[7]);
+  }
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(subgroup_invocation_id) lane: u32,
+) {
+  let column_tiles = (params.columns + LANES - 1u) / LANES;
+  let row_tiles = (params.rows + 4u * LANES - 1u) / (4u * LANES);
+  let group = workgroup.x + workgroup.y * workgroups.x;
+  let plane = group / (column_tiles * row_tiles);
+  if (plane >= params.planes) { return; }
+  let first = group / column_tiles % row_tiles * 4u * LANES;
+  let column = group % column_tiles * LANES + lane;
+
+  // A lane past the last row or column computes on a valid address and stores nothing.
+  let last = params.rows - 1u;
+  let row_0 = plane * params.a_plane + min(first + lane, last) * params.a_stride;
+  let row_1 = plane * params.a_plane + min(first + lane + LANES, last) * params.a_stride;
+  let row_2 = plane * params.a_plane + min(first + lane + 2u * LANES, last) * params.a_stride;
+  let row_3 = plane * params.a_plane + min(first + lane + 3u * LANES, last) * params.a_stride;
+  let stored = plane * params.a_plane + min(first / 4u + lane, params.rows / 4u - 1u);
+  let source = plane * params.b_plane + min(column, params.columns - 1u);
+
+  // Row i LANES + j of the tile is ti[j]; where TRANSPOSED, row 4 j + i.
+  var t0: Tile; var t1: Tile; var t2: Tile; var t3: Tile;
+  for (var k = 0u; k < params.depth; k += 4u) {
+    let b_at = source + k * params.b_stride;
+    let b0 = b[b_at];
+    let b1 = b[b_at + params.b_stride];
+    let b2 = b[b_at + 2u * params.b_stride];
+    let b3 = b[b_at + 3u * params.b_stride];
+    if (TRANSPOSED) {
+      let a_at = stored + k * params.a_stride;
+      let own = transpose(mat4x4f(a[a_at], a[a_at + params.a_stride], a[a_at + 2u * params.a_stride], a[a_at + 3u * params.a_stride]));
+      accumulate(&t0, own[0], b0, b1, b2, b3);
+      accumulate(&t1, own[1], b0, b1, b2, b3);
+      accumulate(&t2, own[2], b0, b1, b2, b3);
+      accumulate(&t3, own[3], b0, b1, b2, b3);
+    } else {
+      let a0 = a[row_0 + k / 4u];
+      let a1 = a[row_1 + k / 4u];
+      let a2 = a[row_2 + k / 4u];
+      let a3 = a[row_3 + k / 4u];
+      accumulate(&t0, a0, b0, b1, b2, b3);
+      accumulate(&t1, a1, b0, b1, b2, b3);
+      accumulate(&t2, a2, b0, b1, b2, b3);
+      accumulate(&t3, a3, b0, b1, b2, b3);
+    }
+  }
+  if (column >= params.columns) { return; }
+  let at = plane * params.y_plane + column;
+  let next = select(LANES, 1u, TRANSPOSED);
+  let step = select(1u, 4u, TRANSPOSED);
+  store(&t0, first, step, at);
+  store(&t1, first + next, step, at);
+  store(&t2, first + 2u * next, step, at);
+  store(&t3, first + 3u * next, step, at);
+}

@@ -1,0 +1,96 @@
+// Winograd's transform back to pixels: y = A^T m A for every tile, four channels an invocation. Pixels past the image's edge,
+// in its last row or column of tiles, are not stored. See input.wgsl.
+
+const TILE: u32 = 4u; // output pixels on a tile's side: 4 or 2
+const SPAN: u32 = TILE + 2u;
+
+struct Params {
+  y_size: vec4u,     // N, P, Q, K; K is a multiple of 4
+  tiles: vec2u,      // rows and columns of tiles in an image
+  row_stride: u32,   // vec4s from one tile to the next in a plane
+  plane_stride: u32, // vec4s from one plane to the next
+}
+
+@group(0) @binding(0) var<storage, read> m: array<vec4f>; // [SPAN * SPAN, tiles of all images, K], with strides
+@group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(2) var<uniform> params: Params;
+
+// TILE 2 leaves the last two unused, and the compiler removes them.
+alias Line = array<vec4f, 6>;
+alias Pixels = array<vec4f, 4>;
+
+// A^T times a line.
+fn transform(m: Line) -> Pixels {
+  if (TILE == 2u) {
+    return Pixels(m[0] + m[1] + m[2], m[1] - m[2] - m[3], vec4f(), vec4f());
+  }
+  let even = m[1] + m[2];
+  let odd = m[1] - m[2];
+  let outer_even = m[3] + m[4];
+  let outer_odd = m[3] - m[4];
+  return Pixels(m[0] + even + outer_even, odd + 2.0 * outer_odd, even + 4.0 * outer_even, odd + 8.0 * outer_odd + m[5]);
+}
+
+fn load(at: u32, i: u32, j: u32) -> vec4f {
+  return m[at + (i * SPAN + j) * params.plane_stride];
+}
+
+fn column(at: u32, j: u32) -> Pixels {
+  if (TILE == 2u) {
+    return transform(Line(load(at, 0u, j), load(at, 1u, j), load(at, 2u, j), load(at, 3u, j), vec4f(), vec4f()));
+  }
+  return transform(Line(load(at, 0u, j), load(at, 1u, j), load(at, 2u, j), load(at, 3u, j), load(at, 4u, j), load(at, 5u, j)));
+}
+
+// The tile's first pixel, and the four channels.
+struct Place { image: u32, top: u32, left: u32, channel: u32 }
+
+fn store_pixel(to: Place, i: u32, j: u32, value: vec4f) {
+  if (to.top + i < params.y_size.y && to.left + j < params.y_size.z) {
+    let pixel = (to.image * params.y_size.y + to.top + i) * params.y_size.z + to.left + j;
+    y[pixel * (params.y_size.w / 4u) + to.channel] = value;
+  }
+}
+
+fn store(to: Place, i: u32, row: Line) {
+  let r = transform(row);
+  store_pixel(to, i, 0u, r[0]);
+  store_pixel(to, i, 1u, r[1]);
+  if (TILE == 4u) {
+    store_pixel(to, i, 2u, r[2]);
+    store_pixel(to, i, 3u, r[3]);
+  }
+}
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(local_invocation_index) local: u32,
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+) {
+  let index = (workgroup.x + workgroup.y * workgroups.x) * 64u + local;
+  let channels = params.y_size.w / 4u;
+  let tile = index / channels;
+  let image = tile / (params.tiles.x * params.tiles.y);
+  if (image >= params.y_size.x) { return; }
+  let corner = vec2u(tile / params.tiles.y % params.tiles.x, tile % params.tiles.y) * TILE;
+  let to = Place(image, corner.x, corner.y, index % channels);
+
+  let at = tile * params.row_stride + to.channel;
+  let c0 = column(at, 0u);
+  let c1 = column(at, 1u);
+  let c2 = column(at, 2u);
+  let c3 = column(at, 3u);
+  var c4: Pixels;
+  var c5: Pixels;
+  if (TILE == 4u) {
+    c4 = column(at, 4u);
+    c5 = column(at, 5u);
+  }
+  store(to, 0u, Line(c0[0], c1[0], c2[0], c3[0], c4[0], c5[0]));
+  store(to, 1u, Line(c0[1], c1[1], c2[1], c3[1], c4[1], c5[1]));
+  if (TILE == 4u) {
+    store(to, 2u, Line(c0[2], c1[2], c2[2], c3[2], c4[2], c5[2]));
+    store(to, 3u, Line(c0[3], c1[3], c2[3], c3[3], c4[3], c5[3]));
+  }
+}

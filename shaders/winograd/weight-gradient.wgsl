@@ -1,0 +1,74 @@
+// The gradient of weight.wgsl: dweight = G^T du G for every pair of channels, four output channels an invocation.
+
+const TILE: u32 = 4u; // output pixels on a tile's side: 4 or 2
+const SPAN: u32 = TILE + 2u;
+
+struct Params {
+  vectors: u32,      // C K / 4
+  plane_stride: u32, // vec4s from one plane to the next
+}
+
+@group(0) @binding(0) var<storage, read> du: array<vec4f>; // [SPAN * SPAN, C, K], with a stride
+@group(0) @binding(1) var<storage, read_write> dweight: array<vec4f>; // [3, 3, C, K]
+@group(0) @binding(2) var<uniform> params: Params;
+
+// TILE 2 leaves the last two unused, and the compiler removes them.
+alias Line = array<vec4f, 6>;
+alias Taps = array<vec4f, 3>;
+
+// G^T times a line.
+fn transform(u: Line) -> Taps {
+  let even = u[1] + u[2];
+  let odd = u[1] - u[2];
+  if (TILE == 2u) {
+    return Taps(u[0] + 0.5 * even, 0.5 * odd, 0.5 * even + u[3]);
+  }
+  let outer_even = u[3] + u[4];
+  let outer_odd = u[3] - u[4];
+  return Taps(
+    0.25 * u[0] - even * (1.0 / 6.0) + outer_even * (1.0 / 24.0),
+    outer_odd * (1.0 / 12.0) - odd * (1.0 / 6.0),
+    (outer_even - even) * (1.0 / 6.0) + u[5],
+  );
+}
+
+fn load(at: u32, i: u32, j: u32) -> vec4f {
+  return du[at + (i * SPAN + j) * params.plane_stride];
+}
+
+fn column(at: u32, j: u32) -> Taps {
+  if (TILE == 2u) {
+    return transform(Line(load(at, 0u, j), load(at, 1u, j), load(at, 2u, j), load(at, 3u, j), vec4f(), vec4f()));
+  }
+  return transform(Line(load(at, 0u, j), load(at, 1u, j), load(at, 2u, j), load(at, 3u, j), load(at, 4u, j), load(at, 5u, j)));
+}
+
+fn store(at: u32, r: u32, row: Line) {
+  let taps = transform(row);
+  dweight[at + 3u * r * params.vectors] = taps[0];
+  dweight[at + (3u * r + 1u) * params.vectors] = taps[1];
+  dweight[at + (3u * r + 2u) * params.vectors] = taps[2];
+}
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(local_invocation_index) local: u32,
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+) {
+  let index = (workgroup.x + workgroup.y * workgroups.x) * 64u + local;
+  if (index >= params.vectors) { return; }
+  let c0 = column(index, 0u);
+  let c1 = column(index, 1u);
+  let c2 = column(index, 2u);
+  let c3 = column(index, 3u);
+  var c4: Taps;
+  var c5: Taps;
+  if (TILE == 4u) {
+    c4 = column(index, 4u);
+    c5 = column(index, 5u);
+  }
+  store(index, 0u, Line(c0[0], c1[0], c2[0], c3[0], c4[0], c5[0]));
+  store(index, 1u, Line(c0[1], c1[1], c2[1], c3[1], c4[1], c5[1]));
+  store(index, 2u, Line(c0[2], c1[2], c2[2], c3[2], c4[2], c5[2]));
+}

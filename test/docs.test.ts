@@ -1,0 +1,192 @@
+// Keeps README.md and docs/*.md true. By the words after a code block's language:
+//   ```ts run        is executed on the test device; where its console.log lines end in comments, these are what it must print
+//   ```wgsl run      is compiled by Tint
+//   ```ts from PATH  (any language) quotes that file: its lines stand there in this order; a line "..." (or "// ...") skips some
+// Blocks without such a word are only shown. Relative links must lead to files, and to headings where they have a "#".
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { inspect } from "node:util";
+import { runInThisContext } from "node:vm";
+import ts from "typescript";
+import { beforeAll, describe, expect, it } from "vitest";
+import * as engine from "../engine/index.ts";
+import { settle } from "#open-gpu";
+import * as nn from "../nn/index.ts";
+import * as training from "../training/index.ts";
+import { testDevice } from "./support/gpu.ts";
+
+interface Block {
+  readonly language: string;
+  readonly text: string;
+  /** "docs/memory.md:12" */
+  readonly place: string;
+  /** "run", or "from" with `path`. */
+  readonly mark: string;
+  readonly path: string;
+}
+
+const root = join(import.meta.dirname, "..");
+const docs = existsSync(join(root, "docs")) ? readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" }) : [];
+const pages = ["README.md", "CHANGELOG.md", ...docs.map((name) => join("docs", name))].filter(
+  (path) => path.endsWith(".md") && existsSync(join(root, path)),
+);
+const textOf = (page: string): string => readFileSync(join(root, page), "utf8");
+
+function blocksOf(page: string, text: string): Block[] {
+  return [...text.matchAll(/^```(\w+) (run|from)(?: (\S+))?\n([^]*?)^```$/gm)].map((match) => {
+    const [, language, mark, path, code] = match as unknown as [string, string, string, string | undefined, string];
+    const line = text.slice(0, match.index).split("\n").length;
+    return { language, text: code, place: `${page}:${line}`, mark, path: path ?? "" };
+  });
+}
+
+const blocks = pages.flatMap((page) => blocksOf(page, textOf(page)));
+const marked = (language: RegExp, mark: string): [string, Block][] =>
+  blocks.filter((block) => language.test(block.language) && block.mark === mark).map((block) => [block.place, block]);
+
+/** The shared device under another name: a page's `using device = await openDevice()` must not close it for the other tests. */
+async function borrowedDevice(): Promise<engine.Device> {
+  const device = await testDevice();
+  const own = new Map<string | symbol, unknown>([
+    ["dispose", () => undefined],
+    [Symbol.dispose, () => undefined],
+  ]);
+  return new Proxy(device, {
+    get: (target, name) => {
+      if (own.has(name)) return own.get(name);
+      const value: unknown = Reflect.get(target, name, target);
+      // Methods reach private fields, which a proxy does not have.
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
+const modules: Record<string, object> = {
+  "kiln/engine": { ...engine, openDevice: borrowedDevice },
+  "kiln/nn": nn,
+  "kiln/training": training,
+};
+
+/** Runs a program and returns the lines it printed. */
+async function run(code: string, place: string): Promise<string[]> {
+  const compilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.CommonJS };
+  const { outputText } = ts.transpileModule(code, { compilerOptions });
+  const filename = place.replace(":", "-");
+  const program = runInThisContext(`(async (require, console, exports) => {${outputText}\n})`, { filename }) as (
+    require: (name: string) => object,
+    console: object,
+    exports: object,
+  ) => Promise<void>;
+  const lines: string[] = [];
+  const load = (name: string): object => {
+    const found = modules[name];
+    if (!found) throw new Error(`${place}: imports ${name}; there are ${Object.keys(modules).join(", ")}`);
+    return found;
+  };
+  const log = (...values: unknown[]): void => {
+    lines.push(values.map((value) => (typeof value === "string" ? value : inspect(value, { depth: 9 }))).join(" "));
+  };
+  await program(load, { log }, {});
+  return lines;
+}
+
+/** What the comments behind console.log say that it prints. */
+const promised = (code: string): string[] =>
+  [...code.matchAll(/console\.log\(.*\); \/\/ (.+)$/gm)].map(([, output]) => output);
+
+/** The lines of a quotation that do not follow the ones before them in the source. */
+function misquoted(quotation: string, source: string): string[] {
+  const lines = source.split("\n").map((line) => line.trim());
+  let next = 0;
+  return quotation
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !/^(\/\/ )?\.\.\.$/.test(line))
+    .filter((line) => {
+      const found = lines.indexOf(line, next);
+      if (found >= 0) next = found + 1;
+      return found < 0;
+    });
+}
+
+/** A heading's anchor, as GitHub makes it. */
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}\s_-]/gu, "")
+    .trim()
+    .replaceAll(" ", "-");
+
+const anchorsOf = (text: string): string[] => [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => anchorOf(heading));
+
+/** Relative links of a page that lead nowhere. */
+function brokenLinks(page: string, text: string): string[] {
+  const prose = text.replace(/^```[^]*?^```$/gm, "").replace(/`[^`\n]*`/g, "");
+  const links = [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => link);
+  return links
+    .filter((link) => !/^[a-z]+:/.test(link))
+    .filter((link) => {
+      const [path, anchor] = link.split("#") as [string, string?];
+      const file = path === "" ? page : relative(root, join(root, dirname(page), path));
+      if (file.startsWith("..") || !existsSync(join(root, file))) return true;
+      return anchor !== undefined && file.endsWith(".md") && !anchorsOf(textOf(file)).includes(anchor);
+    })
+    .map((link) => `${page}: ${link}`);
+}
+
+describe("the documentation", () => {
+  beforeAll(testDevice);
+
+  it.each(marked(/^ts$/, "run"))("%s runs and prints what it says", async (place, block) => {
+    const device = await testDevice();
+    const family = device.family;
+    const lines = await run(block.text, place);
+    expect(device.family).toBe(family);
+    const want = promised(block.text);
+    if (want.length > 0) expect(lines).toEqual(want);
+  });
+
+  it.each(marked(/^wgsl$/, "run"))("%s compiles", async (_place, block) => {
+    const module = (await testDevice()).gpu.createShaderModule({ code: block.text });
+    const { messages } = await settle(module.getCompilationInfo());
+    expect(messages.filter(({ type }) => type === "error").map(({ message }) => message)).toEqual([]);
+  });
+
+  it.each(marked(/./, "from"))("%s quotes its source", (_place, block) => {
+    expect(misquoted(block.text, readFileSync(join(root, block.path), "utf8"))).toEqual([]);
+  });
+
+  it("links to what exists", () => {
+    expect(pages.flatMap((page) => brokenLinks(page, textOf(page)))).toEqual([]);
+  });
+});
+
+describe("the checks above", () => {
+  it("find marked blocks, with their places", () => {
+    const text = "# A\n\n```ts run\nlet a = 1;\n```\n\n```ts\nshown\n```\n```wgsl from a/b.wgsl\nfn f() {}\n```\n";
+    expect(blocksOf("a.md", text)).toEqual([
+      { language: "ts", mark: "run", path: "", place: "a.md:3", text: "let a = 1;\n" },
+      { language: "wgsl", mark: "from", path: "a/b.wgsl", place: "a.md:10", text: "fn f() {}\n" },
+    ]);
+  });
+
+  it("run programs, and read what they promise", async () => {
+    const code = 'import { sizeOf } from "kiln/engine";\nconsole.log([sizeOf([2, 3])]); // [ 6 ]\n';
+    expect(await run(code, "a.md:1")).toEqual(promised(code));
+    await expect(run('import { x } from "left-pad"; x();', "a.md:1")).rejects.toThrow("a.md:1: imports left-pad");
+    await expect(run('await 1; throw new Error("no");', "a.md:1")).rejects.toThrow("no");
+  });
+
+  it("find misquoted lines", () => {
+    expect(misquoted("b\n// ...\n  d\n", "a\n b\nc\nd")).toEqual([]);
+    expect(misquoted("d\nb\n", "a\nb\nc\nd")).toEqual(["b"]);
+    expect(misquoted("e\n", "a\nb")).toEqual(["e"]);
+  });
+
+  it("find broken links", () => {
+    const text = "## One, two\n[a](#one-two) [b](#three) [c](gone.md) [d](https://e.org) `[e](f)` [g](../package.json)";
+    expect(brokenLinks("docs/new.md", text.replaceAll("#", "#"))).toContain("docs/new.md: gone.md");
+    expect(anchorsOf(text)).toEqual(["one-two"]);
+    expect(brokenLinks("docs/new.md", "[g](../package.json) [h](../../secret)")).toEqual(["docs/new.md: ../../secret"]);
+  });
+});
