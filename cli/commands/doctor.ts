@@ -52,7 +52,7 @@ async function examine(flags: Flags): Promise<void> {
 async function reportDevice(device: Device, output: Output): Promise<void> {
   const checks = await selfTest();
   const ok = checks.every((check) => check.ok);
-  const limits = Object.fromEntries(LIMITS.map((name) => [name, device.limits[name] as number]));
+  const limits = Object.fromEntries(LIMITS.map((name) => [name, device.limits[name]]));
   const features = [...device.gpu.features].sort();
   const { info: adapter, family: kernelFamily } = device;
   if (output.json) {

@@ -18,7 +18,7 @@ import { describeDevice, openCommandDevice } from "./shared/device-flags.ts";
 import { STATUS } from "./shared/errors.ts";
 import { Interrupt } from "./shared/interrupt.ts";
 import { grouped, Output } from "./shared/output.ts";
-import { checkOut, freshRunFolder, readInput } from "./shared/paths.ts";
+import { checkRunFolder, freshRunFolder, readInput } from "./shared/paths.ts";
 import { runCommand } from "./shared/run.ts";
 import { versions } from "./shared/versions.ts";
 import { buildRun, exportInfo } from "./train/build.ts";
@@ -77,7 +77,7 @@ interface Plan {
 
 async function planNew(flags: TrainFlags, output: Output): Promise<Plan> {
   checkFlags(flags);
-  if (flags.out !== undefined) checkOut(flags.out);
+  if (flags.out !== undefined) checkRunFolder(flags.out);
   const init = await readInit(flags.init);
   const choice = chooseModel(flags, init && describeInit(init.path, init.checkpoint));
   const raw = await loadData(flags, choice, output);

@@ -78,7 +78,7 @@ export class KernelCache {
 
   get(source: KernelSource, constants: Constants): CompiledKernel {
     let variants = this.#compiled.get(source);
-    if (!variants) this.#compiled.set(source, (variants = new Map()));
+    if (!variants) this.#compiled.set(source, (variants = new Map<string, CompiledKernel>()));
     const key = constantsKey(constants);
     let kernel = variants.get(key);
     if (!kernel) variants.set(key, (kernel = this.#compile(source, constants, key)));

@@ -19,7 +19,7 @@ export function forward(
   g: Geometry,
   stats: boolean,
 ): { y: Tensor; partials: BatchNormPartials | null } {
-  const tile = winogradTile(g, "forward");
+  const tile = winogradTile(g);
   if (tile) return { y: winogradForward(x, weight, g, tile), partials: null };
   const y = empty(g.y);
   const gather: Gather = {
@@ -44,7 +44,7 @@ export function forward(
 export function inputGradient(dy: Tensor, weight: Tensor, g: Geometry): Tensor {
   return scope(() => {
     const turned = turnWeights(weight, g);
-    const tile = winogradTile(g, "inputGradient");
+    const tile = winogradTile(g);
     if (tile) return winogradInputGradient(dy, turned, g, tile);
     const dx = empty(g.x);
     const [stepP, stepQ] = g.stride;
@@ -84,7 +84,7 @@ export function weightGradient(x: Tensor, dy: Tensor, g: Geometry): Tensor {
     const family = currentDevice().family;
     if (family === "workgroup") return weightGradientWorkgroup(x, dy, g);
     if (family === "portable") return weightGradientPortable(x, dy, g);
-    const tile = winogradTile(g, "weightGradient");
+    const tile = winogradTile(g);
     if (tile) return winogradWeightGradient(x, dy, g, tile);
     return weightGradientSubgroup(x, dy, g);
   });

@@ -11,7 +11,7 @@ struct Params {
   columns: u32, // Vectors in a row
   eps: f32,
   add: u32,        // 1: add `add`
-  relu: u32,       // 1: max(.., 0)
+  relu: u32,       // 1: negative values become 0
   evaluation: u32, // 1: `inverse` holds the variance
 }
 
@@ -42,7 +42,8 @@ fn main(
     let at = row * params.columns + column;
     var value = (x[at] - m) * scale + shift;
     if (params.add == 1u) { value += add[at]; }
-    if (params.relu == 1u) { value = max(value, Vector(0.0)); }
+    // Not max(): that makes 0 of NaN on some drivers, and a net that has diverged would look alive.
+    if (params.relu == 1u) { value = select(value, Vector(0.0), value < Vector(0.0)); }
     y[at] = value;
   }
 }

@@ -198,10 +198,10 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let group = workgroup.x + workgroup.y * workgroups.x;
-  let first = group / COLUMN_TILES * TILE_ROWS;
+  let index = workgroup.x + workgroup.y * workgroups.x;
+  let first = index / COLUMN_TILES * TILE_ROWS;
   if (first >= place_count()) { return; }
-  let first_column = group % COLUMN_TILES * TILE_VECTORS;
+  let first_column = index % COLUMN_TILES * TILE_VECTORS;
 
   let x_row = local / ROW_VECTORS;
   let x_vector = local % ROW_VECTORS;
@@ -218,15 +218,12 @@ fn main(
   let column = local % 16u;
   var tile: Tile;
   for (var step = 0u; step < STEPS; step++) {
-    let used = contributes(step);
-    if (used) {
-      workgroupBarrier();
-      if (x_row < TILE_ROWS) { x_tile[x_row * ROW_VECTORS + x_vector] = x0; }
-      if (X_ROWS < TILE_ROWS) { x_tile[(x_row + X_ROWS) % TILE_ROWS * ROW_VECTORS + x_vector] = x1; }
-      if (weight_row < CHUNK) { weight_tile[local] = w0; }
-      if (WEIGHT_ROWS < CHUNK) { weight_tile[(local + 256u) % (16u * TILE_VECTORS)] = w1; }
-      workgroupBarrier();
-    }
+    workgroupBarrier();
+    if (x_row < TILE_ROWS) { x_tile[x_row * ROW_VECTORS + x_vector] = x0; }
+    if (X_ROWS < TILE_ROWS) { x_tile[(x_row + X_ROWS) % TILE_ROWS * ROW_VECTORS + x_vector] = x1; }
+    if (weight_row < CHUNK) { weight_tile[local] = w0; }
+    if (WEIGHT_ROWS < CHUNK) { weight_tile[(local + 256u) % (16u * TILE_VECTORS)] = w1; }
+    workgroupBarrier();
     if (step + 1u < STEPS) {
       if (contributes(step + 1u)) {
         x0 = load_x(p0, step + 1u, x_vector);
@@ -235,7 +232,7 @@ fn main(
         if (WEIGHT_ROWS < CHUNK) { w1 = load_weight(step + 1u, weight_row + WEIGHT_ROWS, weight_column); }
       }
     }
-    if (used) {
+    if (contributes(step)) {
       for (var v = 0u; v < ROW_VECTORS; v++) { accumulate(&tile, row, v, weights(v * 4u, column)); }
     }
   }

@@ -116,11 +116,11 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let group = workgroup.x + workgroup.y * workgroups.x;
-  let split = group / (ROW_TILES * COLUMN_TILES);
+  let index = workgroup.x + workgroup.y * workgroups.x;
+  let split = index / (ROW_TILES * COLUMN_TILES);
   if (split >= params.splits) { return; }
-  let first = group / COLUMN_TILES % ROW_TILES * TILE_ROWS;
-  let first_column = group % COLUMN_TILES * DY_VECTORS;
+  let first = index / COLUMN_TILES % ROW_TILES * TILE_ROWS;
+  let first_column = index % COLUMN_TILES * DY_VECTORS;
 
   let source = row_source(first / 4u + local % X_VECTORS);
   let source_column = first_column + local % DY_VECTORS;

@@ -12,16 +12,10 @@ struct Params {
   planes: u32,
   rows: u32,    // of y; a multiple of 4 where TRANSPOSED
   columns: u32, // of y and b, in vec4s
-  depth: u32,   // of the sum, a multiple of 4
-  a_stride: u32, // vec4s from one stored row to the next
-  a_plane: u32,  // vec4s from one plane to the next
-  b_stride: u32,
-  b_plane: u32,
-  y_stride: u32,
-  y_plane: u32,
+  depth: u32,   // of the sum; a multiple of 4
 }
 
-@group(0) @binding(0) var<storage, read> a: array<vec4f>; // [planes, rows, depth], with strides
+@group(0) @binding(0) var<storage, read> a: array<vec4f>; // [planes, rows, depth]
 @group(0) @binding(1) var<storage, read> b: array<vec4f>; // [planes, depth, columns]
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>; // [planes, rows, columns]
 @group(0) @binding(3) var<uniform> params: Params;
@@ -43,7 +37,7 @@ fn accumulate(tile: ptr<function, Tile>, a: vec4f, b0: vec4f, b1: vec4f, b2: vec
 }
 
 fn store_row(row: u32, at: u32, value: vec4f) {
-  if (row < params.rows) { y[at + row * params.y_stride] = value; }
+  if (row < params.rows) { y[at + row * params.columns] = value; }
 }
 
 // Stores rows `first`, `first + step`, ...
@@ -76,24 +70,26 @@ fn main(
 
   // A lane past the last row or column computes on a valid address and stores nothing.
   let last = params.rows - 1u;
-  let row_0 = plane * params.a_plane + min(first + lane, last) * params.a_stride;
-  let row_1 = plane * params.a_plane + min(first + lane + LANES, last) * params.a_stride;
-  let row_2 = plane * params.a_plane + min(first + lane + 2u * LANES, last) * params.a_stride;
-  let row_3 = plane * params.a_plane + min(first + lane + 3u * LANES, last) * params.a_stride;
-  let stored = plane * params.a_plane + min(first / 4u + lane, params.rows / 4u - 1u);
-  let source = plane * params.b_plane + min(column, params.columns - 1u);
+  let a_columns = select(params.depth, params.rows, TRANSPOSED) / 4u;
+  let a_plane = plane * params.rows * params.depth / 4u;
+  let row_0 = a_plane + min(first + lane, last) * a_columns;
+  let row_1 = a_plane + min(first + lane + LANES, last) * a_columns;
+  let row_2 = a_plane + min(first + lane + 2u * LANES, last) * a_columns;
+  let row_3 = a_plane + min(first + lane + 3u * LANES, last) * a_columns;
+  let own_rows = a_plane + min(first + 4u * lane, last) / 4u;
+  let own_column = plane * params.depth * params.columns + min(column, params.columns - 1u);
 
   // Row i LANES + j of the tile is ti[j]; where TRANSPOSED, row 4 j + i.
   var t0: Tile; var t1: Tile; var t2: Tile; var t3: Tile;
   for (var k = 0u; k < params.depth; k += 4u) {
-    let b_at = source + k * params.b_stride;
+    let b_at = own_column + k * params.columns;
     let b0 = b[b_at];
-    let b1 = b[b_at + params.b_stride];
-    let b2 = b[b_at + 2u * params.b_stride];
-    let b3 = b[b_at + 3u * params.b_stride];
+    let b1 = b[b_at + params.columns];
+    let b2 = b[b_at + 2u * params.columns];
+    let b3 = b[b_at + 3u * params.columns];
     if (TRANSPOSED) {
-      let a_at = stored + k * params.a_stride;
-      let own = transpose(mat4x4f(a[a_at], a[a_at + params.a_stride], a[a_at + 2u * params.a_stride], a[a_at + 3u * params.a_stride]));
+      let a_at = own_rows + k * a_columns;
+      let own = transpose(mat4x4f(a[a_at], a[a_at + a_columns], a[a_at + 2u * a_columns], a[a_at + 3u * a_columns]));
       accumulate(&t0, own[0], b0, b1, b2, b3);
       accumulate(&t1, own[1], b0, b1, b2, b3);
       accumulate(&t2, own[2], b0, b1, b2, b3);
@@ -110,7 +106,7 @@ fn main(
     }
   }
   if (column >= params.columns) { return; }
-  let at = plane * params.y_plane + column;
+  let at = plane * params.rows * params.columns + column;
   let next = select(LANES, 1u, TRANSPOSED);
   let step = select(1u, 4u, TRANSPOSED);
   store(&t0, first, step, at);

@@ -5,15 +5,13 @@ const TILE: u32 = 4u; // output pixels on a tile's side: 4 or 2
 const SPAN: u32 = TILE + 2u;
 
 struct Params {
-  dy_size: vec4u,    // N, P, Q, K; K is a multiple of 4
-  tiles: vec2u,      // rows and columns of tiles in an image
-  rows: u32,         // tiles of all images, rounded up to 4: the last ones may be nothing but zeros
-  row_stride: u32,   // vec4s from one tile to the next in a plane
-  plane_stride: u32, // vec4s from one plane to the next
+  dy_size: vec4u, // N, P, Q, K; K is a multiple of 4
+  tiles: vec2u,   // rows and columns of tiles in an image
+  rows: u32,      // tiles of all images, rounded up to 4: the last ones may be nothing but zeros
 }
 
 @group(0) @binding(0) var<storage, read> dy: array<vec4f>;
-@group(0) @binding(1) var<storage, read_write> dm: array<vec4f>; // [SPAN * SPAN, rows, K], with strides
+@group(0) @binding(1) var<storage, read_write> dm: array<vec4f>; // [SPAN * SPAN, rows, K]
 @group(0) @binding(2) var<uniform> params: Params;
 
 // TILE 2 leaves the last two unused, and the compiler removes them.
@@ -24,10 +22,10 @@ fn transform(a: vec4f, b: vec4f, c: vec4f, d: vec4f) -> Line {
   if (TILE == 2u) {
     return Line(a, a + b, a - b, -b, vec4f(), vec4f());
   }
-  let even = a + c;
-  let odd = b + d;
-  let outer_even = a + 4.0 * c;
-  let outer_odd = 2.0 * b + 8.0 * d;
+  let even = a + 4.0 / 9.0 * c;
+  let odd = 2.0 / 3.0 * b + 8.0 / 27.0 * d;
+  let outer_even = a + 9.0 / 4.0 * c;
+  let outer_odd = 3.0 / 2.0 * b + 27.0 / 8.0 * d;
   return Line(a, even + odd, even - odd, outer_even + outer_odd, outer_even - outer_odd, d);
 }
 
@@ -45,16 +43,16 @@ fn column(source: Place, j: u32) -> Line {
   return transform(load(source, 0u, j), load(source, 1u, j), load(source, 2u, j), load(source, 3u, j));
 }
 
-fn store(i: u32, at: u32, a: vec4f, b: vec4f, c: vec4f, d: vec4f) {
+fn store(i: u32, index: u32, plane: u32, a: vec4f, b: vec4f, c: vec4f, d: vec4f) {
   let r = transform(a, b, c, d);
-  let first = at + i * SPAN * params.plane_stride;
+  let first = index + i * SPAN * plane;
   dm[first] = r[0];
-  dm[first + params.plane_stride] = r[1];
-  dm[first + 2u * params.plane_stride] = r[2];
-  dm[first + 3u * params.plane_stride] = r[3];
+  dm[first + plane] = r[1];
+  dm[first + 2u * plane] = r[2];
+  dm[first + 3u * plane] = r[3];
   if (TILE == 4u) {
-    dm[first + 4u * params.plane_stride] = r[4];
-    dm[first + 5u * params.plane_stride] = r[5];
+    dm[first + 4u * plane] = r[4];
+    dm[first + 5u * plane] = r[5];
   }
 }
 
@@ -75,13 +73,13 @@ fn main(
   let c1 = column(source, 1u);
   let c2 = column(source, 2u);
   let c3 = column(source, 3u);
-  let at = tile * params.row_stride + source.channel;
-  store(0u, at, c0[0], c1[0], c2[0], c3[0]);
-  store(1u, at, c0[1], c1[1], c2[1], c3[1]);
-  store(2u, at, c0[2], c1[2], c2[2], c3[2]);
-  store(3u, at, c0[3], c1[3], c2[3], c3[3]);
+  let plane = params.rows * channels;
+  store(0u, index, plane, c0[0], c1[0], c2[0], c3[0]);
+  store(1u, index, plane, c0[1], c1[1], c2[1], c3[1]);
+  store(2u, index, plane, c0[2], c1[2], c2[2], c3[2]);
+  store(3u, index, plane, c0[3], c1[3], c2[3], c3[3]);
   if (TILE == 4u) {
-    store(4u, at, c0[4], c1[4], c2[4], c3[4]);
-    store(5u, at, c0[5], c1[5], c2[5], c3[5]);
+    store(4u, index, plane, c0[4], c1[4], c2[4], c3[4]);
+    store(5u, index, plane, c0[5], c1[5], c2[5], c3[5]);
   }
 }

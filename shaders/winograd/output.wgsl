@@ -5,13 +5,12 @@ const TILE: u32 = 4u; // output pixels on a tile's side: 4 or 2
 const SPAN: u32 = TILE + 2u;
 
 struct Params {
-  y_size: vec4u,     // N, P, Q, K; K is a multiple of 4
-  tiles: vec2u,      // rows and columns of tiles in an image
-  row_stride: u32,   // vec4s from one tile to the next in a plane
-  plane_stride: u32, // vec4s from one plane to the next
+  y_size: vec4u, // N, P, Q, K; K is a multiple of 4
+  tiles: vec2u,  // rows and columns of tiles in an image
+  rows: u32,     // tiles of all images, rounded up to 4
 }
 
-@group(0) @binding(0) var<storage, read> m: array<vec4f>; // [SPAN * SPAN, tiles of all images, K], with strides
+@group(0) @binding(0) var<storage, read> m: array<vec4f>; // [SPAN * SPAN, rows, K]
 @group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
 @group(0) @binding(2) var<uniform> params: Params;
 
@@ -28,18 +27,23 @@ fn transform(m: Line) -> Pixels {
   let odd = m[1] - m[2];
   let outer_even = m[3] + m[4];
   let outer_odd = m[3] - m[4];
-  return Pixels(m[0] + even + outer_even, odd + 2.0 * outer_odd, even + 4.0 * outer_even, odd + 8.0 * outer_odd + m[5]);
+  return Pixels(
+    m[0] + even + outer_even,
+    2.0 / 3.0 * odd + 3.0 / 2.0 * outer_odd,
+    4.0 / 9.0 * even + 9.0 / 4.0 * outer_even,
+    8.0 / 27.0 * odd + 27.0 / 8.0 * outer_odd + m[5],
+  );
 }
 
-fn load(at: u32, i: u32, j: u32) -> vec4f {
-  return m[at + (i * SPAN + j) * params.plane_stride];
+fn load(index: u32, i: u32, j: u32) -> vec4f {
+  return m[index + (i * SPAN + j) * params.rows * (params.y_size.w / 4u)];
 }
 
-fn column(at: u32, j: u32) -> Pixels {
+fn column(index: u32, j: u32) -> Pixels {
   if (TILE == 2u) {
-    return transform(Line(load(at, 0u, j), load(at, 1u, j), load(at, 2u, j), load(at, 3u, j), vec4f(), vec4f()));
+    return transform(Line(load(index, 0u, j), load(index, 1u, j), load(index, 2u, j), load(index, 3u, j), vec4f(), vec4f()));
   }
-  return transform(Line(load(at, 0u, j), load(at, 1u, j), load(at, 2u, j), load(at, 3u, j), load(at, 4u, j), load(at, 5u, j)));
+  return transform(Line(load(index, 0u, j), load(index, 1u, j), load(index, 2u, j), load(index, 3u, j), load(index, 4u, j), load(index, 5u, j)));
 }
 
 // The tile's first pixel, and the four channels.
@@ -76,16 +80,15 @@ fn main(
   let corner = vec2u(tile / params.tiles.y % params.tiles.x, tile % params.tiles.y) * TILE;
   let to = Place(image, corner.x, corner.y, index % channels);
 
-  let at = tile * params.row_stride + to.channel;
-  let c0 = column(at, 0u);
-  let c1 = column(at, 1u);
-  let c2 = column(at, 2u);
-  let c3 = column(at, 3u);
+  let c0 = column(index, 0u);
+  let c1 = column(index, 1u);
+  let c2 = column(index, 2u);
+  let c3 = column(index, 3u);
   var c4: Pixels;
   var c5: Pixels;
   if (TILE == 4u) {
-    c4 = column(at, 4u);
-    c5 = column(at, 5u);
+    c4 = column(index, 4u);
+    c5 = column(index, 5u);
   }
   store(to, 0u, Line(c0[0], c1[0], c2[0], c3[0], c4[0], c5[0]));
   store(to, 1u, Line(c0[1], c1[1], c2[1], c3[1], c4[1], c5[1]));

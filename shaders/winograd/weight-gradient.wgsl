@@ -4,11 +4,10 @@ const TILE: u32 = 4u; // output pixels on a tile's side: 4 or 2
 const SPAN: u32 = TILE + 2u;
 
 struct Params {
-  vectors: u32,      // C K / 4
-  plane_stride: u32, // vec4s from one plane to the next
+  vectors: u32, // C K / 4
 }
 
-@group(0) @binding(0) var<storage, read> du: array<vec4f>; // [SPAN * SPAN, C, K], with a stride
+@group(0) @binding(0) var<storage, read> du: array<vec4f>; // [SPAN * SPAN, C, K]
 @group(0) @binding(1) var<storage, read_write> dweight: array<vec4f>; // [3, 3, C, K]
 @group(0) @binding(2) var<uniform> params: Params;
 
@@ -26,28 +25,28 @@ fn transform(u: Line) -> Taps {
   let outer_even = u[3] + u[4];
   let outer_odd = u[3] - u[4];
   return Taps(
-    0.25 * u[0] - even * (1.0 / 6.0) + outer_even * (1.0 / 24.0),
-    outer_odd * (1.0 / 12.0) - odd * (1.0 / 6.0),
-    (outer_even - even) * (1.0 / 6.0) + u[5],
+    u[0] - 81.0 / 130.0 * even + 8.0 / 65.0 * outer_even,
+    12.0 / 65.0 * outer_odd - 54.0 / 130.0 * odd,
+    18.0 / 65.0 * outer_even - 36.0 / 130.0 * even + u[5],
   );
 }
 
-fn load(at: u32, i: u32, j: u32) -> vec4f {
-  return du[at + (i * SPAN + j) * params.plane_stride];
+fn load(index: u32, i: u32, j: u32) -> vec4f {
+  return du[index + (i * SPAN + j) * params.vectors];
 }
 
-fn column(at: u32, j: u32) -> Taps {
+fn column(index: u32, j: u32) -> Taps {
   if (TILE == 2u) {
-    return transform(Line(load(at, 0u, j), load(at, 1u, j), load(at, 2u, j), load(at, 3u, j), vec4f(), vec4f()));
+    return transform(Line(load(index, 0u, j), load(index, 1u, j), load(index, 2u, j), load(index, 3u, j), vec4f(), vec4f()));
   }
-  return transform(Line(load(at, 0u, j), load(at, 1u, j), load(at, 2u, j), load(at, 3u, j), load(at, 4u, j), load(at, 5u, j)));
+  return transform(Line(load(index, 0u, j), load(index, 1u, j), load(index, 2u, j), load(index, 3u, j), load(index, 4u, j), load(index, 5u, j)));
 }
 
-fn store(at: u32, r: u32, row: Line) {
+fn store(index: u32, r: u32, row: Line) {
   let taps = transform(row);
-  dweight[at + 3u * r * params.vectors] = taps[0];
-  dweight[at + (3u * r + 1u) * params.vectors] = taps[1];
-  dweight[at + (3u * r + 2u) * params.vectors] = taps[2];
+  dweight[index + 3u * r * params.vectors] = taps[0];
+  dweight[index + (3u * r + 1u) * params.vectors] = taps[1];
+  dweight[index + (3u * r + 2u) * params.vectors] = taps[2];
 }
 
 @compute @workgroup_size(64)

@@ -5,13 +5,12 @@ const TILE: u32 = 4u; // output pixels on a tile's side: 4 or 2
 const SPAN: u32 = TILE + 2u;
 
 struct Params {
-  vectors: u32,      // C K / 4
-  plane_stride: u32, // vec4s from one plane to the next
-  flip: u32,         // 1: tap [r, s] counts as [2 - r, 2 - s]
+  vectors: u32, // C K / 4
+  flip: u32,    // 1: tap [r, s] counts as [2 - r, 2 - s]
 }
 
 @group(0) @binding(0) var<storage, read> weight: array<vec4f>;  // [3, 3, C, K]
-@group(0) @binding(1) var<storage, read_write> u: array<vec4f>; // [SPAN * SPAN, C, K], with a stride
+@group(0) @binding(1) var<storage, read_write> u: array<vec4f>; // [SPAN * SPAN, C, K]
 @group(0) @binding(2) var<uniform> params: Params;
 
 // TILE 2 leaves the last two unused, and the compiler removes them.
@@ -24,11 +23,11 @@ fn transform(a: vec4f, b: vec4f, c: vec4f) -> Line {
     let odd = 0.5 * b;
     return Line(a, even + odd, even - odd, c, vec4f(), vec4f());
   }
-  let even = (a + c) * (-1.0 / 6.0);
-  let odd = b * (-1.0 / 6.0);
-  let outer_even = a * (1.0 / 24.0) + c * (1.0 / 6.0);
-  let outer_odd = b * (1.0 / 12.0);
-  return Line(0.25 * a, even + odd, even - odd, outer_even + outer_odd, outer_even - outer_odd, c);
+  let even = -81.0 / 130.0 * a - 36.0 / 130.0 * c;
+  let odd = -54.0 / 130.0 * b;
+  let outer_even = 8.0 / 65.0 * a + 18.0 / 65.0 * c;
+  let outer_odd = 12.0 / 65.0 * b;
+  return Line(a, even + odd, even - odd, outer_even + outer_odd, outer_even - outer_odd, c);
 }
 
 fn load(tap: u32, index: u32) -> vec4f {
@@ -37,14 +36,14 @@ fn load(tap: u32, index: u32) -> vec4f {
 
 fn store(i: u32, at: u32, a: vec4f, b: vec4f, c: vec4f) {
   let r = transform(a, b, c);
-  let first = at + i * SPAN * params.plane_stride;
+  let first = at + i * SPAN * params.vectors;
   u[first] = r[0];
-  u[first + params.plane_stride] = r[1];
-  u[first + 2u * params.plane_stride] = r[2];
-  u[first + 3u * params.plane_stride] = r[3];
+  u[first + params.vectors] = r[1];
+  u[first + 2u * params.vectors] = r[2];
+  u[first + 3u * params.vectors] = r[3];
   if (TILE == 4u) {
-    u[first + 4u * params.plane_stride] = r[4];
-    u[first + 5u * params.plane_stride] = r[5];
+    u[first + 4u * params.vectors] = r[4];
+    u[first + 5u * params.vectors] = r[5];
   }
 }
 

@@ -21,7 +21,10 @@ export interface Case {
 }
 
 /** Forward pass against the definition; dx and dweight against the exact gradients and against central differences of the definition. */
-export async function checkConv2d({ x: xShape, weight: weightShape, options = {} }: Case, family: KernelFamily): Promise<void> {
+export async function checkConv2d(
+  { x: xShape, weight: weightShape, options = {} }: Case,
+  family: KernelFamily,
+): Promise<void> {
   const x = randomArr(xShape, 1);
   const weight = randomArr(weightShape, 2);
   const shapes = { x: xShape, weight: weightShape };
@@ -45,7 +48,7 @@ export async function checkConv2d({ x: xShape, weight: weightShape, options = {}
   expectClose(got.dx, exact.dx, { op: "conv2d dx", ...how, terms: dxTerms });
   expectClose(got.dweight, exact.dweight, { op: "conv2d dweight", ...how, terms: pixels });
   if (want.data.length * R * S * C > 50_000) return; // a difference costs two evaluations of the definition
-  const f = ([a, b]: Arr[]): Arr => reference.conv2d(a!, b!, options);
+  const f = ([a, b]: Arr[]): Arr => reference.conv2d(a, b, options);
   const dx = sampledGradient(f, [x, weight], 0, dy, { count: 12, seed: 4 });
   const dweight = sampledGradient(f, [x, weight], 1, dy, { count: 12, seed: 5 });
   expectClose(pick(got.dx, dx.indices), dx, { op: "conv2d dx", ...how, terms: dxTerms, scale: largest(exact.dx) });
@@ -58,7 +61,10 @@ export async function checkConv2d({ x: xShape, weight: weightShape, options = {}
 }
 
 /** The partial sums that batch norm takes, against the definition. */
-export async function checkStats({ x: xShape, weight: weightShape, options = {} }: Case, family: KernelFamily): Promise<void> {
+export async function checkStats(
+  { x: xShape, weight: weightShape, options = {} }: Case,
+  family: KernelFamily,
+): Promise<void> {
   // A mean far from 0 beside small deviations: sums of squares would cancel, deviations don't.
   const x = randomArr(xShape, 6, { min: 0.5, max: 1.5 });
   const weight = randomArr(weightShape, 7, { min: 0, max: 1 });
@@ -72,7 +78,12 @@ export async function checkStats({ x: xShape, weight: weightShape, options = {} 
 }
 
 /** Each tile's means and squared deviations of y [..., K], every element of which is a sum of `terms` products. */
-export async function checkPartials(partials: BatchNormPartials, y: Arr, terms: number, how: Comparison): Promise<void> {
+export async function checkPartials(
+  partials: BatchNormPartials,
+  y: Arr,
+  terms: number,
+  how: Comparison,
+): Promise<void> {
   const K = y.shape[3];
   const { rowsPerTile } = partials;
   expect(partials.rows).toBe(y.data.length / K);
@@ -97,11 +108,12 @@ function tileStatistics(y: Arr, K: number, rowsPerTile: number): { means: Float6
     const [first, end] = [tile * rowsPerTile, Math.min((tile + 1) * rowsPerTile, rows)];
     for (let k = 0; k < K; k++) {
       const at = tile * K + k;
-      for (let row = first; row < end; row++) means[at]! += y.data[row * K + k]! / (end - first);
-      for (let row = first; row < end; row++) deviations[at]! += (y.data[row * K + k]! - means[at]!) ** 2;
+      for (let row = first; row < end; row++) means[at] += y.data[row * K + k] / (end - first);
+      for (let row = first; row < end; row++) deviations[at] += (y.data[row * K + k] - means[at]) ** 2;
     }
   }
   return { means, deviations };
 }
 
-const largest = (v: { readonly data: ArrayLike<number> }): number => Array.from(v.data).reduce((best, n) => Math.max(best, Math.abs(n)), 0);
+const largest = (v: { readonly data: ArrayLike<number> }): number =>
+  Array.from(v.data).reduce((best, n) => Math.max(best, Math.abs(n)), 0);

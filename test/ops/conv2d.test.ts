@@ -101,7 +101,9 @@ it("runs more than 65,535 workgroups", async () => {
   y.dispose();
   // The first and last place, and those around the fold.
   for (const place of [0, 31, 65_535 * 32 - 1, 65_535 * 32, 65_536 * 16, places - 8, places - 1]) {
-    const want = [0, 1, 2, 3].map((k) => [0, 1, 2, 3].reduce((sum, c) => sum + x.data[place * 4 + c] * weight.data[c * 4 + k], 0));
+    const want = [0, 1, 2, 3].map((k) =>
+      [0, 1, 2, 3].reduce((sum, c) => sum + x.data[place * 4 + c] * weight.data[c * 4 + k], 0),
+    );
     const shapes = { x: x.shape, weight: weight.shape };
     expectClose(data.slice(place * 4, place * 4 + 4), want, { op: "conv2d", shapes, options: { place }, terms: 4 });
   }
@@ -123,14 +125,22 @@ it("frees its temporaries", async () => {
 it("says what does not fit", () => {
   const tensorOf = (shape: number[]) => toGpu(randomArr(shape, 1));
   const [x, weight] = [tensorOf([8, 32, 32, 3]), tensorOf([3, 3, 4, 64])];
-  const fails = (message: string, ...args: Parameters<typeof conv2d>) => expect(() => conv2d(...args)).toThrow(new Error(message));
+  const fails = (message: string, ...args: Parameters<typeof conv2d>) =>
+    expect(() => conv2d(...args)).toThrow(new Error(message));
   fails("conv2d: weight [3,3,4,64] expects 4 input channels, x [8,32,32,3] has 3", x, weight);
   fails("conv2d: x must be [N,H,W,C], got [8,32,96]", x.view([8, 32, 96]), weight);
   fails("conv2d: weight must be [R,S,C,K], got [36,64]", x, weight.view([36, 64]));
   const six = tensorOf([1, 4, 4, 6]);
   fails("conv2d: 4 groups do not divide 6 input and 8 output channels", six, tensorOf([3, 3, 1, 8]), { groups: 4 });
-  fails("conv2d: weight [3,3,2,8] expects 2 x 2 groups = 4 input channels, x [1,4,4,6] has 6", six, tensorOf([3, 3, 2, 8]), { groups: 2 });
-  fails("conv2d: a window of 5 does not fit into 4 pixels with padding 0", six, tensorOf([3, 3, 6, 8]), { dilation: 2 });
+  fails(
+    "conv2d: weight [3,3,2,8] expects 2 x 2 groups = 4 input channels, x [1,4,4,6] has 6",
+    six,
+    tensorOf([3, 3, 2, 8]),
+    { groups: 2 },
+  );
+  fails("conv2d: a window of 5 does not fit into 4 pixels with padding 0", six, tensorOf([3, 3, 6, 8]), {
+    dilation: 2,
+  });
   fails("conv2d: stride and dilation must be whole numbers from 1", six, tensorOf([3, 3, 6, 8]), { stride: [1, 0] });
   fails("conv2d: padding must be a whole number from 0", six, tensorOf([3, 3, 6, 8]), { padding: -1 });
 });

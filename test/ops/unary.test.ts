@@ -116,3 +116,10 @@ describe("unary ops", () => {
     expect(() => ops.sqrt(ops.empty([2], "u32"))).toThrow("sqrt: needs an f32 tensor, got Tensor u32[2]");
   });
 });
+
+it("relu keeps NaN, as PyTorch does", async () => {
+  const x = toGpu({ shape: [3], data: [NaN, -1, 2] });
+  const y = relu(x);
+  expect([...(await y.data())]).toEqual([NaN, 0, 2]);
+  for (const tensor of [x, y]) tensor.dispose();
+});

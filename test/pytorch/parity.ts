@@ -105,8 +105,7 @@ export function expectParity({ topic, what, got, want, terms, scale, stored }: P
 export const largest = (values: readonly number[]): number =>
   values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
-const furthest = (a: ArrayLike<number>, b: readonly number[]): number =>
-  largest(b.map((value, i) => a[i] - value));
+const furthest = (a: ArrayLike<number>, b: readonly number[]): number => largest(b.map((value, i) => a[i] - value));
 
 interface Row {
   ours: number;

@@ -1,19 +1,39 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { crossEntropy, fromData, noGrad, scope, type Tensor } from "../../engine/index.ts";
+// Logits, losses, gradients, weights and running statistics of ResNets against those that make-reference.py stored.
+import { afterAll, beforeAll, describe, it } from "vitest";
+import { crossEntropy, fromData, noGrad, scope, type Device, type Tensor } from "../../engine/index.ts";
+import { toDisk } from "../../nn/layout.ts";
 import type { ResNet } from "../../nn/index.ts";
 import { Adam, SGD, type Optimizer } from "../../training/optimizers/index.ts";
 import { testDevice } from "../support/gpu.ts";
-import { labels, logitsBatch, sampleIndices, stateValues, trainingBatch, type Batch } from "./formula.ts";
-import { digest, expectParity, inputOf, modelFromFormula, worst, type Both, type Digest, type Digests } from "./parity.ts";
+import { labels, logitsBatch, trainingBatch, type Batch } from "./formula.ts";
+import {
+  digest,
+  expectParity,
+  forgetWeights,
+  inputOf,
+  largest,
+  modelFromFormula,
+  report,
+  startValues,
+  type Both,
+  type Digest,
+  type Digests,
+} from "./parity.ts";
 import reference from "./reference.json" with { type: "json" };
 
-beforeAll(testDevice);
-afterAll(() => worst.print());
+let device: Device;
+beforeAll(async () => {
+  device = await testDevice();
+});
+afterAll(() => {
+  forgetWeights();
+  report.print();
+});
 
-const { resnet18, resnet20 } = reference.models;
+const { resnet18 } = reference.models;
 
-/** Roundings of the deepest sum on the way: 3x3 taps of `width` channels. */
-const terms = { resnet18: 9 * 512, resnet20: 9 * 64 };
+/** Products in the longest sum of each model: 3x3 taps of the last stage's channels. */
+const TERMS = { resnet18: 9 * 512, resnet20: 9 * 64 };
 
 const labelTensor = (batch: Batch, step: number): Tensor => fromData(labels(batch, step), [batch.shape[0]], "u32");
 
@@ -33,11 +53,32 @@ async function valuesOf<Name extends string>(tensors: Record<Name, Tensor>): Pro
 /** Numbers of `both` by the same path in each precision. */
 const pick = <T, R>(both: Both<T>, path: (of: T) => R): Both<R> => ({ f32: path(both.f32), f64: path(both.f64) });
 
+/** By which kernels 3x3 convolutions are computed: where the adapter has no Winograd kernels, both are the same. */
+const algorithms = ["direct", "Winograd"] as const;
+type Algorithm = (typeof algorithms)[number];
+
+/** Lets the tests around use one algorithm. */
+function useAlgorithm(algorithm: Algorithm): void {
+  let before: Device["winograd"];
+  beforeAll(() => {
+    before = device.winograd;
+    device.winograd = algorithm === "Winograd";
+  });
+  afterAll(() => {
+    device.winograd = before;
+  });
+}
+
 describe.each([
-  { name: "resnet18" as const, stored: resnet18.logits },
-  { name: "resnet20" as const, stored: resnet20.logits },
-])("$name from PyTorch's weights", ({ name, stored }) => {
+  { name: "resnet18", algorithm: "direct" },
+  { name: "resnet18", algorithm: "Winograd" },
+  { name: "resnet20", algorithm: "direct" },
+] as const)("$name from PyTorch's weights, $algorithm", ({ name, algorithm }) => {
+  const stored = reference.models[name].logits;
+  const topic = `${name}, ${algorithm}:`;
+  const terms = TERMS[name];
   let model: ResNet;
+  useAlgorithm(algorithm);
   beforeAll(() => {
     model = modelFromFormula(name, "plain");
   });
@@ -48,7 +89,7 @@ describe.each([
     const logits = scope(() => noGrad(() => model.eval().forward(inputOf(logitsBatch, 0))));
     const got = (await valuesOf({ logits })).logits;
     const want = pick(stored, (run) => run.eval.flat());
-    expectParity({ topic: `${name} logits`, what: "eval", got, want, terms: terms[name] });
+    expectParity({ topic: `${topic} logits`, what: "evaluation", got, want, terms });
   });
 
   it("gives PyTorch's logits and losses in training", async () => {
@@ -60,13 +101,17 @@ describe.each([
     );
     const got = await valuesOf(tensors);
     const want = pick(stored, (run) => run.train.flat());
-    expectParity({ topic: `${name} logits`, what: "train", got: got.logits, want, terms: terms[name] });
+    expectParity({ topic: `${topic} logits`, what: "training", got: got.logits, want, terms });
     for (const loss of ["loss", "smoothedLoss"] as const) {
       const want = pick(stored, (run) => [run[loss]]);
-      expectParity({ topic: `${name} loss`, what: loss, got: got[loss], want, terms: terms[name] });
+      expectParity({ topic: `${topic} losses`, what: loss, got: got[loss], want, terms });
     }
   });
 });
+
+const FIGURES = ["sum", "sumAbs", "l2"] as const;
+/** What the error of a figure is bounded by: elements' errors may have a common cause (an error in one mean) and so one sign. */
+const boundOf = { sum: "sumAbs", sumAbs: "sumAbs", l2: "l2" } as const;
 
 const kinds = ["sgd", "adam"] as const;
 type Kind = (typeof kinds)[number];
@@ -79,107 +124,132 @@ function optimizerOf(kind: Kind, model: ResNet): Optimizer {
   return new SGD(model.parameters(), { lr, momentum, weightDecay, nesterov });
 }
 
-interface Step {
-  logits: Float32Array;
-  loss: Float32Array;
-  smoothedLoss: Float32Array;
-  state: Digests;
+interface Stored {
+  readonly firstLogits: readonly (readonly number[])[];
+  readonly gradients: Digests;
+  /** Losses before the update, tensors after it. */
+  readonly steps: readonly { readonly loss: number; readonly smoothedLoss: number; readonly state: Digests }[];
+  readonly evalLogitsAfter: readonly (readonly number[])[];
 }
 
 interface Run {
-  gradients: Digests;
-  steps: Step[];
-  evalLogitsAfter: Float32Array;
+  readonly start: Digests;
+  readonly gradients: Digests;
+  readonly steps: { logits: Float32Array; loss: Float32Array; smoothedLoss: Float32Array; state: Digests }[];
+  readonly evalLogitsAfter: Float32Array;
+  /** Elements of each tensor. */
+  readonly sizes: ReadonlyMap<string, number>;
 }
 
 /** The same steps as `train()` in make-reference.py. */
 async function train(kind: Kind): Promise<Run> {
+  const { labelSmoothing, f64 } = resnet18[kind];
+  const { gradients: tracked, steps: stored } = f64 as Stored;
   using model = modelFromFormula("resnet18", "calm");
   using optimizer = optimizerOf(kind, model);
-  const steps: Step[] = [];
+  const entries = new Map([...model.namedParameters(), ...model.namedState()]);
+  const digests = async (names: string[], of: "value" | "grad"): Promise<Digests> => {
+    const read = names.map(async (name): Promise<[string, Digest]> => {
+      const entry = entries.get(name)!;
+      const values = await (of === "value" ? entry : entry.grad!).data();
+      return [name, digest(name, toDisk(values as Float32Array<ArrayBuffer>, entry))];
+    });
+    return Object.fromEntries(await Promise.all(read));
+  };
+  const names = Object.keys(stored[0].state);
+  const start = Object.fromEntries(
+    names.map((name) => [name, digest(name, startValues(name, entries.get(name)!.diskShape, "calm"))]),
+  );
+  const steps: Run["steps"] = [];
   let gradients: Digests = {};
-  for (const [index, { state }] of resnet18[kind].f64.steps.entries()) {
+  for (const step of stored.keys()) {
     const figures = scope(() => {
-      const logits = model.train().forward(inputOf(trainingBatch, index));
-      const { loss, smoothedLoss } = lossesOf(logits, labelTensor(trainingBatch, index));
+      const logits = model.train().forward(inputOf(trainingBatch, step));
+      const { loss, smoothedLoss } = lossesOf(logits, labelTensor(trainingBatch, step));
       optimizer.zeroGrad();
-      (resnet18[kind].labelSmoothing > 0 ? smoothedLoss : loss).backward();
+      (labelSmoothing > 0 ? smoothedLoss : loss).backward();
       return { logits, loss, smoothedLoss };
     });
-    if (index === 0) gradients = await digests(model, Object.keys(resnet18[kind].f64.gradients), "gradient");
+    if (step === 0) gradients = await digests(Object.keys(tracked), "grad");
     optimizer.step();
-    steps.push({ ...(await valuesOf(figures)), state: await digests(model, Object.keys(state), "value") });
+    steps.push({ ...(await valuesOf(figures)), state: await digests(names, "value") });
   }
   const logits = scope(() => noGrad(() => model.eval().forward(inputOf(trainingBatch, 0))));
-  return { gradients, steps, evalLogitsAfter: (await valuesOf({ logits })).logits };
+  const sizes = new Map([...entries].map(([name, { size }]) => [name, size]));
+  return { start, gradients, steps, evalLogitsAfter: (await valuesOf({ logits })).logits, sizes };
 }
 
-async function digests(model: ResNet, names: string[], of: "value" | "gradient"): Promise<Digests> {
-  const entries = new Map([...model.namedParameters(), ...model.namedState()]);
-  const read = names.map(async (name): Promise<[string, Digest]> => {
-    const entry = entries.get(name)!;
-    const values = await (of === "value" ? entry : entry.grad!).data();
-    return [name, digest(name, values as Float32Array, entry)];
-  });
-  return Object.fromEntries(await Promise.all(read));
-}
+const runs = algorithms.flatMap((algorithm) => kinds.map((kind) => ({ algorithm, kind })));
 
-describe.each(kinds)("three steps of resnet18 as PyTorch makes them: %s", (kind) => {
-  const { f32, f64 } = resnet18[kind] as Both<typeof resnet18.sgd.f64>;
+describe.each(runs)("three steps of resnet18 as PyTorch makes them: $kind, $algorithm", ({ kind, algorithm }) => {
+  const prefix = `${kind}, ${algorithm}:`;
+  const stored: Both<Stored> = resnet18[kind];
+  const terms = TERMS.resnet18;
   let run: Run;
+  useAlgorithm(algorithm);
   beforeAll(async () => {
     run = await train(kind);
   });
 
-  it("losses, and logits before and after", () => {
-    const before = { f32: f32.firstLogits.flat(), f64: f64.firstLogits.flat() };
-    const after = { f32: f32.evalLogitsAfter.flat(), f64: f64.evalLogitsAfter.flat() };
-    const common = { terms: terms.resnet18 };
-    expectParity({ topic: `${kind} first logits`, what: "step 0", got: run.steps[0].logits, want: before, ...common });
-    f64.steps.forEach((_, i) => {
+  it("losses at each step, logits before and after", () => {
+    const first = pick(stored, (of) => of.firstLogits.flat());
+    expectParity({ topic: `${prefix} logits before`, what: "training", got: run.steps[0].logits, want: first, terms });
+    run.steps.forEach((got, step) => {
       for (const loss of ["loss", "smoothedLoss"] as const) {
-        const want = { f32: [f32.steps[i][loss]], f64: [f64.steps[i][loss]] };
-        expectParity({ topic: `${kind} loss`, what: `${loss} at step ${i}`, got: run.steps[i][loss], want, ...common });
+        const want = pick(stored, (of) => [of.steps[step][loss]]);
+        expectParity({ topic: `${prefix} losses`, what: `${loss} at step ${step}`, got: got[loss], want, terms });
       }
     });
-    expectParity({ topic: `${kind} eval logits after`, what: "", got: run.evalLogitsAfter, want: after, ...common });
+    const after = pick(stored, (of) => of.evalLogitsAfter.flat());
+    expectParity({ topic: `${prefix} logits after`, what: "evaluation", got: run.evalLogitsAfter, want: after, terms });
   });
 
   it("gradients of the first step", () => {
-    for (const name of Object.keys(f64.gradients)) {
-      const want = { f32: (f32.gradients as Digests)[name], f64: (f64.gradients as Digests)[name] };
-      compareDigests(`${kind} gradients`, name, run.gradients[name], want);
+    for (const [name, got] of Object.entries(run.gradients)) {
+      const want = pick(stored, (of) => of.gradients[name]);
+      const samples = pick(want, (of) => of.samples);
+      expectParity({ topic: `${prefix} gradients`, what: name, got: got.samples, want: samples, terms });
+      for (const figure of FIGURES) {
+        const of = pick(want, (digest) => [digest[figure]]);
+        const whole = { topic: `${prefix} gradients, whole`, what: `${name} ${figure}`, terms };
+        expectParity({ ...whole, got: [got[figure]], want: of, scale: want.f64[boundOf[figure]] });
+      }
     }
   });
 
-  it("weights after each step", () => { steps((name) => !name.includes("running")); });
-  it("running statistics after each step", () => { steps((name) => name.includes("running")); });
+  const isStatistic = (name: string): boolean => name.includes(".running_");
+  it("weights after each step", () => compareSteps("weights", (name) => !isStatistic(name)));
+  it("running statistics after each step", () => compareSteps("running statistics", isStatistic));
 
-  function steps(chosen: (name: string) => boolean): void {
-    for (const [i, { state }] of run.steps.entries()) {
-      for (const name of Object.keys(state).filter(chosen)) {
-        const want = { f32: (f32.steps[i].state as Digests)[name], f64: (f64.steps[i].state as Digests)[name] };
-        const topic = `${kind} ${chosen("running") ? "statistics" : "weights"} ${i}`;
-        compareDigests(topic, name, state[name], want);
-        const start = startOf(name);
-        const minus = (d: Digest): readonly number[] => d.samples.map((v, j) => v - start[j]);
-        expectParity({ topic: topic + " updates", what: name, got: minus(state[name]), want: pick(want, minus), terms: terms.resnet18 });
-      }
+  function compareSteps(topic: string, chosen: (name: string) => boolean): void {
+    run.steps.forEach(({ state }, step) => {
+      for (const name of Object.keys(state).filter(chosen)) compareUpdate(`${prefix} ${topic}`, name, step);
+    });
+  }
+
+  /** Values, and by how much they moved: small steps would hide in large values. */
+  function compareUpdate(topic: string, name: string, step: number): void {
+    const got = run.steps[step].state[name];
+    const want = pick(stored, (of) => of.steps[step].state[name]);
+    const what = `${name} after step ${step}`;
+    const samples = pick(want, (of) => of.samples);
+    expectParity({ topic, what, got: got.samples, want: samples, terms });
+
+    const start = run.start[name];
+    const moved = (of: Digest): number[] => of.samples.map((value, i) => value - start.samples[i]);
+    const updates = pick(want, moved);
+    const times = step + 1;
+    const values = { times, scale: largest(samples.f64) };
+    expectParity({ topic: `${topic}, updates`, what, got: moved(got), want: updates, terms, stored: values });
+
+    const size = run.sizes.get(name)!;
+    const typical = Math.hypot(...updates.f64) / Math.sqrt(updates.f64.length);
+    for (const figure of FIGURES) {
+      const change = pick(want, (of) => [of[figure] - start[figure]]);
+      const whole = { topic: `${topic}, whole`, what: `${what}, ${figure}`, terms };
+      const scale = typical * (boundOf[figure] === "l2" ? Math.sqrt(size) : size);
+      const stored = { times, scale: want.f64[boundOf[figure]] };
+      expectParity({ ...whole, got: [got[figure] - start[figure]], want: change, scale, stored });
     }
   }
-  function startOf(name: string): number[] {
-    const m = modelFromFormulaShape(name);
-    const all = stateValues(name, m, "calm");
-    return sampleIndices(name, all.length).map((at) => all[at]);
-  }
 });
-import { createModel, Counter } from "../../nn/index.ts";
-const shapes = new Map(createModel("resnet18").namedEntries().flatMap(([n, e]) => e instanceof Counter ? [] : [[n, e.diskShape] as const]));
-const modelFromFormulaShape = (name: string): number[] => shapes.get(name)!;
-
-function compareDigests(topic: string, name: string, got: Digest, want: Both<Digest>): void {
-  expectParity({ topic: topic + " samples", what: name, got: got.samples, want: pick(want, (d) => d.samples), terms: terms.resnet18 });
-  for (const k of ["sum", "sumAbs", "l2"] as const)
-    expectParity({ topic: topic + " " + k, what: name, got: [got[k]], want: pick(want, (d) => [d[k]]), terms: terms.resnet18, scale: k === "l2" ? want.f64.l2 : want.f64.sumAbs });
-}
-void expect;

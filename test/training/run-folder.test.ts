@@ -174,7 +174,7 @@ describe("saveState", () => {
     model.fc.bias!.write(bias.map((value, i) => (i === 3 ? NaN : value)));
     await expect(folder.saveState(trainer, at(20, 2))).rejects.toThrow("fc.bias is not finite after step 20");
     model.fc.bias!.write(bias);
-    expect(readFileSync(join(dir, "state.safetensors"))).toEqual(before);
+    expect(readFileSync(join(dir, "state.safetensors")).equals(before)).toBe(true);
   });
 });
 

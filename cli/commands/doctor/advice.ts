@@ -4,8 +4,8 @@ import { projectFile } from "../shared/versions.ts";
 
 /** What is used of scripts/driver.js, which is JavaScript because it runs before anything is installed. */
 interface DriverScript {
-  parseOsRelease(text: string): unknown;
-  planDriver(machine: { platform: string; os: unknown; root: boolean; backports: boolean }): { lines: string[] };
+  parseOsRelease: (text: string) => unknown;
+  planDriver: (machine: { platform: string; os: unknown; root: boolean; backports: boolean }) => { lines: string[] };
 }
 
 /** Lines for the user. */

@@ -86,7 +86,7 @@ export async function sizeIsFixed(data: string): Promise<boolean> {
 
 const isCifarFolder = async (path: string): Promise<boolean> => {
   try {
-    return (await findCifar(path)) !== null;
+    return (await findCifar(path)) !== undefined;
   } catch {
     return false;
   }

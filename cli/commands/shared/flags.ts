@@ -101,9 +101,20 @@ export function makeCommand(name: string, description: string): Command {
     .helpOption("-h, --help", "print this")
     .configureHelp({ optionDescription: describeOption, helpWidth: Math.min(process.stdout.columns ?? 120, 120) })
     .configureOutput({
-      outputError: (text, write) => write(text.replace(/^error: /, `${name}: `).replace(/\n\((.*)\)\n$/, "; $1\n")),
+      outputError: (text, write) => write(`${name}: ${reword(text, command.args)}\n`),
     });
   return command;
+}
+
+/** Commander's messages in our manner. */
+function reword(text: string, args: readonly string[]): string {
+  if (text.includes("too many arguments"))
+    return `unexpected "${args.join(" ")}": this command takes flags only, see --help`;
+  return text
+    .trim()
+    .replace(/^error: /, "")
+    .replace(/\n\(Did you (.*)\)$/, "; did you $1")
+    .replace(/^unknown option '(.*?)'$/, "unknown option '$1': see --help");
 }
 
 function describeOption(option: Option): string {

@@ -1,7 +1,7 @@
 // Files and folders that flags name.
-import { existsSync, readdirSync, statSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { mkdir, readFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 
 /** The contents of a file that a flag names. */
 export async function readInput(path: string, flag: string): Promise<Uint8Array> {
@@ -15,14 +15,12 @@ export async function readInput(path: string, flag: string): Promise<Uint8Array>
   }
 }
 
-/** Finds early what would make creating the folder fail after the data was loaded. */
-export function checkOut(dir: string): void {
-  const found = statSync(dir, { throwIfNoEntry: false });
-  if (!found) return;
-  if (!found.isDirectory()) throw new Error(`${dir} is a file, not a folder: choose another --out`);
-  if (readdirSync(dir).includes("state.safetensors")) {
-    throw new Error(`${dir} holds a run already: choose another --out, or continue it with --resume ${dir}`);
-  }
+/** Finds early what would make creating a run's folder fail after the data was loaded. */
+export function checkRunFolder(dir: string): void {
+  checkOutFolder(dir);
+  const held = ["config.json", "state.safetensors"].find((name) => existsSync(join(dir, name)));
+  if (held)
+    throw new Error(`${dir} holds another run (${held}): choose another --out, or continue it with --resume ${dir}`);
 }
 
 /** `runs/<time>-<name>`, one that does not exist yet. Times are local: people look for "the run of this morning". */
@@ -35,4 +33,33 @@ export function freshRunFolder(name: string): string {
   let path = base;
   for (let i = 2; existsSync(path); i++) path = `${base}-${i}`;
   return path;
+}
+
+/** A folder that may exist and hold other things. */
+export function checkOutFolder(dir: string): void {
+  let at = resolve(dir);
+  // What exists of the path decides: everything below it can be created.
+  while (!existsSync(at) && at !== dirname(at)) at = dirname(at);
+  if (!statSync(at).isDirectory()) throw new Error(`${dir}: ${at} is a file, not a folder; choose another --out`);
+  try {
+    accessSync(at, constants.W_OK);
+  } catch (cause) {
+    throw new Error(`${dir}: ${at} cannot be written to; choose another --out`, { cause });
+  }
+}
+
+/** Creates the folder of results, before the long work that they come from. */
+export async function makeOutFolder(dir: string): Promise<void> {
+  try {
+    await mkdir(dir, { recursive: true });
+  } catch (cause) {
+    throw new Error(`cannot write into ${dir} (${(cause as Error).message}): choose another --out`, { cause });
+  }
+}
+
+/** A file that may exist already, in a folder that must. */
+export function checkOutFile(path: string, flag: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory())
+    throw new Error(`${flag} ${path} is a folder: name a file`);
+  if (!existsSync(dirname(path))) throw new Error(`${flag} ${path}: there is no folder ${dirname(path)}`);
 }

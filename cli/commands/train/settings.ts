@@ -1,6 +1,8 @@
 // From flags to settings: every default decided, every contradiction found before a device is opened.
+import path from "node:path";
 import { createModel, type Checkpoint, type ModelInfo, type Stem } from "../../../nn/index.ts";
 import { parseAugment, parseSchedule, type RawDataset, type ScheduleMaker } from "../../../training/index.ts";
+import { isDownloadable } from "../../../training/data/download.ts";
 import { usage, UsageError } from "../shared/errors.ts";
 import { RUN_FLAGS, type OptimizerName, type TrainFlags } from "./flags.ts";
 
@@ -50,19 +52,19 @@ export function checkFlags(flags: TrainFlags): void {
 
 /** What is known of the model that `--init` names. */
 export interface InitFile {
-  readonly path: string;
+  readonly file: string;
   readonly info: ModelInfo | undefined;
   readonly stem: Stem;
 }
 
-export function describeInit(path: string, { tensors, metadata }: Checkpoint): InitFile {
+export function describeInit(file: string, { tensors, metadata }: Checkpoint): InitFile {
   const stem = tensors.get("conv1.weight")?.shape[2] === 7 ? "imagenet" : "cifar";
-  return { path, info: metadata.model, stem: metadata.model?.stem ?? stem };
+  return { file, info: metadata.model, stem: metadata.model?.stem ?? stem };
 }
 
 export function chooseModel({ model, stem, imageSize }: TrainFlags, init: InitFile | null): ModelChoice {
   if (init && !init.info && model === undefined) {
-    throw new UsageError(`${init.path} does not say which model it is: name it with --model`);
+    throw new UsageError(`${init.file} does not say which model it is: name it with --model`);
   }
   const chosenStem = stem ?? init?.stem ?? "cifar";
   const imagenet = chosenStem === "imagenet";
@@ -101,6 +103,7 @@ export function resolve(flags: TrainFlags, choice: ModelChoice, data: RawDataset
     ...(kept as unknown as TrainFlags),
     ...choice,
     ...chooseRecipe(flags),
+    data: locate(flags.data),
     imageSize: data.train.height,
     classes: chooseClasses(flags, data),
     mean: data.mean,
@@ -108,6 +111,9 @@ export function resolve(flags: TrainFlags, choice: ModelChoice, data: RawDataset
     augment: flags.augment ?? defaultAugment(data),
   };
 }
+
+/** A folder from the root, so that the run can be continued from anywhere. */
+const locate = (data: string): string => (data === "shapes" || isDownloadable(data) ? data : path.resolve(data));
 
 function chooseClasses({ classes }: TrainFlags, data: RawDataset): number {
   if (classes === undefined || classes >= data.classes.length) return classes ?? data.classes.length;

@@ -1,0 +1,147 @@
+// node cli/evaluate.js: measures a checkpoint on test images.
+import { join } from "node:path";
+import { files } from "#files";
+import { modelFromCheckpoint, readCheckpoint, type Checkpoint, type ResNet, type Stem } from "../../nn/index.ts";
+import { DeviceDataset, evaluateBatches, type Evaluation, type RawDataset } from "../../training/index.ts";
+import {
+  addDataFlags,
+  addNormalisationFlags,
+  describeData,
+  loadCommandData,
+  sizeIsFixed,
+  type DataFlags,
+} from "./shared/data-flags.ts";
+import { addDeviceFlags, describeDevice, openCommandDevice, type DeviceFlags } from "./shared/device-flags.ts";
+import { alignClasses } from "./evaluate/classes.ts";
+import { logitLines, resultLines, toDocument } from "./evaluate/report.ts";
+import { anyText, flag, makeCommand, toggle, wholeFrom } from "./shared/flags.ts";
+import { Interrupt } from "./shared/interrupt.ts";
+import { classesFlag, imageSizeFlag, modelFlag, stemFlag } from "./shared/model-flags.ts";
+import { STATUS, UsageError } from "./shared/errors.ts";
+import { Output } from "./shared/output.ts";
+import { checkOutFile, checkOutFolder, freshRunFolder, makeOutFolder, readInput } from "./shared/paths.ts";
+import { Progress } from "./shared/progress.ts";
+import { runCommand } from "./shared/run.ts";
+
+interface Flags extends DataFlags, DeviceFlags {
+  readonly checkpoint: string;
+  readonly model?: string;
+  readonly stem?: Stem;
+  readonly classes?: number;
+  readonly imageSize?: number;
+  readonly batchSize: number;
+  readonly logits?: string;
+  readonly out?: string;
+  readonly json: boolean;
+}
+
+export function main(args: readonly string[]): Promise<never> {
+  const command = makeCommand(
+    "evaluate",
+    "Measures a checkpoint on the test images: loss, accuracy, confusion matrix.",
+  );
+  const inFile = { text: "what the checkpoint says" };
+  command.addOption(
+    flag("--checkpoint <file>", "weights as safetensors, such as best.safetensors", anyText, {
+      text: "none: it must be given",
+    }).makeOptionMandatory(),
+  );
+  addDataFlags(command);
+  command
+    .addOption(flag("--batch-size <n>", "images at once", wholeFrom(1), 128))
+    .addOption(
+      flag("--logits <file>", "write {index, label, logits} of each image, a line each", anyText, { text: "none" }),
+    )
+    .addOption(flag("--out <dir>", "folder for evaluation.json", anyText, { text: "runs/<time>-evaluate" }))
+    .addOption(modelFlag(inFile))
+    .addOption(stemFlag(inFile))
+    .addOption(classesFlag(inFile))
+    .addOption(imageSizeFlag(inFile));
+  addNormalisationFlags(command, "what the checkpoint says, else the data's");
+  command.addOption(toggle("--json", "print one JSON document to stdout, everything else to stderr"));
+  addDeviceFlags(command).action(measure);
+  return runCommand(command, args);
+}
+
+async function measure(flags: Flags): Promise<void> {
+  const output = new Output(flags.json);
+  const { checkpoint: path, out = freshRunFolder("evaluate"), logits } = flags;
+  using interrupt = new Interrupt(() => output.note("\nstopping"));
+  if ((flags.mean === undefined) !== (flags.std === undefined)) throw new UsageError("--mean and --std go together");
+  checkOutFolder(out);
+  if (logits !== undefined) checkOutFile(logits, "--logits");
+  const checkpoint = readCheckpoint(await readInput(path, "--checkpoint"), path);
+  const model = buildModel(flags, checkpoint);
+  const raw = alignClasses(await loadData(flags, checkpoint, model.stem, output), checkpoint, model.classes, output);
+  output.note(`data    ${describeData(raw)}`);
+  await makeOutFolder(out);
+  using device = await openCommandDevice(flags);
+  output.note(`device  ${describeDevice(device)}`);
+  output.note(`model   ${model.name} of ${path}`);
+  using images = new DeviceDataset(raw.test, raw);
+  const evaluation = await run(model, images, flags, interrupt.signal, output);
+  model.dispose();
+  if (!evaluation) {
+    process.exitCode = STATUS.interrupted;
+    return;
+  }
+  const document = toDocument(evaluation, { checkpoint: path, model: model.name, data: raw });
+  await files.writeAtomic(join(out, "evaluation.json"), `${JSON.stringify(document, null, 2)}\n`);
+  if (logits !== undefined) await files.writeAtomic(logits, logitLines(evaluation, raw.test.labels));
+  for (const line of flags.json ? [] : resultLines(evaluation, raw.classes)) output.result(line);
+  output.document({ ...document, out });
+  output.note(`written: ${join(out, "evaluation.json")}${logits === undefined ? "" : `, ${logits}`}`);
+}
+
+function buildModel({ checkpoint: path, model, stem, classes }: Flags, checkpoint: Checkpoint): ResNet {
+  const said = checkpoint.metadata.model;
+  const differ = (flag: string, typed?: string | number, inFile?: string | number): void => {
+    if (typed === undefined || inFile === undefined || typed === inFile) return;
+    throw new UsageError(`--${flag} ${typed} is not what ${path} says (${inFile}): leave it out`);
+  };
+  differ("model", model, said?.name);
+  differ("stem", stem, said?.stem);
+  differ("classes", classes, said?.classes);
+  if (!said && model === undefined)
+    throw new UsageError(`${path} does not say which model it is: name it with --model`);
+  return modelFromCheckpoint(checkpoint, path, {
+    ...(model && { name: model }),
+    ...(stem && { stem }),
+    ...(classes && { classes }),
+  });
+}
+
+/** The test images, normalised as the checkpoint says. */
+async function loadData(flags: Flags, { metadata }: Checkpoint, stem: Stem, output: Output): Promise<RawDataset> {
+  const wanted = flags.imageSize ?? metadata.model?.imageSize ?? (stem === "imagenet" ? 224 : 32);
+  const imageSize = (await sizeIsFixed(flags.data)) ? flags.imageSize : wanted;
+  const { mean = metadata.mean, std = metadata.std } = flags;
+  const normalisation = mean && std ? { mean: mean as Flags["mean"], std: std as Flags["std"] } : {};
+  return loadCommandData({ ...flags, ...normalisation } as Flags, output, { imageSize });
+}
+
+/** Null where it was interrupted. */
+async function run(
+  model: ResNet,
+  images: DeviceDataset,
+  { batchSize, logits }: Flags,
+  signal: AbortSignal,
+  output: Output,
+): Promise<Evaluation | null> {
+  const progress = new Progress(output);
+  const batches = evaluateBatches(model, images, { batchSize, logits: logits !== undefined });
+  const start = performance.now();
+  try {
+    for (;;) {
+      const { done, value } = await batches.next();
+      if (done) return value;
+      const rate = (1000 * value) / (performance.now() - start);
+      progress.show({ title: "testing", done: value, total: images.count, text: `${rate.toFixed(0)} img/s` });
+      if (!signal.aborted) continue;
+      await batches.return(undefined as never);
+      return null;
+    }
+  } finally {
+    progress.hide();
+  }
+}
