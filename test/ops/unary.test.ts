@@ -119,7 +119,7 @@ describe("unary ops", () => {
 
 it("relu keeps NaN, as PyTorch does", async () => {
   const x = toGpu({ shape: [3], data: [NaN, -1, 2] });
-  const y = relu(x);
+  const y = ops.relu(x);
   expect([...(await y.data())]).toEqual([NaN, 0, 2]);
   for (const tensor of [x, y]) tensor.dispose();
 });
