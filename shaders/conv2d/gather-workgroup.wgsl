@@ -136,13 +136,13 @@ fn accumulate(tile: ptr<function, Tile>, row: u32, vector: u32, w: Weights) {
 }
 
 fn store(index: u32, column: u32, v0: vec4f, v1: vec4f) {
-  if (index >= place_count()) { return; }
   let at = place(index);
   let target_place = at.yz * SPREAD + params.phase;
-  if (any(target_place >= Y_SIZE.xy)) { return; } // a phase with fewer places
   let row = ((at.x * Y_SIZE.x + target_place.x) * Y_SIZE.y + target_place.y) * COLUMN_VECTORS;
-  if (column < COLUMN_VECTORS) { y[row + column] = v0; }
-  if (TILE_COLUMNS > 64u && column + 16u < COLUMN_VECTORS) { y[row + column + 16u] = v1; }
+  // A phase may have fewer places than PLACES.
+  let exists = index < place_count() && target_place.x < Y_SIZE.x && target_place.y < Y_SIZE.y;
+  if (exists && column < COLUMN_VECTORS) { y[row + column] = v0; }
+  if (exists && TILE_COLUMNS > 64u && column + 16u < COLUMN_VECTORS) { y[row + column + 16u] = v1; }
 }
 
 // One vec4 of columns of all of an invocation's places.
@@ -218,7 +218,6 @@ fn main(
   let column = local % 16u;
   var tile: Tile;
   for (var step = 0u; step < STEPS; step++) {
-    workgroupBarrier();
     if (x_row < TILE_ROWS) { x_tile[x_row * ROW_VECTORS + x_vector] = x0; }
     if (X_ROWS < TILE_ROWS) { x_tile[(x_row + X_ROWS) % TILE_ROWS * ROW_VECTORS + x_vector] = x1; }
     if (weight_row < CHUNK) { weight_tile[local] = w0; }
@@ -235,6 +234,7 @@ fn main(
     if (contributes(step)) {
       for (var v = 0u; v < ROW_VECTORS; v++) { accumulate(&tile, row, v, weights(v * 4u, column)); }
     }
+    workgroupBarrier();
   }
 
   store(first + row + 0u, first_column + column, tile[0], tile[1]);
@@ -252,7 +252,7 @@ fn main(
     let own = row * TILE_VECTORS + column;
     let s0 = statistics(Places(tile[0], tile[2], tile[4], tile[6], tile[8], tile[10], tile[12], tile[14]), count);
     let s1 = statistics(Places(tile[1], tile[3], tile[5], tile[7], tile[9], tile[11], tile[13], tile[15]), count);
-    workgroupBarrier(); // the tiles have been used up and serve as scratch
+    // The tiles have been used up and serve as scratch.
     weight_tile[own] = s0.mean;
     x_tile[own] = s0.squares;
     if (TILE_COLUMNS > 64u) {

@@ -136,7 +136,6 @@ fn main(
   var tile: Tile;
   for (var step = 0u; step < MOST_STEPS; step++) {
     if (step >= params.steps) { break; }
-    workgroupBarrier();
     x_tile[local] = x0;
     if (X_PIXELS < CHUNK) { x_tile[(local + 256u) % (CHUNK * X_VECTORS)] = x1; }
     dy_tile[local] = dy0;
@@ -150,6 +149,7 @@ fn main(
       if (DY_PIXELS < CHUNK) { dy1 = load_dy(dy_pixel + next + DY_PIXELS, source_column); }
     }
     for (var pixel = 0u; pixel < CHUNK; pixel++) { accumulate(&tile, pixel, row, column); }
+    workgroupBarrier();
   }
 
   let at = split * ROWS * COLUMN_VECTORS;

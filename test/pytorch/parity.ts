@@ -68,6 +68,22 @@ export function digest(name: string, values: Float32Array): Digest {
   return { sum, sumAbs, l2: Math.sqrt(squares), samples };
 }
 
+/** Reads tensors back and frees them. */
+export async function valuesOf<Name extends string>(
+  tensors: Record<Name, Tensor>,
+): Promise<Record<Name, Float32Array>> {
+  const names = Object.keys(tensors) as Name[];
+  const read = await Promise.all(names.map((name) => tensors[name].data()));
+  names.forEach((name) => tensors[name].dispose());
+  return Object.fromEntries(names.map((name, i) => [name, read[i]])) as Record<Name, Float32Array>;
+}
+
+/** The same part of what PyTorch computed in each precision. */
+export const pick = <T, R>(both: Both<T>, path: (of: T) => R): Both<R> => ({
+  f32: path(both.f32),
+  f64: path(both.f64),
+});
+
 /**
  * How many times PyTorch's own float32 error (the largest distance of its float32 from its float64 over the same numbers) ours
  * may be: both are draws of rounding errors, of sums that are taken in different orders.

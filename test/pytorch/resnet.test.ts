@@ -13,8 +13,10 @@ import {
   inputOf,
   largest,
   modelFromFormula,
+  pick,
   report,
   startValues,
+  valuesOf,
   type Both,
   type Digest,
   type Digests,
@@ -42,16 +44,6 @@ const lossesOf = (logits: Tensor, target: Tensor): { loss: Tensor; smoothedLoss:
   loss: crossEntropy(logits, target),
   smoothedLoss: crossEntropy(logits, target, { labelSmoothing: 0.1 }),
 });
-
-async function valuesOf<Name extends string>(tensors: Record<Name, Tensor>): Promise<Record<Name, Float32Array>> {
-  const names = Object.keys(tensors) as Name[];
-  const read = await Promise.all(names.map((name) => tensors[name].data()));
-  names.forEach((name) => tensors[name].dispose());
-  return Object.fromEntries(names.map((name, i) => [name, read[i]])) as Record<Name, Float32Array>;
-}
-
-/** Numbers of `both` by the same path in each precision. */
-const pick = <T, R>(both: Both<T>, path: (of: T) => R): Both<R> => ({ f32: path(both.f32), f64: path(both.f64) });
 
 /** By which kernels 3x3 convolutions are computed: where the adapter has no Winograd kernels, both are the same. */
 const algorithms = ["direct", "Winograd"] as const;

@@ -13,9 +13,10 @@ const SMALLEST_NORMAL = 2 ** -126;
  * - div, sqrt, rsqrt, exp, log, pow, tanh: the WGSL built-ins
  * - softmax: exp of a difference, divided by a sum
  * - erf: Kiln's own approximation
+ * - winograd: a "sum" of transformed values, whose rounding errors the transform back multiplies by `amplification` (winograd.ts)
  */
 export type Kind =
-  "exact" | "add" | "sum" | "div" | "sqrt" | "rsqrt" | "exp" | "log" | "pow" | "tanh" | "softmax" | "erf";
+  "exact" | "add" | "sum" | "div" | "sqrt" | "rsqrt" | "exp" | "log" | "pow" | "tanh" | "softmax" | "erf" | "winograd";
 
 export interface Accuracy {
   /** Ulps of the result's magnitude. */
@@ -29,7 +30,7 @@ export interface Accuracy {
 /**
  * From the table in WGSL's "Floating Point Accuracy" (f32); "inherited from" rows are composed from their parts.
  */
-export const ACCURACY: Record<Exclude<Kind, "sum">, Accuracy> = {
+export const ACCURACY: Record<Exclude<Kind, "sum" | "winograd">, Accuracy> = {
   exact: { ulps: 0 },
   add: { ulps: 1 }, // correctly rounded, to either neighbour
   div: { ulps: 2.5 },
@@ -55,6 +56,8 @@ export interface ToleranceOptions {
   kind?: Kind | readonly Kind[];
   /** K: how many products were accumulated into one result (conv forward: R*S*C; weight gradient: N*P*Q). Needed by "sum". */
   terms?: number;
+  /** By how much a "winograd" transform multiplies rounding errors: see winogradAccuracy. */
+  amplification?: number;
   /** Magnitude of the result, or of the largest intermediate where they cancel. */
   scale?: number;
   /** Magnitude of the argument of exp, pow (|y log2 x|) or softmax (the logits' range). */
@@ -62,13 +65,15 @@ export interface ToleranceOptions {
 }
 
 /** The one rule: how far a float32 result of magnitude `scale` may lie from the exact one. */
-export function tolerance({ kind = "sum", terms, scale = 1, at = 0 }: ToleranceOptions): number {
+export function tolerance({ kind = "sum", terms, amplification, scale = 1, at = 0 }: ToleranceOptions): number {
   let allowed = 0;
   for (const step of typeof kind === "string" ? [kind] : kind) {
-    if (step === "sum") {
+    if (isSum(step)) {
       if (terms === undefined)
-        throw new Error('tolerance: kind "sum" needs `terms`, the number of products in one sum');
-      allowed += SUM_FACTOR * EPS32 * Math.sqrt(terms) * scale;
+        throw new Error(`tolerance: kind "${step}" needs \`terms\`, the number of products in one sum`);
+      if (step === "winograd" && amplification === undefined)
+        throw new Error('tolerance: kind "winograd" needs `amplification`');
+      allowed += SUM_FACTOR * EPS32 * Math.sqrt(terms) * (step === "sum" ? 1 : amplification!) * scale;
     } else {
       const { ulps, ulpsPerUnit = 0 } = ACCURACY[step];
       allowed += (ulps + ulpsPerUnit * Math.abs(at)) * EPS32 * scale;
@@ -77,9 +82,11 @@ export function tolerance({ kind = "sum", terms, scale = 1, at = 0 }: ToleranceO
   return allowed;
 }
 
+const isSum = (kind: Kind): kind is "sum" | "winograd" => kind === "sum" || kind === "winograd";
+
 /** The part of the tolerance that stays when the result is small. */
 function floorOf(kinds: readonly Kind[]): number {
-  return kinds.reduce((total, kind) => total + (kind === "sum" ? 0 : (ACCURACY[kind].absolute ?? 0)), 0);
+  return kinds.reduce((total, kind) => total + (isSum(kind) ? 0 : (ACCURACY[kind].absolute ?? 0)), 0);
 }
 
 type Values =
@@ -95,8 +102,9 @@ export interface Comparison {
   /** Default "sum". */
   kind?: Kind | readonly Kind[];
   terms?: number;
+  amplification?: number;
   /**
-   * Default: for "sum" the largest |want| (the terms of one sum are alike), else each element's own |want|. Give it, once or per
+   * Default: for "sum" and "winograd" the largest |want| (the terms of one sum are alike), else each element's own |want|. Give it, once or per
    * element, where larger intermediates cancel (variance, batch-norm gradients) or an absolute error is multiplied (gelu: |x|).
    */
   scale?: number | ArrayLike<number>;
@@ -127,10 +135,11 @@ export function allowedDifferences(want: Values, how: Comparison): Float64Array 
     if (exact) return uncertainty;
     const given = how.scale === undefined ? undefined : Math.abs(element(how.scale, i));
     const size = Number.isFinite(values[i]) ? Math.abs(values[i]) : 0;
-    const scale = Math.max(given ?? (kinds.includes("sum") ? largest : size), size);
+    const scale = Math.max(given ?? (kinds.some(isSum) ? largest : size), size);
     const at = how.at === undefined ? Math.abs(Math.log2(Math.max(size, SMALLEST_NORMAL))) : element(how.at, i);
-    const terms = how.terms === undefined ? {} : { terms: how.terms };
-    return tolerance({ kind: kinds, scale, at, ...terms }) + floor * (given ?? 1) + SMALLEST_NORMAL + uncertainty;
+    const { terms, amplification } = how;
+    const sum = { ...(terms !== undefined && { terms }), ...(amplification !== undefined && { amplification }) };
+    return tolerance({ kind: kinds, scale, at, ...sum }) + floor * (given ?? 1) + SMALLEST_NORMAL + uncertainty;
   });
 }
 

@@ -1,0 +1,206 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { currentDevice, scope } from "../../engine/index.ts";
+import type { Geometry } from "../../engine/ops/conv2d-geometry.ts";
+import { winogradTile } from "../../engine/ops/conv2d-winograd.ts";
+import { conv2d, conv2dWithStats } from "../../engine/ops/conv2d.ts";
+import type { Arr } from "../reference/array.ts";
+import * as reference from "../reference/conv2d.ts";
+import { testDevice, toGpu, withFamily } from "../support/gpu.ts";
+import { pick, sampledGradient } from "../support/gradient.ts";
+import { randomArr } from "../support/random.ts";
+import { expectClose } from "../support/tolerance.ts";
+import { winogradAccuracy, winogradTransforms } from "../support/winograd.ts";
+import type { Case } from "./conv2d-checks.ts";
+
+beforeAll(testDevice);
+
+/** Runs `work` on the kernels for software GPUs with one setting of `device.winograd`. */
+function withWinograd<T>(setting: boolean | 2 | 4, work: () => T | Promise<T>): Promise<T> {
+  return withFamily("subgroup", async () => {
+    const device = currentDevice();
+    const before = device.winograd;
+    device.winograd = setting;
+    try {
+      return await work();
+    } finally {
+      device.winograd = before;
+    }
+  });
+}
+
+function hasSubgroupTiles(): boolean {
+  const { gpu, info } = currentDevice();
+  return gpu.features.has("subgroups") && (info.subgroupSize === 4 || info.subgroupSize === 8);
+}
+
+const tiles = [4, 2] as const;
+
+describe.each(tiles)("the transforms for tiles of %i", (tile) => {
+  it("give the convolution exactly", () => {
+    const { at, g, bt } = winogradTransforms(tile);
+    const { data: x } = randomArr([tile + 2], 1);
+    const { data: w } = randomArr([3], 2);
+    const dot = (a: readonly number[], b: ArrayLike<number>): number =>
+      a.reduce((sum, value, i) => sum + value * b[i]!, 0);
+    const products = bt.map((row, i) => dot(row, x) * dot(g[i]!, w));
+    const want = Array.from({ length: tile }, (_, p) => x[p]! * w[0]! + x[p + 1]! * w[1]! + x[p + 2]! * w[2]!);
+    at.forEach((row, p) => expect(dot(row, products)).toBeCloseTo(want[p]!, 13));
+  });
+});
+
+/** The product's tiles are 32 rows (image tiles, or C) by 32 columns; the weight gradient sums four image tiles at a time. */
+const cases: Case[] = [
+  { x: [1, 1, 1, 4], weight: [3, 3, 4, 4], options: { padding: 1 } }, // one tile, nearly all of it outside
+  { x: [1, 4, 4, 8], weight: [3, 3, 8, 32], options: { padding: 1 } },
+  { x: [3, 5, 3, 4], weight: [3, 3, 4, 36], options: { padding: 1 } }, // partial tiles; a second column tile of one vec4
+  { x: [1, 9, 7, 36], weight: [3, 3, 36, 8], options: { padding: 1 } }, // a second row tile of four rows in the weight gradient
+  { x: [2, 16, 18, 4], weight: [3, 3, 4, 8], options: { padding: 1 } },
+  { x: [1, 4, 124, 4], weight: [3, 3, 4, 4], options: { padding: 1 } }, // tile - 1, of 4 pixels
+  { x: [11, 12, 4, 4], weight: [3, 3, 4, 4], options: { padding: 1 } }, // tile + 1
+  { x: [2, 6, 5, 3], weight: [3, 3, 3, 6], options: { padding: 1 } }, // channels padded to 4
+  { x: [1, 8, 9, 4], weight: [3, 3, 4, 4] }, // no padding: the input gradient's is 2
+  { x: [1, 3, 6, 4], weight: [3, 3, 4, 8], options: { padding: 2 } },
+  { x: [2, 5, 4, 4], weight: [3, 3, 4, 4], options: { padding: [0, 2] } },
+  { x: [1, 11, 10, 64], weight: [3, 3, 64, 64], options: { padding: 1 } },
+];
+
+describe.each(tiles)("tiles of %i", (tile) => {
+  it.each(cases)("x $x weight $weight $options", async (shape) => {
+    if (hasSubgroupTiles()) await checkWinograd(shape, tile);
+  });
+});
+
+/** Forward pass against the definition, both gradients against the exact ones and, for small shapes, central differences. */
+async function checkWinograd({ x: xShape, weight: weightShape, options = {} }: Case, tile: 2 | 4): Promise<void> {
+  const x = randomArr(xShape, 1);
+  const weight = randomArr(weightShape, 2);
+  const want = reference.conv2d(x, weight, options);
+  const dy = randomArr(want.shape, 3);
+  const how = { shapes: { x: xShape, weight: weightShape }, options: { ...options, tile } };
+  const got = await withWinograd(tile, () => passes(x, weight, dy, options));
+  const [, , C, K] = weightShape;
+  const [N, P, Q] = want.shape;
+  const imageTiles = N! * Math.ceil(P! / tile) * Math.ceil(Q! / tile);
+  const accuracy = {
+    y: winogradAccuracy(tile, "forward", C),
+    dx: winogradAccuracy(tile, "forward", K),
+    dweight: winogradAccuracy(tile, "weightGradient", imageTiles),
+  };
+  const exact = reference.conv2dGradients(x, weight, dy, options);
+  expectClose(got.y, want, { op: "winograd", ...how, ...accuracy.y });
+  expectClose(got.dx, exact.dx, { op: "winograd dx", ...how, ...accuracy.dx });
+  expectClose(got.dweight, exact.dweight, { op: "winograd dweight", ...how, ...accuracy.dweight });
+  if (want.data.length * 9 * C > 10_000) return; // a difference costs two evaluations of the definition
+  const f = ([a, b]: Arr[]): Arr => reference.conv2d(a!, b!, options);
+  (
+    [
+      ["dx", 0],
+      ["dweight", 1],
+    ] as const
+  ).forEach(([name, which]) => {
+    const sampled = sampledGradient(f, [x, weight], which, dy, { count: 12, seed: 4 });
+    const scale = exact[name].data.reduce((best, value) => Math.max(best, Math.abs(value)), 0);
+    expectClose(pick(got[name], sampled.indices), sampled, {
+      op: `winograd ${name}`,
+      ...how,
+      ...accuracy[name],
+      scale,
+    });
+  });
+}
+
+async function passes(x: Arr, weight: Arr, dy: Arr, options: Case["options"]) {
+  const inputs = { x: toGpu(x, { requiresGrad: true }), weight: toGpu(weight, { requiresGrad: true }) };
+  const y = conv2d(inputs.x, inputs.weight, options ?? {});
+  y.backward(toGpu(dy));
+  const result = { y: await y.data(), dx: await inputs.x.grad!.data(), dweight: await inputs.weight.grad!.data() };
+  for (const tensor of [y, inputs.x.grad!, inputs.weight.grad!, inputs.x, inputs.weight]) tensor.dispose();
+  return result;
+}
+
+describe("winograd", () => {
+  const [x, weight, dy] = [randomArr([2, 9, 9, 8], 1), randomArr([3, 3, 8, 8], 2), randomArr([2, 9, 9, 8], 3)];
+  const run = () => passes(x, weight, dy, { padding: 1 });
+
+  it("is what the tests above ran: the last bits differ from the direct kernels'", async () => {
+    if (!hasSubgroupTiles()) return;
+    const direct = await withWinograd(false, run);
+    for (const tile of tiles) {
+      const got = await withWinograd(tile, run);
+      for (const name of ["y", "dx", "dweight"] as const) expect(got[name]).not.toEqual(direct[name]);
+    }
+  });
+
+  it("gives the same bits every time, whatever its buffers held before", async () => {
+    if (!hasSubgroupTiles()) return;
+    const first = await withWinograd(4, run);
+    scope(() => [1, 2, 3].map((seed) => toGpu(randomArr([36, 20, 8], seed)).size));
+    expect(await withWinograd(4, run)).toEqual(first);
+  });
+
+  it("frees its temporaries", async () => {
+    if (!hasSubgroupTiles()) return;
+    const inputs = {
+      x: toGpu(x, { requiresGrad: true }),
+      weight: toGpu(weight, { requiresGrad: true }),
+      dy: toGpu(dy),
+    };
+    const device = currentDevice();
+    const before = device.memory().tensors;
+    await withWinograd(4, () => {
+      const y = conv2d(inputs.x, inputs.weight, { padding: 1 });
+      expect(device.memory().tensors).toBe(before + 1);
+      y.backward(inputs.dy);
+      y.dispose();
+    });
+    expect(device.memory().tensors).toBe(before + 2); // the two gradients
+  });
+
+  it("leaves the statistics to batch norm", async () => {
+    if (!hasSubgroupTiles()) return;
+    const stats = () => conv2dWithStats(toGpu(x), toGpu(weight), { padding: 1 }).partials;
+    expect(await withWinograd(4, stats)).toBeNull();
+    expect(await withWinograd(false, stats)).not.toBeNull();
+  });
+});
+
+describe("the choice", () => {
+  const layer = (N: number, size: number, C: number, K = C, change: Partial<Geometry> = {}): Geometry => ({
+    x: [N, size, size, C],
+    y: [N, size, size, K],
+    weight: [3, 3, C, K],
+    stride: [1, 1],
+    padding: [1, 1],
+    dilation: [1, 1],
+    groups: 1,
+    ...change,
+  });
+  const chosen = (g: Geometry, setting: boolean | 2 | 4 = true) => withWinograd(setting, () => winogradTile(g));
+
+  it.each([
+    ["ResNet-18 on CIFAR", layer(32, 32, 64), 4],
+    ["", layer(32, 16, 128), 4],
+    ["", layer(32, 8, 256), 4],
+    ["", layer(32, 4, 512), 4],
+    ["where tiles of 4 would be mostly padding", layer(32, 2, 256), 2],
+    ["too few tiles to pay for the weights' transform", layer(1, 4, 512), null],
+    ["no work at all beside it", layer(32, 1, 256), null],
+    ["small models: not worth compiling", layer(32, 32, 32), null],
+    ["few channels on one side", layer(32, 32, 4, 64), null],
+    ["planes larger than a binding", layer(256, 32, 256), null],
+  ])("%s", async (_why, g, tile) => expect(await chosen(g)).toBe(tile));
+
+  it.each<[string, Partial<Geometry>]>([
+    ["stride", { stride: [1, 2] }],
+    ["dilation", { dilation: [2, 1] }],
+    ["groups", { groups: 2 }],
+    ["1 x 1 windows", { weight: [1, 1, 64, 64] }],
+    ["3 x 5 windows", { weight: [3, 5, 64, 64] }],
+    ["an input gradient with negative padding", { padding: [1, 3] }],
+  ])("never with %s", async (_why, change) => expect(await chosen(layer(32, 32, 64, 64, change), 4)).toBeNull());
+
+  it("can be switched off", async () => expect(await chosen(layer(32, 32, 64), false)).toBeNull());
+
+  it("belongs to the kernels for software GPUs", () =>
+    withFamily("portable", () => expect(winogradTile(layer(32, 32, 64))).toBeNull()));
+});
