@@ -4,22 +4,33 @@
 
 const goldenRatio = 0x9e3779b9;
 
-export function hash(name: string, index: number): number {
+/** FNV-1a of the name. */
+function nameHash(name: string): number {
   let h = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(name)) h = Math.imul(h ^ byte, 0x01000193);
-  h = (h + Math.imul(index, goldenRatio)) >>> 0;
+  return h;
+}
+
+function mix(seed: number, index: number): number {
+  let h = (seed + Math.imul(index, goldenRatio)) >>> 0;
   h = Math.imul(h ^ (h >>> 16), 0x7feb352d);
   h = Math.imul(h ^ (h >>> 15), 0x846ca68b);
   return (h ^ (h >>> 16)) >>> 0;
 }
 
-export function unit(name: string, index: number): number {
-  return (hash(name, index) >>> 8) / 2 ** 23 - 1;
-}
+const toUnit = (hash: number): number => (hash >>> 8) / 2 ** 23 - 1;
+
+export const hash = (name: string, index: number): number => mix(nameHash(name), index);
+
+export const unit = (name: string, index: number): number => toUnit(hash(name, index));
 
 /** offset + scale * unit(name, i), computed in float64 and rounded once to float32. */
 export function values(name: string, length: number, scale = 1, offset = 0): Float32Array {
-  return Float32Array.from({ length }, (_, i) => offset + scale * unit(name, i));
+  // The name is hashed once: models have millions of values.
+  const seed = nameHash(name);
+  const result = new Float32Array(length);
+  for (let i = 0; i < length; i++) result[i] = offset + scale * toUnit(mix(seed, i));
+  return result;
 }
 
 /**

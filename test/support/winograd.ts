@@ -32,7 +32,7 @@ function polynomial(roots: readonly number[]): number[] {
   return roots.reduce<number[]>((c, root) => [...c, 0].map((_, i) => (c[i - 1] ?? 0) - root * (c[i] ?? 0)), [1]);
 }
 
-const transposed = (m: Matrix): number[][] => m[0]!.map((_, j) => m.map((row) => row[j]!));
+const transposed = (m: Matrix): number[][] => m[0].map((_, j) => m.map((row) => row[j]));
 const norm = (v: readonly number[]): number => Math.hypot(...v);
 
 /**
@@ -46,9 +46,9 @@ const norm = (v: readonly number[]): number => Math.hypot(...v);
 export function winogradAccuracy(tile: 2 | 4, pass: "forward" | "weightGradient", products: number) {
   const { at, g, bt } = winogradTransforms(tile);
   const [out, other] = pass === "forward" ? [at, g] : [transposed(g), transposed(at)];
-  const direct = norm(other[0]!.map(() => 1));
-  const errors = out.map((row) => norm(row.map((value, i) => value * norm(bt[i]!) * norm(other[i]!))) / direct);
+  const direct = norm(other[0].map(() => 1));
+  const errors = out.map((row) => norm(row.map((value, i) => value * norm(bt[i]) * norm(other[i]))) / direct);
   // Each of the three transforms adds the roundings of two sums of its length.
-  const roundings = 2 * (bt.length + other[0]!.length + bt.length);
+  const roundings = 2 * (bt.length + other[0].length + bt.length);
   return { kind: "winograd" as const, terms: products + roundings, amplification: Math.max(...errors) ** 2 };
 }
