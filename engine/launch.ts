@@ -1,5 +1,5 @@
 // The one way to run a kernel. Makes a dispatch record, checks it against the adapter's limits, and encodes it.
-import { paramsBytes, type BoundBuffer, type Dispatch } from "./gpu/device.ts";
+import { paramsBytes, type BoundBuffer, type Dispatch } from "./gpu/dispatch.ts";
 import type { Constants, KernelSource, ParamValue } from "./gpu/kernel.ts";
 import { showShape } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";

@@ -9,28 +9,12 @@ import {
   type MemoryReport,
   type PooledBuffer,
 } from "./buffers.ts";
-import { KernelCache, packParams, type CompiledKernel, type KernelSource, type ParamValue } from "./kernel.ts";
+import { bytesOf, type BoundBuffer, type Dispatch } from "./dispatch.ts";
+import { KernelCache, type CompiledKernel } from "./kernel.ts";
 import { Profiler, type KernelTime } from "./profiler.ts";
 
 /** How convolution and GEMM kernels are tiled: see docs/architecture.md, "Three kernel families". */
 export type KernelFamily = "subgroup" | "portable" | "workgroup";
-
-/** One dispatch, complete: what `launch()` makes, what is encoded now or (under capture) later. */
-export interface Dispatch {
-  readonly kernel: CompiledKernel;
-  readonly buffers: readonly BoundBuffer[];
-  /** The bytes of `Params`, or null for a kernel without. */
-  readonly params: Uint8Array | null;
-  readonly groups: readonly [number, number];
-  /** Floating-point operations, for profiles and for splitting submits. */
-  readonly flops: number;
-}
-
-export interface BoundBuffer {
-  readonly buffer: PooledBuffer;
-  readonly offset: number;
-  readonly size: number;
-}
 
 /** A description of the adapter, for reports and `config.json`. */
 export interface DeviceInfo {
@@ -289,15 +273,4 @@ export class Device implements Disposable {
   #assertOpen(): void {
     if (this.#disposed || !this.#access) throw new Error("device: it has been disposed");
   }
-}
-
-const bytesOf = (buffers: readonly BoundBuffer[]): number => buffers.reduce((sum, b) => sum + b.size, 0);
-
-/** Packs `Params` for a dispatch record. */
-export function paramsBytes(kernel: KernelSource, values: Readonly<Record<string, ParamValue>>): Uint8Array | null {
-  const { size } = kernel.params;
-  if (size === 0) return null;
-  const bytes = new Uint8Array(size);
-  packParams(kernel, values, new DataView(bytes.buffer), 0);
-  return bytes;
 }

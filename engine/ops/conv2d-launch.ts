@@ -1,4 +1,4 @@
-// The three passes of conv2d in terms of the kernels, of which it chooses one of three families by adapter.
+// The three passes of conv2d in terms of the kernels: one of three families by adapter, and Winograd's algorithm where it is faster.
 import { kernels } from "../../shaders/kernels.ts";
 import { currentDevice } from "../current.ts";
 import { launch } from "../launch.ts";

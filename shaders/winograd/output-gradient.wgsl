@@ -34,7 +34,7 @@ struct Place { image: u32, top: u32, left: u32, channel: u32 }
 
 fn load(source: Place, i: u32, j: u32) -> vec4f {
   let at = vec2u(source.top + i, source.left + j);
-  let inside = at.x < params.dy_size.y && at.y < params.dy_size.z;
+  let inside = source.image < params.dy_size.x && at.x < params.dy_size.y && at.y < params.dy_size.z;
   let pixel = (source.image * params.dy_size.y + at.x) * params.dy_size.z + at.y;
   return select(vec4f(), dy[select(0u, pixel * (params.dy_size.w / 4u) + source.channel, inside)], inside);
 }
