@@ -1,5 +1,5 @@
 // Files and folders that flags name.
-import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, rmdirSync, statSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 
@@ -42,9 +42,12 @@ export function checkOutFolder(dir: string): void {
   while (!existsSync(at) && at !== dirname(at)) at = dirname(at);
   if (!statSync(at).isDirectory()) throw new Error(`${dir}: ${at} is a file, not a folder; choose another --out`);
   try {
-    accessSync(at, constants.W_OK);
+    // Trying is the only answer that is right for root, read-only disks and /proc (where Node's recursive mkdir never ends).
+    rmdirSync(mkdtempSync(join(at, ".kiln-")));
   } catch (cause) {
-    throw new Error(`${dir}: ${at} cannot be written to; choose another --out`, { cause });
+    throw new Error(`${dir}: ${at} cannot be written to (${(cause as Error).message}); choose another --out`, {
+      cause,
+    });
   }
 }
 

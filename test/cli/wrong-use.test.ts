@@ -1,0 +1,190 @@
+// What is wrong on the command line or on the disk ends in a line or two and exit status 1 or 2, without a device being opened.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it, describe } from "vitest";
+import { writeSafetensors } from "../../nn/index.ts";
+import { cifarBytes, png, picture, put, temporaryFolder } from "../training/data/fixtures.ts";
+import { runCli, type CliOptions, type Finished } from "./run-cli.ts";
+
+const cwd = temporaryFolder();
+/** Dawn finds no adapter with this, so whatever is refused with it was refused before a device was opened. */
+const NO_ADAPTER = { VK_DRIVER_FILES: "/nonexistent", VK_ICD_FILENAMES: "/nonexistent" };
+const options: CliOptions = { cwd, env: NO_ADAPTER };
+
+function expectRefusal({ status, stdout, stderr }: Finished, message: RegExp, wanted: number): void {
+  const lines = stderr
+    .trim()
+    .split("\n")
+    .filter((line) => !/^(data|warning:) /.test(line));
+  expect({ stderr, matches: message.test(lines.join("\n")) }).toEqual({ stderr, matches: true });
+  expect(lines.length).toBeLessThanOrEqual(2);
+  expect(stderr).not.toMatch(/^\s+at |node:internal|ReferenceError|TypeError/m);
+  expect(stdout).toBe("");
+  expect(status).toBe(wanted);
+}
+
+const words = (line: string): string[] => line.split(" ").filter(Boolean);
+
+/** Two at a time: one would leave a core idle while Node starts. */
+async function refuseAll(name: string, cases: readonly (readonly [string, RegExp])[], status: number): Promise<void> {
+  for (let i = 0; i < cases.length; i += 2) {
+    const pair = cases.slice(i, i + 2);
+    const results = await Promise.all(pair.map(([args]) => runCli(name, words(args), options)));
+    results.forEach((result, j) => expectRefusal(result, pair[j][1], status));
+  }
+}
+
+describe("wrong use (exit status 2)", () => {
+  it("train", async () => {
+    writeFileSync(join(cwd, "flags.json"), JSON.stringify({ epohcs: 3 }));
+    writeFileSync(join(cwd, "range.json"), JSON.stringify({ "batch-size": 0 }));
+    await refuseAll(
+      "train",
+      [
+        ["--epoch 3", /^train: unknown option '--epoch'; did you mean --epochs\?$/],
+        ["--frobnicate", /^train: unknown option '--frobnicate'/],
+        ["extra", /^train: unexpected "extra"/],
+        ["--lr", /^train: option '--lr <rate>' argument missing$/],
+        ["--model resnet19", /^train: unknown model "resnet19"; did you mean "resnet18"\? \(known: resnet8, /],
+        ["--schedule cosin", /^train: --schedule: unknown schedule "cosin"; did you mean "cosine"\?/],
+        ["--schedule multistep", /milestones is missing/],
+        ["--augment flp", /^train: --augment: unknown augmentation "flp"; did you mean "flip"\?/],
+        ["--epochs 0", /^train: --epochs must be a whole number from 1, not 0$/],
+        ["--lr abc", /^train: --lr must be a number above 0, not abc$/],
+        ["--lr NaN", /^train: --lr must be a number above 0, not NaN$/],
+        ["--batch-size -3", /^train: --batch-size must be a whole number from 1, not -3$/],
+        ["--limit 1.5", /^train: --limit must be a whole number from 1, not 1.5$/],
+        ["--momentum 1", /^train: --momentum must be a number from 0 to below 1, not 1$/],
+        ["--label-smoothing 2", /^train: --label-smoothing must be a number from 0 to 1, not 2$/],
+        ["--split 1", /^train: --split must be a number between 0 and 1/],
+        ["--mean 0.5,0.5 --std 1,1,1", /^train: --mean must be three numbers/],
+        ["--mean 0.5,0.5,0.5", /^train: --mean and --std go together/],
+        ["--nesterov --optimizer adam", /^train: --nesterov is for --optimizer sgd/],
+        ["--optimizer lion", /^train: --optimizer must be sgd, adam or adamw, not lion$/],
+        ["--momentum 0 --schedule onecycle", /cycle_momentum=false/],
+        ["--model resnet20 --stem imagenet", /resnet20: has only the stem "cifar"/],
+        ["--freeze", /^train: --freeze needs --init/],
+        ["--classes 3 --limit 8", /^train: --classes 3 is too few, the data has 10/],
+        ["--config flags.json", /^train: flags.json: unknown flag "epohcs"; did you mean "epochs"\?/],
+        ["--config range.json", /^train: --batch-size must be a whole number from 1, not 0$/],
+        ["--config missing.json", /^train: --config: ENOENT/],
+      ],
+      2,
+    );
+  });
+
+  it("the other commands", async () => {
+    await refuseAll(
+      "evaluate",
+      [["--data shapes", /^evaluate: required option '--checkpoint <file>' not specified$/]],
+      2,
+    );
+    await refuseAll("summary", [["--classes 0", /^summary: --classes must be a whole number from 1, not 0$/]], 2);
+    await refuseAll("bench", [["--steps none", /^bench: --steps must be a whole number from 1, not none$/]], 2);
+    await refuseAll("doctor", [["--jsn", /^doctor: unknown option '--jsn'; did you mean --json\?$/]], 2);
+  });
+});
+
+describe("what cannot be done (exit status 1)", () => {
+  it("data that is missing, empty or damaged", async () => {
+    mkdirSync(join(cwd, "empty"));
+    const labels = [[1], [2], [3]];
+    for (const folder of ["cut", "label"]) {
+      for (let i = 1; i <= 5; i++) put(join(cwd, folder, `data_batch_${i}.bin`), cifarBytes(labels));
+      put(join(cwd, folder, "test_batch.bin"), cifarBytes(labels));
+    }
+    put(join(cwd, "cut/data_batch_2.bin"), cifarBytes(labels).subarray(0, 5000));
+    put(join(cwd, "label/data_batch_3.bin"), cifarBytes([[1], [11], [3]]));
+    await refuseAll(
+      "train",
+      [
+        ["--data nowhere", /^train: data: "nowhere" is not there/],
+        ["--data empty", /^train: data: empty is empty/],
+        ["--data cut", /data_batch_2\.bin/],
+        ["--data label", /data_batch_3\.bin.*11/],
+        ["--data flags.json", /^train: data: flags.json is a file/],
+      ],
+      1,
+    );
+  });
+
+  it("images that cannot be decoded are left out with a count, or refused with --strict", async () => {
+    for (const part of ["train", "test"]) {
+      for (const [i, kind] of ["ant", "bee"].entries())
+        put(join(cwd, "img", part, kind, "1.png"), png(9, 9, picture(i)));
+    }
+    put(join(cwd, "img/train/bee/2.png"), "no image");
+    const env = { ...NO_ADAPTER, KILN_CACHE: join(cwd, "cache") };
+    const lenient = await runCli("train", ["--data", "img"], { cwd, env });
+    expect(lenient.stderr).toMatch(/^warning: .*\b1\b.*$/m);
+    expect(lenient.stderr).toMatch(/^data {4}img: 2 training, 2 test images, 2 classes, 32 x 32$/m);
+    expectRefusal(await runCli("train", ["--data", "img", "--strict"], { cwd, env }), /cannot decode .*bee\/2\.png/, 1);
+  });
+
+  it("checkpoints that are missing, cut, absurd or no weights", async () => {
+    const whole = writeSafetensors(
+      new Map([["fc.weight", { dtype: "F32", shape: [2, 3], data: new Float32Array(6) }]]),
+      {},
+    );
+    writeFileSync(join(cwd, "whole.safetensors"), whole);
+    writeFileSync(join(cwd, "cut.safetensors"), whole.subarray(0, whole.length - 7));
+    writeFileSync(join(cwd, "absurd.safetensors"), Buffer.concat([Buffer.alloc(8, 0xff), Buffer.from("{}")]));
+    await refuseAll(
+      "evaluate",
+      [
+        ["--checkpoint nowhere.safetensors", /^evaluate: --checkpoint nowhere\.safetensors: there is no such file$/],
+        ["--checkpoint cut.safetensors", /cut\.safetensors/],
+        ["--checkpoint absurd.safetensors", /absurd\.safetensors/],
+        ["--checkpoint whole.safetensors --model resnet8", /whole\.safetensors is of another model/],
+      ],
+      1,
+    );
+    await refuseAll("train", [["--init cut.safetensors", /cut\.safetensors/]], 1);
+    await refuseAll("evaluate", [["--checkpoint whole.safetensors", /name it with --model/]], 2);
+  });
+
+  it("folders that cannot be written, and runs that exist already, which stay as they are", async () => {
+    writeFileSync(join(cwd, "file"), "mine");
+    put(join(cwd, "run/config.json"), "{}");
+    await refuseAll(
+      "train",
+      [
+        ["--out file", /file is a file, not a folder/],
+        ["--out file/below", /file is a file, not a folder/],
+        ["--out run", /run holds another run \(config\.json\): .*--resume run/],
+        ["--resume run", /run\/config\.json is damaged/],
+        ["--resume empty", /empty holds no run/],
+        ["--resume nowhere", /there is no folder nowhere/],
+      ],
+      1,
+    );
+    expect(readFileSync(join(cwd, "file"), "utf8")).toBe("mine");
+    expect(readFileSync(join(cwd, "run/config.json"), "utf8")).toBe("{}");
+  });
+
+  it("no adapter", async () => {
+    expectRefusal(await runCli("doctor", [], options), /no WebGPU adapter answers/, 1);
+    const json = await runCli("doctor", ["--json"], options);
+    expect(JSON.parse(json.stdout)).toMatchObject({ ok: false, adapter: null });
+    expectRefusal(await runCli("bench", ["--model", "resnet8"], options), /^bench: no WebGPU adapter was found/, 1);
+    const train = await runCli("train", ["--limit", "8", "--out", "none"], options);
+    expectRefusal(train, /^train: no WebGPU adapter was found/, 1);
+    expect(existsSync(join(cwd, "none"))).toBe(false);
+  });
+});
+
+describe("--help", () => {
+  it("shows every flag with its default", async () => {
+    const commands = ["train", "evaluate", "summary", "bench", "doctor"];
+    const results = await Promise.all(commands.map((name) => runCli(name, ["--help"], options)));
+    for (const { status, stdout, stderr } of results) {
+      expect([status, stderr]).toEqual([0, ""]);
+      const flags = stdout
+        .split(/\n {2}(?=-)/)
+        .slice(1)
+        .map((text) => text.replace(/\s+/g, " "));
+      expect(flags.length).toBeGreaterThan(2);
+      for (const text of flags) if (!text.startsWith("-h,")) expect(text).toMatch(/\(default: .+\)/);
+    }
+  });
+});
