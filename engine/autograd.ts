@@ -88,6 +88,7 @@ export function runBackward(output: Tensor, dy: Tensor, add: (a: Tensor, b: Tens
       `backward: the gradient ${showShape(dy.shape)} must have the output's shape ${showShape(output.shape)}`,
     );
   }
+  if (dy.dtype !== "f32") throw new Error(`backward: the gradient must be f32, got ${dy.toString()}`);
   const pending = new Map<Tensor, { gradient: Tensor; owned: boolean }>([[output, { gradient: dy, owned: false }]]);
   noGrad(() => {
     for (const tensor of reverseOrder(output)) {
@@ -107,8 +108,10 @@ function propagate(
   pending: Map<Tensor, { gradient: Tensor; owned: boolean }>,
   add: (a: Tensor, b: Tensor) => Tensor,
 ): void {
-  // The scope frees the temporaries of this one gradient at once: the pool then reuses them for the next.
-  const gradients = scope(() => node.backward(dy, node.inputs.map(tracksGrad)));
+  const needed = node.inputs.map(tracksGrad);
+  // The scope frees the temporaries of this one gradient at once (and gradients that a joint kernel yields unasked): the pool
+  // then reuses them for the next.
+  const gradients = scope(() => node.backward(dy, needed).map((gradient, i) => (needed[i] ? gradient : null)));
   node.inputs.forEach((input, i) => {
     const gradient = gradients[i];
     if (!gradient) return;

@@ -147,6 +147,8 @@ export class FlatParameters implements FlatBuffers, Disposable {
     });
     const gradient = keep(this.gradients.range(offset, parameter.shape));
     const slot: Slot = { offset, size, parameter, gradient, content: "zero" };
+    // An owner's gradients go with the owner.
+    if (!owners.has(parameter)) parameter.grad?.dispose();
     parameter.grad = null;
     owners.set(parameter, this);
     setGradientSink(parameter, (leaf, value) => {

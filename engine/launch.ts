@@ -1,4 +1,5 @@
 // The one way to run a kernel. Makes a dispatch record, checks it against the adapter's limits, and encodes it.
+import type { Device } from "./gpu/device.ts";
 import { paramsBytes, type BoundBuffer, type Dispatch } from "./gpu/dispatch.ts";
 import type { Constants, KernelSource, ParamValue } from "./gpu/kernel.ts";
 import { showShape } from "./shape.ts";
@@ -17,7 +18,8 @@ export interface LaunchArguments<K extends KernelSource> {
   readonly constants?: { readonly [name in DeclarationNames<K>]?: number | boolean | string };
   /**
    * Workgroups in one dimension. More than 65,535 are folded into two: kernels compute
-   * `workgroup_id.x + workgroup_id.y * num_workgroups.x` and return where that is past their work.
+   * `workgroup_id.x + workgroup_id.y * num_workgroups.x` and return where that is past their work. None: an output without
+   * elements, and nothing runs.
    */
   readonly workgroups: number;
   /** Floating-point operations (2 a multiply-add), for profiles and for splitting submits. */
@@ -26,6 +28,7 @@ export interface LaunchArguments<K extends KernelSource> {
 
 /** Runs a kernel on the current device. Errors name the kernel. */
 export function launch<const K extends KernelSource>(kernel: K, args: LaunchArguments<K>): void {
+  if (args.workgroups === 0) return;
   currentDevice().encode(record(kernel, args));
 }
 
@@ -39,9 +42,8 @@ export function record<const K extends KernelSource>(kernel: K, args: LaunchArgu
     );
   }
   const bindings = args.bindings as Readonly<Record<string, Tensor>>;
-  const buffers = kernel.bindings.map(({ name }) =>
-    bind(kernel.name, name, bindings[name], limits.maxStorageBufferBindingSize),
-  );
+  const buffers = kernel.bindings.map(({ name }) => bind(kernel.name, name, bindings[name], device));
+  checkAliasing(kernel, buffers);
   return {
     kernel: device.kernels.get(kernel, (args.constants ?? {}) as Constants),
     buffers,
@@ -51,9 +53,12 @@ export function record<const K extends KernelSource>(kernel: K, args: LaunchArgu
   };
 }
 
-function bind(kernel: string, name: string, tensor: Tensor, limit: number): BoundBuffer {
-  const { buffer, offset, byteLength } = tensor.location(kernel);
-  const size = Math.ceil(byteLength / 16) * 16;
+function bind(kernel: string, name: string, tensor: Tensor, device: Device): BoundBuffer {
+  const { device: owner, buffer, offset, byteLength } = tensor.location(kernel);
+  if (owner !== device)
+    throw new Error(`${kernel}: ${name} ${showShape(tensor.shape)} lies on another device than the current one`);
+  const limit = device.limits.maxStorageBufferBindingSize;
+  const size = Math.max(1, Math.ceil(byteLength / 16)) * 16; // a binding may not be empty; no buffer is
   if (size > limit) {
     const fits = Math.floor((limit / size) * (tensor.shape[0] ?? 1));
     throw new Error(
@@ -62,6 +67,18 @@ function bind(kernel: string, name: string, tensor: Tensor, limit: number): Boun
     );
   }
   return { buffer, offset, size };
+}
+
+/** WebGPU refuses a dispatch that writes a buffer which it also binds elsewhere: at the submit, without naming the tensors. */
+function checkAliasing(kernel: KernelSource, buffers: readonly BoundBuffer[]): void {
+  kernel.bindings.forEach(({ name, access }, i) => {
+    if (access === "read") return;
+    const other = buffers.findIndex(({ buffer }, j) => j !== i && buffer === buffers[i].buffer);
+    if (other >= 0)
+      throw new Error(
+        `${kernel.name}: ${name} is written and shares a buffer with ${kernel.bindings[other].name}; copy one first`,
+      );
+  });
 }
 
 /** Splits a one-dimensional count of workgroups over two dimensions where it exceeds the limit of one. */

@@ -30,7 +30,12 @@ export async function openDevice(options: OpenDeviceOptions = {}): Promise<Devic
   const device = await access.quietly(() => createDevice(access, access.adapter!));
   device.onDispose(() => dropCurrentDevice(device));
   setCurrentDevice(device);
-  device.family = options.family ?? (await chooseFamily(device));
+  try {
+    device.family = await chooseFamily(device, options.family);
+  } catch (error) {
+    device.dispose();
+    throw error;
+  }
   return device;
 }
 
@@ -65,9 +70,13 @@ function describe(adapter: GPUAdapter): DeviceInfo {
  * Workgroup memory and barriers are what real GPUs are built for; on software adapters they cost more than they save, and a
  * broadcast within a subgroup is nearly free (measured: docs/architecture.md).
  */
-async function chooseFamily(device: Device): Promise<KernelFamily> {
+async function chooseFamily(device: Device, wanted?: KernelFamily): Promise<KernelFamily> {
+  if (wanted && wanted !== "subgroup") return wanted;
   const { software, subgroupSize } = device.info;
-  if (!software) return "workgroup";
+  if (!software && !wanted) return "workgroup";
   const usable = device.gpu.features.has("subgroups") && (subgroupSize === 4 || subgroupSize === 8);
-  return usable && (await subgroupsWork(subgroupSize)) ? "subgroup" : "portable";
+  if (usable && (await subgroupsWork(subgroupSize))) return "subgroup";
+  if (wanted)
+    throw new Error(`openDevice: family "subgroup" needs subgroups of 4 or 8 lanes, which this adapter lacks`);
+  return "portable";
 }

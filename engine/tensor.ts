@@ -68,8 +68,9 @@ export class Tensor {
   }
 
   /** Where the elements lie: for `launch()`. */
-  location(user = "tensor"): { buffer: PooledBuffer; offset: number; byteLength: number } {
-    return { buffer: this.#live(user).buffer, offset: this.#offset, byteLength: this.size * 4 };
+  location(user = "tensor"): { device: Device; buffer: PooledBuffer; offset: number; byteLength: number } {
+    const { device, buffer } = this.#live(user);
+    return { device, buffer, offset: this.#offset, byteLength: this.size * 4 };
   }
 
   /** Another tensor over the same elements. */
@@ -128,11 +129,14 @@ export class Tensor {
     return (await this.data())[0];
   }
 
-  /** Frees the elements (when no other tensor shares them). Using the tensor afterwards throws. Harmless when repeated. */
+  /**
+   * Frees the elements (when no other tensor shares them), and the graph behind the tensor. Using the tensor afterwards throws,
+   * and so does a backward() that would go through it. Harmless when repeated.
+   */
   dispose(): void {
     this.#storage?.release();
     this.#storage = null;
-    this.node = null;
+    if (this.node) this.node = freedNode(this.node.op);
   }
 
   [Symbol.dispose](): void {
@@ -152,6 +156,15 @@ export class Tensor {
     return this.#storage;
   }
 }
+
+/** Stands for the graph behind a freed tensor: without it, gradients would end there, and nobody would notice. */
+const freedNode = (op: string): GraphNode => ({
+  op,
+  inputs: [],
+  backward: () => {
+    throw new Error(`backward: the result of ${op} was freed before; return it from its scope() or keep() it`);
+  },
+});
 
 export type NestedNumbers = number | NestedNumbers[];
 
@@ -175,8 +188,10 @@ export function tensor(values: NestedNumbers, options: { dtype?: DType; requires
   flatten(values, flat);
   if (flat.length !== sizeOf(shape))
     throw new Error(`tensor: the nested arrays are ragged (${flat.length} numbers for ${showShape(shape)})`);
-  const result = fromData(flat, shape, options.dtype ?? "f32");
-  result.requiresGrad = options.requiresGrad ?? false;
+  const { dtype = "f32", requiresGrad = false } = options;
+  if (requiresGrad && dtype !== "f32") throw new Error(`tensor: gradients need f32, got ${dtype}`);
+  const result = fromData(flat, shape, dtype);
+  result.requiresGrad = requiresGrad;
   return result;
 }
 

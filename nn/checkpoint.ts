@@ -70,9 +70,13 @@ export function readCheckpointMetadata(metadata: Readonly<Record<string, string>
     return value;
   };
   const model = read("kiln.model", "a model's name, stem, classes and imageSize in JSON", isModelInfo);
-  const classes = read("kiln.classes", "a JSON list of names", isListOf("string"));
-  const mean = read("kiln.mean", "a JSON list of numbers", isListOf("number"));
-  const std = read("kiln.std", "a JSON list of numbers", isListOf("number"));
+  const classes = read("kiln.classes", "a JSON list of names", isNames);
+  const mean = read("kiln.mean", "a JSON list of three numbers", isThreeOf(Number.isFinite));
+  const std = read(
+    "kiln.std",
+    "a JSON list of three numbers above 0",
+    isThreeOf((value) => value > 0),
+  );
   if (model) result.model = model;
   if (classes) result.classes = classes;
   if (mean) result.mean = mean;
@@ -81,11 +85,6 @@ export function readCheckpointMetadata(metadata: Readonly<Record<string, string>
     throw new Error(`${origin}: its metadata names ${classes.length} classes for a model of ${model.classes}`);
   }
   return result;
-}
-
-/** Loads a checkpoint's weights into a model. */
-export function loadCheckpoint(model: Module, { tensors }: Checkpoint, origin: string): void {
-  loadStateDict(model, tensors, { origin });
 }
 
 /**
@@ -131,7 +130,11 @@ function isModelInfo(value: unknown): value is ModelInfo {
 
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;
 
-const isListOf =
-  <T extends "string" | "number">(type: T) =>
-  (value: unknown): value is (T extends "string" ? string : number)[] =>
-    Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === type);
+const isNames = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === "string");
+
+/** One number a channel. */
+const isThreeOf =
+  (valid: (value: number) => boolean) =>
+  (value: unknown): value is number[] =>
+    Array.isArray(value) && value.length === 3 && value.every((item) => typeof item === "number" && valid(item));

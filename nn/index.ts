@@ -18,7 +18,6 @@ export {
   exportWeights,
   readCheckpoint,
   readCheckpointMetadata,
-  loadCheckpoint,
   modelFromCheckpoint,
   type Checkpoint,
   type CheckpointMetadata,

@@ -1,11 +1,11 @@
 // The names that tensors have in files written by others.
 
-/** Prefixes of wrappers: PyTorch's DataParallel and torch.compile. */
-const WRAPPERS = ["module.", "_orig_mod."];
+/** Prefixes of wrappers, one or several: PyTorch's DataParallel and torch.compile. */
+const WRAPPERS = /^(module\.|_orig_mod\.)+/;
 
 /** The names that `name` may mean in a model, best first: itself, then torchvision's names for the common CIFAR ones. */
 export function aliasesOf(name: string): string[] {
-  const bare = WRAPPERS.reduce((rest, prefix) => (rest.startsWith(prefix) ? rest.slice(prefix.length) : rest), name);
+  const bare = name.replace(WRAPPERS, "");
   const torchvision = bare.replace(/\.shortcut\.(?=\d)/g, ".downsample.").replace(/^linear\./, "fc.");
   return [...new Set([name, bare, torchvision])];
 }

@@ -58,7 +58,8 @@ function describe(path, name) {
   if (uniform && (uniform.name !== "params" || uniform.binding !== bindings.length)) {
     throw new Error(`${path}: the uniform must be "params" with binding ${bindings.length}`);
   }
-  for (const member of uniform?.type.members ?? []) {
+  const struct = /** @type {import("wgsl_reflect").StructInfo | undefined} */ (uniform?.type);
+  for (const member of struct?.members ?? []) {
     fields[member.name] = { offset: member.offset, type: scalar(member.type), length: member.type.size / 4 };
   }
   const declared = [

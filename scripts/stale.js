@@ -80,6 +80,7 @@ function walk(root, folder) {
 
 /** @param {string} root @returns {boolean} whether dist/ is missing or older than what it is built from */
 export function buildIsStale(root) {
+  if (modified(join(root, generated)) === undefined) return true; // the sources, which the tests load, need it too
   const inputs = sourceFolders.flatMap((folder) => walk(root, folder)).filter((path) => path !== generated);
   const sources = inputs.filter((path) => path.endsWith(".ts") && !path.endsWith(".d.ts"));
   const outputs = [...sources, generated].map((path) => `dist/${path.replace(/\.ts$/, ".js")}`);

@@ -9,7 +9,7 @@ import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const recipe = ["--data", "shapes", "--model", "resnet8", "--epochs", "4", "--batch-size", "64", "--lr", "0.1"];
+const recipe = ["--data", "shapes", "--model", "resnet8", "--epochs", "3", "--batch-size", "32", "--lr", "0.1"];
 
 /** The folder of this run, by local time; runs of the same second get a number. */
 function freshFolder() {

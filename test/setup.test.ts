@@ -183,6 +183,10 @@ describe("staleness of a checkout", () => {
     const deleted = checkout();
     rmSync(join(deleted.root, "shaders/e.wgsl"));
     expect(buildIsStale(deleted.root)).toBe(true);
+    const ungenerated = checkout();
+    rmSync(join(ungenerated.root, "shaders/kernels.ts"));
+    ungenerated.settle();
+    expect(buildIsStale(ungenerated.root)).toBe(true);
   });
 
   it("sees packages that are missing or were installed in part", () => {

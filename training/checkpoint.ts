@@ -55,7 +55,7 @@ export async function encodeState(
     best,
     seed: trainer.seed,
     batchSize: trainer.batchSize,
-    optimizerName: optimizerName(trainer),
+    optimizerName: trainer.optimizer.name,
     optimizer: optimizer.scalars,
   };
   return writeSafetensors(tensors, { [KEY]: JSON.stringify(rest) });
@@ -101,7 +101,7 @@ export function restoreTrainer(trainer: Trainer, state: RunState): void {
     if (inState === here) return;
     throw new Error(`${origin} was saved with ${what} ${String(inState)}, not ${String(here)}: continue with the same`);
   };
-  differs("the optimizer", state.optimizerName, optimizerName(trainer));
+  differs("the optimizer", state.optimizerName, trainer.optimizer.name);
   differs("batch size", state.batchSize, trainer.batchSize);
   differs("seed", state.seed, trainer.seed);
   checkMoments(trainer, state);
@@ -120,8 +120,6 @@ function refuseLost(weights: StateDict, { step, running }: Position): void {
     throw new Error(`training has diverged: a loss before step ${step} is not finite, nothing was saved; lower --lr`);
   }
 }
-
-const optimizerName = ({ optimizer }: Trainer): string => optimizer.constructor.name;
 
 /** Weights of another model are told by their names and shapes; moments would only be told by their sizes, so count them first. */
 function checkMoments(trainer: Trainer, { optimizer, weights, origin }: RunState): void {

@@ -73,10 +73,14 @@ export async function* evaluateBatches(
   const log = new EvaluationLog(Math.ceil(dataset.count / size), size);
   const inFlight = new InFlight();
   const logits: Promise<Float32Array | Uint32Array>[] = [];
+  const reads = new InFlight();
   try {
     for (let first = 0; first < dataset.count; first += size) {
       const y = evaluateBatch(model, dataset, first, size, log);
-      if (wantLogits) logits.push(y.data());
+      if (wantLogits) {
+        logits.push(y.data());
+        reads.push(logits.at(-1)!);
+      }
       y.dispose();
       inFlight.push(currentDevice().idle());
       await inFlight.waitFor(1);
@@ -86,7 +90,7 @@ export async function* evaluateBatches(
     const result = summarise(dataset, read);
     return wantLogits ? { ...result, logits: joinLogits(await Promise.all(logits), dataset.count, size) } : result;
   } finally {
-    await inFlight.waitFor(0);
+    for (const work of [inFlight, reads]) await work.settled();
     log.dispose();
   }
 }

@@ -47,6 +47,7 @@ export async function* fitEvents(
   trainer.position = checkPosition(options.startFrom ?? START, stepsPerEpoch, steps);
   yield { type: "start", steps, epochs: options.epochs, stepsPerEpoch, position: trainer.position };
   const run = new Run(trainer, train, options, { steps, stepsPerEpoch });
+  let failed = false;
   try {
     while (trainer.position.epoch < options.epochs) {
       const finished = (yield* run.trainEpoch()) && (yield* run.evaluateEpoch());
@@ -56,8 +57,14 @@ export async function* fitEvents(
       }
     }
     yield { type: "end", reason: "done", position: trainer.position };
+  } catch (error) {
+    failed = true;
+    throw error;
   } finally {
-    await run.close();
+    // After a failure closing meets its consequences, which must not hide it.
+    await run.close().catch((error: unknown) => {
+      if (!failed) throw error;
+    });
   }
 }
 
@@ -70,8 +77,7 @@ class Run {
   readonly #stepsPerEpoch: number;
   readonly #log = new StepLog();
   readonly #inFlight = new InFlight();
-  /** Reads under way, oldest first. */
-  #reads: Promise<void>[] = [];
+  readonly #reads = new InFlight();
   /** What was read and not yet reported. */
   readonly #results: StepResult[] = [];
   /** Steps recorded; those of `trainer.position` are read too. */
@@ -107,6 +113,8 @@ class Run {
       this.#step(epoch, order, this.#recorded - first);
       await this.#inFlight.waitFor(stepsInFlight());
       if (this.#log.full || now() - this.#lastRead > READ_EVERY_MS) this.#startRead();
+      // The read before this one is done by now, as its step is; waiting for it only shows whether it failed.
+      await this.#reads.waitFor(1);
       yield* this.#report();
     }
     await this.#drain();
@@ -173,16 +181,13 @@ class Run {
 
   #startRead(): void {
     this.#lastRead = now();
-    const reading = this.#log.read().then((results) => void this.#results.push(...results));
-    reading.catch(() => undefined);
-    this.#reads.push(reading);
-    void reading.then(() => (this.#reads = this.#reads.filter((other) => other !== reading)));
+    this.#reads.push(this.#log.read().then((results) => void this.#results.push(...results)));
   }
 
   /** Waits for every figure; `#results` has them then. */
   async #drain(): Promise<void> {
     this.#startRead();
-    while (this.#reads.length > 0) await this.#reads.shift();
+    await this.#reads.waitFor(0);
   }
 
   /** Moves the position over what was read. Reads finish in order: the GPU does. */

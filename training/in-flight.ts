@@ -1,5 +1,5 @@
 /**
- * GPU work that was submitted and is not awaited yet. Waiting for the oldest keeps the queue short: memory stays bounded, and an
+ * GPU work (and reads of its results) that was submitted and is not awaited yet. Waiting for the oldest keeps the queue short: memory stays bounded, and an
  * interrupt is noticed after a step instead of after a queue of them.
  */
 export class InFlight {
@@ -11,8 +11,13 @@ export class InFlight {
     this.#queue.push(work);
   }
 
-  /** Waits until at most `most` are left. */
+  /** Waits until at most `most` are left. Rejects where one fails. */
   async waitFor(most: number): Promise<void> {
     while (this.#queue.length > most) await this.#queue.shift();
+  }
+
+  /** Waits for all, whether they fail or not: for clearing up. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#queue.splice(0));
   }
 }

@@ -23,9 +23,15 @@ const RUN_FILES = [CONFIG, METRICS, STEPS, STATE, LAST, BEST];
 /** Lines of steps.jsonl that are written at once. */
 const STEP_LINES = 256;
 
-/** What config.json says about the machine: its adapter and the family of kernels that was chosen. */
-export function environment(device: Device): { device: Device["info"]; kernelFamily: Device["family"] } {
-  return { device: device.info, kernelFamily: device.family };
+/** What config.json says about the machine: its adapter, and the kernels that were chosen, which decide the last bits. */
+export function environment(device: Device): Environment {
+  return { device: device.info, kernelFamily: device.family, winograd: device.winograd };
+}
+
+interface Environment {
+  readonly device: Device["info"];
+  readonly kernelFamily: Device["family"];
+  readonly winograd: Device["winograd"];
 }
 
 /**

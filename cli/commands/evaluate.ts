@@ -6,7 +6,6 @@ import { DeviceDataset, evaluateBatches, type Evaluation, type RawDataset } from
 import {
   addDataFlags,
   addNormalisationFlags,
-  describeData,
   loadCommandData,
   sizeIsFixed,
   type DataFlags,
@@ -18,7 +17,7 @@ import { anyText, flag, makeCommand, toggle, wholeFrom } from "./shared/flags.ts
 import { Interrupt } from "./shared/interrupt.ts";
 import { classesFlag, imageSizeFlag, modelFlag, stemFlag } from "./shared/model-flags.ts";
 import { STATUS, UsageError } from "./shared/errors.ts";
-import { Output } from "./shared/output.ts";
+import { counted, Output } from "./shared/output.ts";
 import { checkOutFile, checkOutFolder, freshRunFolder, makeOutFolder, readInput } from "./shared/paths.ts";
 import { Progress } from "./shared/progress.ts";
 import { runCommand } from "./shared/run.ts";
@@ -73,7 +72,7 @@ async function measure(flags: Flags): Promise<void> {
   const checkpoint = readCheckpoint(await readInput(path, "--checkpoint"), path);
   const model = buildModel(flags, checkpoint);
   const raw = alignClasses(await loadData(flags, checkpoint, model.stem, output), checkpoint, model.classes, output);
-  output.note(`data    ${describeData(raw)}`);
+  output.note(`data    ${raw.name}: ${counted(raw.test.count, "test image")}, ${raw.test.width} x ${raw.test.height}`);
   await makeOutFolder(out);
   using device = await openCommandDevice(flags);
   output.note(`device  ${describeDevice(device)}`);
@@ -117,7 +116,9 @@ async function loadData(flags: Flags, { metadata }: Checkpoint, stem: Stem, outp
   const imageSize = (await sizeIsFixed(flags.data)) ? flags.imageSize : wanted;
   const { mean = metadata.mean, std = metadata.std } = flags;
   const normalisation = mean && std ? { mean: mean as Flags["mean"], std: std as Flags["std"] } : {};
-  return loadCommandData({ ...flags, ...normalisation } as Flags, output, { imageSize });
+  // Training images are needed for their mean and deviation alone.
+  const limit = mean && std ? 1 : undefined;
+  return loadCommandData({ ...flags, ...normalisation } as Flags, output, { imageSize, limit });
 }
 
 /** Null where it was interrupted. */

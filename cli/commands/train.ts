@@ -31,7 +31,7 @@ import {
   refuseContradictions,
   refuseOtherData,
   runRecord,
-  warnOfOtherDevice,
+  matchDevice,
   type RunRecord,
 } from "./train/resume.ts";
 import { checkFlags, chooseModel, describeInit, resolve, type ModelChoice, type Settings } from "./train/settings.ts";
@@ -49,18 +49,17 @@ async function train(command: Command): Promise<void> {
   const output = new Output(flags.json);
   using interrupt = new Interrupt(() => output.note("\nstopping after this step; once more to stop at once"));
   const plan = flags.resume === undefined ? await planNew(flags, output) : await planResume(command, flags, output);
-  const stopped = (): boolean => {
-    if (interrupt.signal.aborted) process.exitCode = STATUS.interrupted;
-    return interrupt.signal.aborted;
-  };
-  if (stopped()) return;
+  if (interrupt.signal.aborted) return end("interrupted");
   output.note(`data    ${describeData(plan.raw)}`);
-  using device = await openCommandDevice(flags, plan.kernelFamily);
+  using device = await openCommandDevice(flags);
+  if (plan.record) matchDevice(device, plan.record, output);
   output.note(`device  ${describeDevice(device)}`);
-  if (plan.record) warnOfOtherDevice(device, plan.record, output);
-  if (stopped()) return;
-  await trainOn(device, plan, interrupt.signal, output);
-  stopped();
+  if (interrupt.signal.aborted) return end("interrupted");
+  end(await trainOn(device, plan, interrupt.signal, output));
+}
+
+function end(how: "done" | "interrupted"): void {
+  process.exitCode = STATUS[how];
 }
 
 /** All that is known before a device is opened. */
@@ -72,7 +71,6 @@ interface Plan {
   readonly out: string | null;
   readonly folder: RunFolder | null;
   readonly record?: RunRecord;
-  readonly kernelFamily?: RunRecord["kernelFamily"];
 }
 
 async function planNew(flags: TrainFlags, output: Output): Promise<Plan> {
@@ -93,7 +91,7 @@ async function planResume(command: Command, flags: TrainFlags, output: Output): 
   const settings = { ...record.settings, ...moved };
   const raw = await loadData({ ...flags, ...settings }, settings, output);
   refuseOtherData(raw, record);
-  return { settings, raw, init: null, out: null, folder, record, kernelFamily: record.kernelFamily };
+  return { settings, raw, init: null, out: null, folder, record };
 }
 
 async function readInit(path: string | undefined): Promise<Plan["init"]> {
@@ -107,7 +105,12 @@ async function loadData(flags: TrainFlags, { imageSize }: ModelChoice, output: O
   return loadCommandData(flags, output, { validation, limit, imageSize: size });
 }
 
-async function trainOn(device: Device, plan: Plan, signal: AbortSignal, output: Output): Promise<void> {
+async function trainOn(
+  device: Device,
+  plan: Plan,
+  signal: AbortSignal,
+  output: Output,
+): Promise<"done" | "interrupted"> {
   const { settings } = plan;
   using data = toDevice(plan.raw);
   using run = buildRun(settings, data, plan.init, output);
@@ -118,6 +121,7 @@ async function trainOn(device: Device, plan: Plan, signal: AbortSignal, output: 
   output.note(`run     ${folder.dir}${folder.state ? `, from step ${folder.state.position.step}` : ""}`);
   const result = await fit(run, data, folder, { epochs: settings.epochs, signal }, output);
   reportResult(result, folder, plan.raw, settings, output);
+  return result.end.reason === "done" ? "done" : "interrupted";
 }
 
 function configOf(device: Device, { settings, raw }: Plan, data: Dataset): RunConfig {

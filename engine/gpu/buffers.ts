@@ -44,9 +44,12 @@ export class BufferPool {
 
   /** A buffer of at least `bytes`, with undefined content. Throws where the adapter has no buffer that large. */
   allocate(bytes: number): PooledBuffer {
-    const size = sizeClass(bytes);
-    const limit = this.#device.limits.maxBufferSize;
-    if (size > limit) throw new Error(`allocate: ${size} bytes asked for, this adapter's largest buffer has ${limit}`);
+    const { maxBufferSize } = this.#device.limits;
+    const limit = maxBufferSize - (maxBufferSize % 16); // bindings are whole vec4s
+    if (bytes > limit)
+      throw new Error(`allocate: ${bytes} bytes asked for, this adapter's largest buffer has ${limit}`);
+    // The largest class ends at the limit, which is often one short of a power of two (2^31 - 4, say).
+    const size = Math.min(sizeClass(bytes), limit);
     const buffer = this.#free.get(size)?.pop();
     const report = this.#report;
     report.tensors++;

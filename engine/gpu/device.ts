@@ -27,6 +27,8 @@ export interface DeviceInfo {
 }
 
 const PARAM_BYTES = 1 << 18;
+/** Repeated steps find theirs again; work that never repeats (other sizes each time) must not collect them forever. */
+const MOST_BIND_GROUPS = 20_000;
 
 export class Device implements Disposable {
   readonly gpu: GPUDevice;
@@ -149,6 +151,7 @@ export class Device implements Disposable {
         entries.push({ binding: entries.length, resource });
       }
       group = this.gpu.createBindGroup({ label: kernel.label, layout: kernel.layout, entries });
+      if (this.#bindGroups.size >= MOST_BIND_GROUPS) this.#bindGroups.clear();
       this.#bindGroups.set(key, group);
     }
     return group;

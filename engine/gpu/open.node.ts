@@ -18,27 +18,41 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<GpuAccess> 
   });
 }
 
+/** How many are at work quietly, and the descriptor that keeps stderr meanwhile. */
+let quiet = 0;
+let keptStderr: number | null = null;
+
 /**
  * Dawn's native code prints warnings in every process, and a stack-like block when there is no adapter, straight to file
- * descriptor 2. JavaScript cannot catch that, so the descriptor points to /dev/null while a device is opened.
+ * descriptor 2. JavaScript cannot catch that, so the descriptor points to /dev/null while a device is opened. Of several that
+ * open at a time, the first redirects and the last restores.
  */
 async function quietly<T>(debug: boolean, work: () => Promise<T>): Promise<T> {
   if (debug || process.platform !== "linux") return work();
-  let keep: number;
-  try {
-    keep = openSync("/proc/self/fd/2", "a");
-  } catch {
-    return work(); // stderr is a socket (Node makes its children's pipes so), which cannot be opened a second time
-  }
-  closeSync(2);
-  openSync("/dev/null", "a"); // takes the lowest free descriptor, which is 2
+  if (quiet++ === 0) muteStderr();
   try {
     return await work();
   } finally {
-    closeSync(2);
-    openSync(`/proc/self/fd/${keep}`, "a");
-    closeSync(keep);
+    if (--quiet === 0) restoreStderr();
   }
+}
+
+function muteStderr(): void {
+  try {
+    keptStderr = openSync("/proc/self/fd/2", "a");
+  } catch {
+    return; // stderr is a socket (Node makes its children's pipes so), which cannot be opened a second time
+  }
+  closeSync(2);
+  openSync("/dev/null", "a"); // takes the lowest free descriptor, which is 2
+}
+
+function restoreStderr(): void {
+  if (keptStderr === null) return;
+  closeSync(2);
+  openSync(`/proc/self/fd/${keptStderr}`, "a");
+  closeSync(keptStderr);
+  keptStderr = null;
 }
 
 const SPIN_MS = 0.1;

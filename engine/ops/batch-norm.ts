@@ -76,6 +76,7 @@ interface Layout {
 
 function layoutOf(x: Tensor, options: BatchNormOptions): Layout {
   const op = "batchNorm";
+  check(x.dtype === "f32" && x.size > 0, op, () => `x must be f32 [...,C] with elements, got ${x.toString()}`);
   const C = x.shape[x.rank - 1] ?? 0;
   const { weight, bias, runningMean, runningVar, add } = options;
   for (const [name, t] of Object.entries({ weight, bias, runningMean, runningVar })) {
@@ -91,6 +92,13 @@ function layoutOf(x: Tensor, options: BatchNormOptions): Layout {
     () => `add ${showShape(add!.shape)} must have the shape of x ${showShape(x.shape)}`,
   );
   const rows = x.size / C;
+  const { partials } = options;
+  check(
+    !partials || (partials.rows === rows && partials.means.shape[2] === C),
+    op,
+    () =>
+      `partials ${showShape(partials!.means.shape)} of ${partials!.rows} rows do not belong to x ${showShape(x.shape)}`,
+  );
   check(
     !options.training || rows > 1,
     op,

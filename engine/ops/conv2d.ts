@@ -35,7 +35,7 @@ export function conv2d(x: Tensor, weight: Tensor, options: Conv2dOptions = {}): 
 
 /**
  * The same, and batch norm's partial sums of y from the convolution's own registers, for `batchNorm(y, { partials })`:
- * that saves a pass over y. Without partials (null: groups, K not a multiple of 4, the portable kernels) it sums by itself.
+ * that saves a pass over y. Without partials (null: groups, K not a multiple of 4, Winograd or portable kernels) it sums by itself.
  */
 export function conv2dWithStats(
   x: Tensor,
@@ -82,7 +82,8 @@ function direct(
 /** x itself, or a copy padded with zeros or cut at the ends of its axes to `shape`. */
 function resized(x: Tensor, shape: Shape): Tensor {
   if (sameShape(x.shape, shape)) return x;
-  const cut = slice(x, shape.map((end) => ({ end }))); // prettier-ignore
+  const narrower = shape.some((n, axis) => n < x.shape[axis]);
+  const cut = narrower ? slice(x, shape.map((end) => ({ end }))) : x; // prettier-ignore
   return sameShape(cut.shape, shape) ? cut : pad(cut, shape.map((n, axis) => [0, n - cut.shape[axis]])); // prettier-ignore
 }
 
@@ -95,8 +96,9 @@ function grouped(x: Tensor, weight: Tensor, geometry: Geometry): Tensor {
 
 function geometryOf(x: Tensor, weight: Tensor, options: Conv2dOptions): Geometry {
   const op = "conv2d";
-  check(x.rank === 4, op, () => `x must be [N,H,W,C], got ${showShape(x.shape)}`);
-  check(weight.rank === 4, op, () => `weight must be [R,S,C,K], got ${showShape(weight.shape)}`);
+  const full = (t: Tensor): boolean => t.rank === 4 && t.dtype === "f32" && t.size > 0;
+  check(full(x), op, () => `x must be f32 [N,H,W,C], got ${x.toString()}`);
+  check(full(weight), op, () => `weight must be f32 [R,S,C,K], got ${weight.toString()}`);
   const [N, H, W, C] = x.shape as [number, number, number, number];
   const [R, S, weightC, K] = weight.shape as [number, number, number, number];
   const groups = options.groups ?? 1;

@@ -40,7 +40,7 @@ export function dropout(x: Tensor, p: number, options: DropoutOptions = {}): Ten
       bindings: { x: input, y },
       constants: { PURPOSE: Purpose.dropout },
       params,
-      workgroups: Math.max(1, ceilDiv(input.size, ELEMENTS_PER_WORKGROUP)),
+      workgroups: ceilDiv(input.size, ELEMENTS_PER_WORKGROUP),
     });
     return y;
   };

@@ -173,7 +173,6 @@ export function clipGradientNorm(
  */
 export function accumulate(source: Tensor, destination: Tensor, mode: "overwrite" | "add"): void {
   check(source.size === destination.size, "accumulate", () => `${source.toString()} into ${destination.toString()}`);
-  if (source.size === 0) return;
   launch(kernels.optimizerStep.accumulate, {
     bindings: { source, destination },
     constants: { combine: mode === "add" ? "before + value" : "value" },

@@ -5,7 +5,7 @@ import { launch } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { ceilDiv, sameShape, sizeOf, type Shape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
-import { copyInto } from "./copy.ts";
+import { copyInto, zeros } from "./copy.ts";
 
 /** How two elements become one, in WGSL: see shaders/reduce/reduce.wgsl. */
 const COMBINE = { sum: "a + b", max: "max(a, b)", min: "min(a, b)" };
@@ -48,7 +48,10 @@ function reduceGroup(
   return last ? y : reduceGroup(how, y, outer, rows ? splits * 4 : splits, inner, factor);
 }
 
-/** Reduces `axes` (sorted) and returns a tensor of the shape without them, or with extents of 1. */
+/**
+ * Reduces `axes` (sorted) and returns a tensor of the shape without them, or with extents of 1. A sum over nothing is 0; the
+ * largest and smallest need an x with elements.
+ */
 export function reduceAxes(
   how: keyof typeof COMBINE,
   x: Tensor,
@@ -57,6 +60,7 @@ export function reduceAxes(
   factor: number,
 ): Tensor {
   if (x.dtype !== "f32") throw new Error(`${how}: needs an f32 tensor, got ${x.toString()}`);
+  if (x.size === 0) return zeros(shape);
   return scope(() => {
     const extents = [...x.shape];
     let result = x;

@@ -6,7 +6,6 @@ import { scope } from "../scope.ts";
 import { ceilDiv, check, normalizeAxes, normalizeAxis, showShape, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { equal, div, mul, sub } from "./binary.ts";
-import { zeros } from "./copy.ts";
 import { reduceAxes } from "./reduce-axes.ts";
 import { scale, square } from "./unary.ts";
 import { broadcastTo } from "./view.ts";
@@ -29,7 +28,7 @@ function plan(op: string, x: Tensor, { axes, keepDims = false }: ReduceOptions) 
 /** Sum of the elements along `axes`. An empty sum is 0. */
 export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
   const { axes, kept, shape } = plan("sum", x, options);
-  const y = x.size === 0 ? zeros(shape) : reduceAxes("sum", x, axes, shape, 1);
+  const y = reduceAxes("sum", x, axes, shape, 1);
   return differentiable("sum", { x }, y, { x: (dy) => broadcastTo(dy.view(kept), x.shape) });
 }
 

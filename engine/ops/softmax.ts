@@ -33,7 +33,7 @@ function alongAxis(op: string, formulas: Formulas, x: Tensor, axis: number): Ten
   const stride = sizeOf(x.shape.slice(a + 1));
   const params = { rows: x.size / Math.max(extent, 1), extent, stride };
   const LANES = lanesPerRow(extent, stride);
-  const workgroups = Math.max(1, ceilDiv(params.rows * LANES, 64));
+  const workgroups = ceilDiv(params.rows * LANES, 64);
   const y = empty(x.shape);
   const { gradient, result } = formulas;
   launch(kernels.softmax.softmax, { bindings: { x, y }, constants: { LANES, result }, params, workgroups });

@@ -39,7 +39,6 @@ function unary(op: keyof typeof rows, x: Tensor, a = 0): Tensor {
   if (x.dtype !== "f32") throw new Error(`${op}: needs an f32 tensor, got ${x.toString()}`);
   const row = rows[op];
   const y = empty(x.shape);
-  if (x.size === 0) return y;
   const params = { vectors: ceilDiv(x.size, 4), a };
   const workgroups = ceilDiv(x.size, ELEMENTS_PER_WORKGROUP);
   launch(kernels.elementwise.unary, { bindings: { x, y }, constants: { apply: row.y }, params, workgroups });

@@ -8,6 +8,7 @@ let runs = 0;
 
 export interface Finished {
   readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -38,10 +39,10 @@ export function startCli(name: string, args: readonly string[], { cwd, env }: Cl
   const text = (i: number): string => readFileSync(files[i], "utf8");
   const finished = new Promise<Finished>((done, fail) => {
     child.on("error", fail);
-    child.on("exit", (status) => {
+    child.on("exit", (status, signal) => {
       closeSync(out);
       closeSync(err);
-      done({ status, stdout: text(0), stderr: text(1) });
+      done({ status, signal, stdout: text(0), stderr: text(1) });
     });
   });
   return { child, stderr: () => text(1), finished };

@@ -1,14 +1,30 @@
 // The device and launch(): what must fail loudly, what must keep its order, what must not grow.
+import { spawnSync } from "node:child_process";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { add, currentDevice, empty, fromData, openDevice, relu, scope, type Device } from "../../engine/index.ts";
+import {
+  add,
+  currentDevice,
+  empty,
+  fromData,
+  openDevice,
+  relu,
+  scope,
+  type Device,
+  type Tensor,
+} from "../../engine/index.ts";
 import { setCurrentDevice } from "../../engine/current.ts";
-import { sizeClass } from "../../engine/gpu/buffers.ts";
+import { BufferPool, sizeClass } from "../../engine/gpu/buffers.ts";
 import { KernelCache } from "../../engine/gpu/kernel.ts";
 import { foldWorkgroups, launch } from "../../engine/launch.ts";
 import { kernels } from "../../shaders/kernels.ts";
 import { testDevice } from "../support/gpu.ts";
 import { randomArr } from "../support/random.ts";
+import { expectClose } from "../support/tolerance.ts";
+import { temporaryFolder } from "../training/data/fixtures.ts";
 
+const root = join(import.meta.dirname, "../..");
 let device: Device;
 beforeAll(async () => {
   device = await testDevice();
@@ -29,8 +45,26 @@ describe("launch", () => {
   it("folds more workgroups than one dimension holds, and refuses more than two hold", () => {
     expect(foldWorkgroups("k", 65_535, 65_535)).toEqual([65_535, 1]);
     expect(foldWorkgroups("k", 65_536, 65_535)).toEqual([32_768, 2]);
+    for (const count of [65_537, 131_071, 200_003, 4_000_000_007]) {
+      const [x, y] = foldWorkgroups("k", count, 65_535);
+      expect(Math.max(x, y)).toBeLessThanOrEqual(65_535);
+      expect(x * y).toBeGreaterThanOrEqual(count);
+      expect(x * y - count).toBeLessThan(y);
+    }
     expect(() => foldWorkgroups("k", 65_535 ** 2 + 1, 65_535)).toThrow("k: 4294836226 workgroups are more than");
     expect(() => foldWorkgroups("k", 0, 65_535)).toThrow("k: 0 workgroups");
+  });
+
+  it("refuses to write a buffer that the kernel also reads, naming both", () => {
+    scope(() => {
+      const x = empty([128]);
+      const run = (source: Tensor, target: Tensor) =>
+        launch(kernels.copy.into, { bindings: { x: source, y: target }, params: { vectors: 16 }, workgroups: 1 });
+      expect(() => run(x, x.view([2, 64]))).toThrow(
+        "copy/into: y is written and shares a buffer with x; copy one first",
+      );
+      expect(() => run(x.range(0, [64]), x.range(64, [64]))).toThrow("shares a buffer");
+    });
   });
 
   it("names missing and unknown Params, and unknown constants", () => {
@@ -77,8 +111,9 @@ describe("order", () => {
       }
       return total;
     });
-    const got = await sum.data();
-    values.data.forEach((v, i) => expect(got[i]).toBeCloseTo(Math.max(v, 0) + 5 * v, 5));
+    const want = values.data.map((v) => Math.max(v, 0) + 5 * v);
+    const kind = new Array<"add">(5).fill("add");
+    expectClose(await sum.data(), want, { op: "reuse", shapes: { x: [64] }, kind, scale: 6 });
     for (const tensor of [x, sum]) tensor.dispose();
   });
 });
@@ -101,11 +136,27 @@ describe("memory", () => {
   });
 });
 
+describe("the largest buffer", () => {
+  it("is the adapter's limit, though that is no size class", () => {
+    const sizes: number[] = [];
+    const createBuffer = ({ size }: { size: number }) => (sizes.push(size), {});
+    const gpu = { limits: { maxBufferSize: 2 ** 31 - 4 }, createBuffer } as unknown as GPUDevice;
+    const pool = new BufferPool(gpu, () => undefined);
+    pool.allocate(2 ** 31 - 1000);
+    expect(sizes).toEqual([2 ** 31 - 16]);
+    expect(() => pool.allocate(2 ** 31)).toThrow(
+      "allocate: 2147483648 bytes asked for, this adapter's largest buffer has 2147483632",
+    );
+  });
+});
+
 describe("a second device", () => {
   it("works beside the first, and its tensors are unusable after dispose", async () => {
     const shared = currentDevice();
+    const first = fromData([1], [1]);
     try {
       const second = await openDevice();
+      expect(() => relu(first)).toThrow("elementwise/unary: x [1] lies on another device than the current one");
       const x = fromData([1, -1], [2]);
       expect([...(await relu(x).data())]).toEqual([1, 0]);
       second.dispose();
@@ -113,6 +164,34 @@ describe("a second device", () => {
       await expect(x.data()).rejects.toThrow("device: it has been disposed");
     } finally {
       setCurrentDevice(shared);
+      first.dispose();
     }
+  });
+
+  it("is not opened with kernels that it cannot run", async () => {
+    const shared = currentDevice();
+    try {
+      // The null backend runs nothing, so its subgroups fail their check.
+      const opening = openDevice({ backend: "null", family: "subgroup" });
+      await expect(opening).rejects.toThrow('openDevice: family "subgroup" needs subgroups of 4 or 8 lanes');
+      expect(() => currentDevice()).toThrow("no device is open");
+    } finally {
+      setCurrentDevice(shared);
+    }
+  });
+
+  it("opened at the same time as the first leaves stderr as it was", () => {
+    const errors = join(temporaryFolder(), "stderr");
+    const file = openSync(errors, "a");
+    const script = `import { openDevice } from ${JSON.stringify(join(root, "dist/engine/index.js"))};
+      const open = () => openDevice({ backend: "null" });
+      const devices = await Promise.all([open(), open()]);
+      console.error("still heard");
+      for (const device of devices) device.dispose();`;
+    const { status } = spawnSync(process.execPath, ["--input-type=module", "-e", script], {
+      stdio: ["ignore", "ignore", file],
+    });
+    closeSync(file);
+    expect([status, readFileSync(errors, "utf8")]).toEqual([0, "still heard\n"]);
   });
 });

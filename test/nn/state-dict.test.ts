@@ -1,15 +1,10 @@
-import { createHash } from "node:crypto";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
   BatchNorm2d,
-  exportWeights,
   initFrom,
   Linear,
   loadStateDict,
-  modelFromCheckpoint,
   Module,
-  readCheckpoint,
-  readCheckpointMetadata,
   resnet18,
   resnet8,
   Sequential,
@@ -19,23 +14,7 @@ import {
 import { readAll, transpose } from "../../nn/layout.ts";
 import type { SafeTensor } from "../../nn/safetensors.ts";
 import { testDevice } from "../support/gpu.ts";
-import { randomArr } from "../support/random.ts";
-
-const renamed = (state: StateDict, rename: (name: string) => string): StateDict =>
-  new Map([...state].map(([name, tensor]) => [rename(name), tensor]));
-
-/** What each tensor holds, short: comparing a model's numbers one by one takes seconds. */
-const digests = (state: StateDict): Record<string, string> =>
-  Object.fromEntries(
-    [...state].map(([name, { dtype, shape, data }]) => {
-      const hash = createHash("sha1")
-        .update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
-        .digest("hex");
-      return [name, `${dtype} ${shape.join()} ${hash}`];
-    }),
-  );
-
-const digestsOf = async (model: Module): Promise<Record<string, string>> => digests(await stateDict(model));
+import { digests, digestsOf, renamed, trainedState } from "../support/state-dicts.ts";
 
 const f32 = (
   shape: number[],
@@ -45,14 +24,6 @@ const f32 = (
   shape,
   data: Float32Array.from(data),
 });
-
-/** Running statistics and counts that differ from a fresh model's. */
-async function trainedState(): Promise<StateDict> {
-  const model = resnet8({ seed: 11 });
-  model.namedState().forEach(([, state], i) => state.write(randomArr(state.shape, i, { min: 0.5, max: 2 }).data));
-  model.namedCounters().forEach(([, counter], i) => (counter.value = 100 + i));
-  return stateDict(model);
-}
 
 describe("transpose", () => {
   it("moves axes as numpy.transpose", () => {
@@ -90,6 +61,7 @@ describe("stateDict", () => {
     ["DataParallel's prefix", (name) => `module.${name}`],
     ["both", (name) => `module.${name.replace(".downsample.", ".shortcut.").replace(/^fc\./, "linear.")}`],
     ["torch.compile's prefix", (name) => `_orig_mod.${name}`],
+    ["both prefixes", (name) => `_orig_mod.module.${name}`],
   ])("accepts %s", async (_, rename) => {
     const state = await trainedState();
     const other = resnet8({ seed: 12 });
@@ -226,64 +198,6 @@ describe("initFrom", () => {
       'lacks 1 of the model\'s tensors ("layer1.0.conv1.weight")',
     );
     expect(() => initFrom(resnet18(), state, { origin: "w" })).toThrow("w is of another model");
-  });
-});
-
-describe("checkpoints", () => {
-  const info = {
-    name: "resnet8",
-    stem: "cifar",
-    classes: 3,
-    imageSize: 32,
-    classNames: ["cat", "dog", "ship"],
-    mean: [0.5, 0.25, 0.125],
-    std: [0.2, 0.3, 0.4],
-  } as const;
-
-  it("return model, numbers and metadata", async () => {
-    const model = resnet8({ classes: 3, seed: 8 });
-    const bytes = await exportWeights(model, info);
-    const checkpoint = readCheckpoint(bytes, "w.safetensors");
-    expect(checkpoint.metadata).toEqual({
-      model: { name: "resnet8", stem: "cifar", classes: 3, imageSize: 32 },
-      classes: ["cat", "dog", "ship"],
-      mean: [0.5, 0.25, 0.125],
-      std: [0.2, 0.3, 0.4],
-    });
-    const again = modelFromCheckpoint(checkpoint, "w.safetensors");
-    expect(again.classes).toBe(3);
-    expect(await digestsOf(again)).toEqual(await digestsOf(model));
-    expect(Buffer.compare(await exportWeights(again, info), bytes)).toBe(0);
-  });
-
-  it("of others need the model's name; classes and stem are read off", async () => {
-    const tensors = renamed(await stateDict(resnet18({ classes: 6, stem: "imagenet" })), (name) => `module.${name}`);
-    const model = modelFromCheckpoint({ tensors, metadata: {} }, "w", { name: "resnet18" });
-    expect([model.classes, model.stem]).toEqual([6, "imagenet"]);
-    expect(() => modelFromCheckpoint({ tensors, metadata: {} }, "w")).toThrow(
-      "w doesn't say which model it is: name it (resnet8,",
-    );
-  });
-
-  it.each([
-    [
-      { "kiln.model": "resnet18" },
-      "w: its metadata entry kiln.model is not a model's name, stem, classes and imageSize in JSON",
-    ],
-    [{ "kiln.model": '{"name":"resnet18","stem":"cifar","classes":0,"imageSize":32}' }, "kiln.model is not"],
-    [{ "kiln.classes": '["a",2]' }, "w: its metadata entry kiln.classes is not a JSON list of names"],
-    [{ "kiln.mean": "0.5" }, "kiln.mean is not a JSON list of numbers"],
-    [{ "kiln.std": "[]" }, "kiln.std is not a JSON list of numbers"],
-    [
-      { "kiln.model": '{"name":"resnet8","stem":"cifar","classes":3,"imageSize":32}', "kiln.classes": '["a"]' },
-      "w: its metadata names 1 classes for a model of 3",
-    ],
-  ] as [Record<string, string>, string][])("refuses the metadata %j", (metadata, message) => {
-    expect(() => readCheckpointMetadata(metadata, "w")).toThrow(message);
-  });
-
-  it("ignores other metadata", () => {
-    expect(readCheckpointMetadata({ format: "pt" }, "w")).toEqual({});
   });
 });
 

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { setGradientSink } from "../../engine/autograd.ts";
-import { add, concat, noGrad, ones, scope, tensor, type Tensor } from "../../engine/index.ts";
+import { add, concat, dropout, empty, noGrad, ones, scope, tensor, type Tensor } from "../../engine/index.ts";
 import { map, type Arr } from "../reference/array.ts";
 import * as elementwise from "../reference/elementwise.ts";
 import * as reduce from "../reference/reduce.ts";
@@ -58,6 +58,22 @@ describe("gradients of several ops", () => {
       y.backward();
     });
     expect(await gradOf(x)).toEqual([1]);
+  });
+
+  it("are zeros behind tensors without elements", async () => {
+    const x = tensor([[1, 2, 3]], { requiresGrad: true });
+    const steps: ((x: Tensor) => Tensor)[] = [
+      (x) => x.mul(empty([0, 3])).relu(),
+      (x) => x.gather([]).softmax(),
+      (x) => dropout(x.broadcastTo([2, 3]).slice([{ end: 0 }]), 0.5),
+    ];
+    for (const step of steps) {
+      const y = step(x);
+      expect(y.shape).toEqual([0, 3]);
+      y.sum().backward();
+      expect(await gradOf(x)).toEqual([[0, 0, 0]]);
+      x.grad = null;
+    }
   });
 
   it("flow to those that asked only", async () => {
@@ -156,6 +172,27 @@ describe("backward", () => {
     const y = x.mul(factor);
     factor.dispose();
     expect(() => y.backward(ones([2]))).toThrow("elementwise/binary-gradient: this tensor [2] was freed");
+  });
+
+  it("says so when the graph was freed on the way: gradients would end there unnoticed", () => {
+    const x = tensor([1, 2], { requiresGrad: true });
+    const moved = scope(() => x.mul(2).reshape([2, 1]));
+    expect(() => moved.sum().backward()).toThrow(
+      "backward: the result of scale was freed before; return it from its scope() or keep() it",
+    );
+    const y = x.add(1);
+    const z = y.square();
+    y.dispose();
+    expect(() => z.sum().backward()).toThrow("was freed");
+    expect(x.grad).toBeNull();
+  });
+
+  it("takes f32 only", () => {
+    const x = tensor([1, 2], { requiresGrad: true });
+    expect(() => x.square().backward(tensor([1, 2], { dtype: "u32" }))).toThrow(
+      "backward: the gradient must be f32, got Tensor u32[2]",
+    );
+    expect(() => tensor([1], { dtype: "u32", requiresGrad: true })).toThrow("tensor: gradients need f32, got u32");
   });
 
   it("leaves nothing behind but leaf gradients", async () => {

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { batchNorm, conv2dWithStats, type Tensor } from "../../engine/index.ts";
+import { batchNorm, conv2dWithStats, empty, type Tensor } from "../../engine/index.ts";
 import type { Arr } from "../reference/array.ts";
 import { batchNorm as reference } from "../reference/batch-norm.ts";
 import { conv2d as referenceConv } from "../reference/conv2d.ts";
@@ -133,6 +133,19 @@ describe("batchNorm", () => {
     },
   );
 
+  it("frees the gradients of frozen weights, which its kernels yield unasked", async () => {
+    const device = await testDevice();
+    const vector = () => toGpu(randomArr([4], 1, { min: 1, max: 2 }));
+    const options = { weight: vector(), bias: vector(), runningMean: vector(), runningVar: vector(), training: true };
+    const x = toGpu(randomArr([5, 4], 2), { requiresGrad: true });
+    const dy = toGpu(randomArr([5, 4], 3));
+    const y = batchNorm(x, { ...options, add: toGpu(randomArr([5, 4], 4)), relu: true });
+    const before = device.memory().tensors;
+    y.backward(dy);
+    expect(x.grad).not.toBeNull();
+    expect(device.memory().tensors).toBe(before + 1);
+  });
+
   it("refuses what cannot be normalised, naming the shapes", () => {
     const vector = () => toGpu(randomArr([4], 1));
     const options = { weight: vector(), bias: vector(), runningMean: vector(), runningVar: vector(), training: true };
@@ -141,6 +154,13 @@ describe("batchNorm", () => {
     );
     expect(() => batchNorm(toGpu(randomArr([1, 4], 1)), options)).toThrow(
       "training needs more than one value per channel, x is [1,4]",
+    );
+    expect(() => batchNorm(empty([5, 4], "u32"), options)).toThrow(
+      "batchNorm: x must be f32 [...,C] with elements, got Tensor u32[5,4]",
+    );
+    const partials = { means: empty([1, 2, 4]), rowsPerTile: 32, rows: 6 };
+    expect(() => batchNorm(toGpu(randomArr([5, 4], 1)), { ...options, partials })).toThrow(
+      "batchNorm: partials [1,2,4] of 6 rows do not belong to x [5,4]",
     );
   });
 });

@@ -1,11 +1,11 @@
-import { beforeAll, describe, expect, it, type TestContext } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { currentDevice, scope } from "../../engine/index.ts";
 import type { Geometry } from "../../engine/ops/conv2d-geometry.ts";
 import { winogradTile } from "../../engine/ops/conv2d-winograd.ts";
 import { conv2d, conv2dWithStats } from "../../engine/ops/conv2d.ts";
 import type { Arr } from "../reference/array.ts";
 import * as reference from "../reference/conv2d.ts";
-import { testDevice, toGpu, withFamily } from "../support/gpu.ts";
+import { needsSubgroupTiles, testDevice, toGpu, withFamily } from "../support/gpu.ts";
 import { pick, sampledGradient } from "../support/gradient.ts";
 import { randomArr } from "../support/random.ts";
 import { expectClose } from "../support/tolerance.ts";
@@ -26,12 +26,6 @@ function withWinograd<T>(setting: boolean | 2 | 4, work: () => T | Promise<T>): 
       device.winograd = before;
     }
   });
-}
-
-function needsSubgroups(context: TestContext): void {
-  const { gpu, info } = currentDevice();
-  const has = gpu.features.has("subgroups") && (info.subgroupSize === 4 || info.subgroupSize === 8);
-  if (!has) context.skip("the adapter's subgroups are not of 4 or 8 lanes");
 }
 
 const tiles = [4, 2] as const;
@@ -67,7 +61,7 @@ const cases: Case[] = [
 
 describe.each(tiles)("tiles of %i", (tile) => {
   it.for(cases)("x $x weight $weight $options", async (shape, context) => {
-    needsSubgroups(context);
+    needsSubgroupTiles(context);
     await checkWinograd(shape, tile);
   });
 });
@@ -125,7 +119,7 @@ describe("winograd", () => {
   const run = () => passes(x, weight, dy, { padding: 1 });
 
   it("is what the tests above ran: the last bits differ from the direct kernels'", async (context) => {
-    needsSubgroups(context);
+    needsSubgroupTiles(context);
     const direct = await withWinograd(false, run);
     for (const tile of tiles) {
       const got = await withWinograd(tile, run);
@@ -134,14 +128,14 @@ describe("winograd", () => {
   });
 
   it("gives the same bits every time, whatever its buffers held before", async (context) => {
-    needsSubgroups(context);
+    needsSubgroupTiles(context);
     const first = await withWinograd(4, run);
     scope(() => [1, 2, 3].map((seed) => toGpu(randomArr([36, 20, 8], seed)).size));
     expect(await withWinograd(4, run)).toEqual(first);
   });
 
   it("frees its temporaries", async (context) => {
-    needsSubgroups(context);
+    needsSubgroupTiles(context);
     const inputs = {
       x: toGpu(x, { requiresGrad: true }),
       weight: toGpu(weight, { requiresGrad: true }),
@@ -159,7 +153,7 @@ describe("winograd", () => {
   });
 
   it("leaves the statistics to batch norm", async (context) => {
-    needsSubgroups(context);
+    needsSubgroupTiles(context);
     const stats = () => conv2dWithStats(toGpu(x), toGpu(weight), { padding: 1 }).partials;
     expect(await withWinograd(4, stats)).toBeNull();
     expect(await withWinograd(false, stats)).not.toBeNull();

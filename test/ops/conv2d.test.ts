@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { currentDevice, scope } from "../../engine/index.ts";
 import { conv2d, conv2dWithStats } from "../../engine/ops/conv2d.ts";
-import { testDevice, toGpu } from "../support/gpu.ts";
+import { needsSubgroupTiles, testDevice, toGpu } from "../support/gpu.ts";
 import { randomArr } from "../support/random.ts";
 import { expectClose } from "../support/tolerance.ts";
 import { checkConv2d, checkStats, type Case } from "./conv2d-checks.ts";
@@ -35,20 +35,21 @@ const cases: Case[] = [
 
 describe.each(cases)("x $x weight $weight $options", (shape) => {
   it("subgroup", async (context) => {
-    if (!hasSubgroupTiles()) context.skip("the adapter's subgroups are not of 4 or 8 lanes");
+    needsSubgroupTiles(context);
     await checkConv2d(shape, "subgroup");
   });
   it("portable", () => checkConv2d(shape, "portable"));
 });
 
 describe("batch norm's partial sums", () => {
-  it.each<Case>([
+  it.for<Case>([
     { x: [1, 4, 8, 8], weight: [1, 1, 8, 16] }, // one whole tile of 32 places, narrow
     { x: [3, 5, 5, 4], weight: [3, 3, 4, 8], options: { padding: 1 } }, // 75 places: the last tile is partial
     { x: [2, 9, 9, 3], weight: [3, 3, 3, 64], options: { stride: 2, padding: 1 } }, // channels padded from 3
     { x: [1, 1, 33, 4], weight: [1, 1, 4, 100] }, // a last tile of one place: no deviations
-  ])("x $x weight $weight $options", async (shape) => {
-    if (hasSubgroupTiles()) await checkStats(shape, "subgroup");
+  ])("x $x weight $weight $options", async (shape, context) => {
+    needsSubgroupTiles(context);
+    await checkStats(shape, "subgroup");
   });
 
   it("are left to batch norm where the output's channels are rearranged", () => {
@@ -73,12 +74,12 @@ describe("batch norm's partial sums", () => {
 
 // Half of the lanes of wider subgroups stay idle then, which changes nothing: so these tiles run on any adapter that has the others.
 describe("subgroups of 4 lanes", () => {
-  it.each<Case>([
+  it.for<Case>([
     { x: [1, 3, 5, 4], weight: [1, 1, 4, 8] }, // tile - 1 places, the narrow tile's columns
     { x: [1, 1, 17, 8], weight: [1, 1, 8, 16] }, // tile + 1 places, a tile's columns
     { x: [2, 7, 6, 8], weight: [3, 3, 8, 36], options: { stride: 2, padding: 1 } }, // two vec4s of columns a lane in the weight gradient
-  ])("x $x weight $weight $options", async (shape) => {
-    if (!hasSubgroupTiles()) return;
+  ])("x $x weight $weight $options", async (shape, context) => {
+    needsSubgroupTiles(context);
     const info = currentDevice().info as { subgroupSize: number };
     const before = info.subgroupSize;
     info.subgroupSize = 4;
@@ -128,8 +129,9 @@ it("says what does not fit", () => {
   const fails = (message: string, ...args: Parameters<typeof conv2d>) =>
     expect(() => conv2d(...args)).toThrow(new Error(message));
   fails("conv2d: weight [3,3,4,64] expects 4 input channels, x [8,32,32,3] has 3", x, weight);
-  fails("conv2d: x must be [N,H,W,C], got [8,32,96]", x.view([8, 32, 96]), weight);
-  fails("conv2d: weight must be [R,S,C,K], got [36,64]", x, weight.view([36, 64]));
+  fails("conv2d: x must be f32 [N,H,W,C], got Tensor f32[8,32,96]", x.view([8, 32, 96]), weight);
+  fails("conv2d: x must be f32 [N,H,W,C], got Tensor u32[8,32,32,3]", x.view(x.shape, "u32"), weight);
+  fails("conv2d: weight must be f32 [R,S,C,K], got Tensor f32[36,64]", x, weight.view([36, 64]));
   const six = tensorOf([1, 4, 4, 6]);
   fails("conv2d: 4 groups do not divide 6 input and 8 output channels", six, tensorOf([3, 3, 1, 8]), { groups: 4 });
   fails(
@@ -144,8 +146,3 @@ it("says what does not fit", () => {
   fails("conv2d: stride and dilation must be whole numbers from 1", six, tensorOf([3, 3, 6, 8]), { stride: [1, 0] });
   fails("conv2d: padding must be a whole number from 0", six, tensorOf([3, 3, 6, 8]), { padding: -1 });
 });
-
-function hasSubgroupTiles(): boolean {
-  const { gpu, info } = currentDevice();
-  return gpu.features.has("subgroups") && (info.subgroupSize === 4 || info.subgroupSize === 8);
-}

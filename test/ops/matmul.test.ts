@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { matmul, type KernelFamily } from "../../engine/index.ts";
 import { matmul as reference, type MatmulOptions } from "../reference/matmul.ts";
-import { testDevice, toGpu, withFamily } from "../support/gpu.ts";
+import { needsSubgroupTiles, testDevice, toGpu, withFamily } from "../support/gpu.ts";
 import { pick, sampledGradient } from "../support/gradient.ts";
 import { randomArr } from "../support/random.ts";
 import { expectClose } from "../support/tolerance.ts";
@@ -76,10 +76,8 @@ async function checkProduct({ a: aShape, b: bShape, options = {} }: Case): Promi
 }
 
 describe.each(families)("%s kernels", (family, cases) => {
-  it.for(cases)("$a x $b $options", async (shapes, { skip }) => {
-    const { info } = await testDevice();
-    if (family === "subgroup" && ![4, 8].includes(info.subgroupSize))
-      skip("this adapter has no subgroups of 4 or 8 lanes");
+  it.for(cases)("$a x $b $options", async (shapes, context) => {
+    if (family === "subgroup") needsSubgroupTiles(context);
     await withFamily(family, () => checkProduct(shapes));
   });
 });

@@ -143,6 +143,18 @@ it("splits buffers that exceed a binding into windows that cover everything once
   expect(() => splitWindows(65, 4096)).toThrow("65 elements are not whole blocks of 64");
 });
 
+it("flattening frees the gradients of before", async () => {
+  const device = await testDevice();
+  const before = device.memory().tensors;
+  const x = toGpu(randomArr([3], 1), { requiresGrad: true });
+  scope(() => x.square().sum().backward());
+  const flat = flattenParameters([x]);
+  expect(x.grad).toBeNull();
+  flat.dispose();
+  x.dispose();
+  expect(device.memory().tensors).toBe(before);
+});
+
 it("names what is wrong with parameters", () => {
   const x = toGpu(randomArr([3], 1));
   expect(() => flattenParameters([])).toThrow("there are no parameters");

@@ -1,6 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { keep, relu, scope, tensor, type Device, type Tensor } from "../../engine/index.ts";
-import { foldWorkgroups } from "../../engine/launch.ts";
 import { testDevice, toGpu } from "../support/gpu.ts";
 import { randomArr } from "../support/random.ts";
 
@@ -138,26 +137,5 @@ describe("a freed tensor", () => {
       expect(() => x.mul(2)).toThrow("was freed");
     });
     expect(live()).toBe(0);
-  });
-});
-
-describe("foldWorkgroups", () => {
-  it("covers the count with as few as possible", () => {
-    expect(foldWorkgroups("k", 1, 65_535)).toEqual([1, 1]);
-    expect(foldWorkgroups("k", 65_535, 65_535)).toEqual([65_535, 1]);
-    expect(foldWorkgroups("k", 65_536, 65_535)).toEqual([32_768, 2]);
-    for (const count of [65_537, 131_071, 200_003, 4_000_000_007]) {
-      const [x, y] = foldWorkgroups("k", count, 65_535);
-      expect(Math.max(x, y)).toBeLessThanOrEqual(65_535);
-      expect(x * y).toBeGreaterThanOrEqual(count);
-      expect(x * y - count).toBeLessThan(y);
-    }
-  });
-
-  it("names the kernel that asks for too many, or none", () => {
-    expect(() => foldWorkgroups("view/strided", 65_535 ** 2 + 1, 65_535)).toThrow(
-      "view/strided: 4294836226 workgroups are more",
-    );
-    expect(() => foldWorkgroups("view/strided", 0, 65_535)).toThrow("view/strided: 0 workgroups");
   });
 });

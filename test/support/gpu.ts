@@ -1,7 +1,7 @@
 // The one device that all tests share: opening another would compile every kernel again.
-import { openDevice, type Device } from "../../engine/index.ts";
-import type { KernelFamily } from "../../engine/index.ts";
-import { fromData, type DType, type Tensor } from "../../engine/index.ts";
+import type { TestContext } from "vitest";
+import { currentDevice, fromData, openDevice } from "../../engine/index.ts";
+import type { Device, DType, KernelFamily, Tensor } from "../../engine/index.ts";
 
 const shared = globalThis as typeof globalThis & { kilnTestDevice?: Promise<Device> };
 
@@ -22,8 +22,18 @@ export async function withFamily<T>(family: KernelFamily, work: () => T | Promis
   }
 }
 
+/** Skips a test of the subgroup family on adapters that cannot run it. */
+export function needsSubgroupTiles(context: TestContext): void {
+  const { gpu, info } = currentDevice();
+  const has = gpu.features.has("subgroups") && (info.subgroupSize === 4 || info.subgroupSize === 8);
+  if (!has) context.skip("the adapter's subgroups are not of 4 or 8 lanes");
+}
+
 /** A GPU tensor from reference numbers. */
-export function toGpu(array: { shape: readonly number[]; data: ArrayLike<number> }, options: { dtype?: DType; requiresGrad?: boolean } = {}): Tensor {
+export function toGpu(
+  array: { shape: readonly number[]; data: ArrayLike<number> },
+  options: { dtype?: DType; requiresGrad?: boolean } = {},
+): Tensor {
   const result = fromData(Float64Array.from(array.data), array.shape, options.dtype ?? "f32");
   result.requiresGrad = options.requiresGrad ?? false;
   return result;

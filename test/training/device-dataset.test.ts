@@ -3,6 +3,7 @@ import type { Device } from "../../engine/index.ts";
 import { DeviceDataset, loadDataset, parseAugment, type ImageSet } from "../../training/index.ts";
 import { testDevice } from "../support/gpu.ts";
 import { randomArr } from "../support/random.ts";
+import { expectClose } from "../support/tolerance.ts";
 import { trainImages } from "../support/tiny-data.ts";
 
 const info = { classes: ["a", "b", "c"], mean: [0.4, 0.5, 0.6], std: [0.2, 0.25, 0.3] } as const;
@@ -44,7 +45,9 @@ describe("DeviceDataset", () => {
       const { images, labels } = data.batch(indices);
       expect(images.shape).toEqual([5, 8, 8, 3]);
       const want = normalised(indices);
-      (await images.data()).forEach((value, i) => expect(value).toBeCloseTo(want[i], 4));
+      // Of v / 255 - mean, both up to 1, divided by a std of at least 0.2.
+      const rounding = { kind: ["add", "add", "div"], scale: 1 / 0.2 } as const;
+      expectClose(await images.data(), want, { op: "images", shapes: { images: images.shape }, ...rounding });
       expect([...(await labels.data())]).toEqual([0, 0, 1, 0, 0]);
       const plain = data.images(indices);
       expect(await plain.data()).toEqual(await images.data());
@@ -76,6 +79,12 @@ describe("DeviceDataset", () => {
     expect(() => data.batch([0, 10])).toThrow("there is no image 10 among 10");
     expect(() => data.images([0.5])).toThrow("there is no image 0.5 among 10");
     expect(() => data.images([])).toThrow("no indices");
+  });
+
+  it("refuses labels that are no class, and another number of them than images", () => {
+    const labels = Uint8Array.of(...set.labels.subarray(0, 9), 3);
+    expect(() => new DeviceDataset({ ...set, labels }, info)).toThrow("image 9 has label 3, the 3 classes are 0 to 2");
+    expect(() => new DeviceDataset({ ...set, labels: labels.subarray(1) }, info)).toThrow("9 labels for 10 images");
   });
 
   it("frees its memory", () => {
@@ -120,10 +129,9 @@ describe("a set larger than one binding", () => {
     const indices = [0, 43_689, 43_690, 43_691, 49_999];
     const batch = data.batch(indices);
     const values = await batch.images.data();
-    indices.forEach((index, i) => {
-      expect(values[i * 3072] * 255).toBeCloseTo(index % 251, 3);
-      expect(values[(i + 1) * 3072 - 1] * 255).toBeCloseTo(index % 251, 3);
-    });
+    const corners = indices.flatMap((_, i) => [values[i * 3072], values[(i + 1) * 3072 - 1]]);
+    const want = indices.flatMap((index) => [(index % 251) / 255, (index % 251) / 255]);
+    expectClose(corners, want, { op: "images", shapes: { images: batch.images.shape }, kind: ["add", "add", "div"] });
     expect([...(await batch.labels.data())]).toEqual(indices.map((index) => index % 3));
     batch.images.dispose();
     batch.labels.dispose();

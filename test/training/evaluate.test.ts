@@ -1,11 +1,14 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { noGrad, scope, type Device } from "../../engine/index.ts";
 import { resnet8, type ResNet } from "../../nn/index.ts";
 import { evaluate, type DeviceDataset } from "../../training/index.ts";
 import { testDevice } from "../support/gpu.ts";
 import { tinyTest } from "../support/tiny-data.ts";
+import { expectClose } from "../support/tolerance.ts";
 
 const COUNT = 21;
+/** Products in the sums of resnet8's widest convolutions, one after the other. */
+const PRODUCTS = 7 * 9 * 64;
 let device: Device;
 let model: ResNet;
 let test: DeviceDataset;
@@ -43,11 +46,12 @@ describe("evaluate", () => {
     for (const batchSize of [8, 128]) {
       const result = await evaluate(model, test, { batchSize, logits: true });
       expect(result.count).toBe(COUNT);
-      expect(result.loss).toBeCloseTo(loss, 5);
+      expectClose([result.loss], [loss], { op: "evaluate", shapes: {}, options: { batchSize }, terms: PRODUCTS });
       expect([...result.predictions]).toEqual(predictions);
       expect(result.accuracy).toBe(predictions.filter((p, i) => p === labels[i]).length / COUNT);
       expect(result.logits).toHaveLength(COUNT * 10);
-      result.logits!.forEach((value, i) => expect(value).toBeCloseTo(rows[Math.floor(i / 10)][i % 10], 5));
+      const logits = { op: "evaluate", shapes: {}, options: { batchSize }, terms: PRODUCTS };
+      expectClose(result.logits!, rows.flat(), logits);
     }
   });
 
@@ -72,6 +76,16 @@ describe("evaluate", () => {
     expect(device.memory().tensors).toBe(before.tensors);
     expect(await model.bn1.runningMean.data()).toEqual(before.mean);
     model.train();
+  });
+
+  it("passes a failed read on, once, and keeps no memory", async () => {
+    const before = device.memory().tensors;
+    const read = vi
+      .spyOn(device, "read")
+      .mockImplementation(() => Promise.reject(new Error("GPU: the device was lost")));
+    await expect(evaluate(model, test, { batchSize: 8, logits: true })).rejects.toThrow("GPU: the device was lost");
+    read.mockRestore();
+    expect(device.memory().tensors).toBe(before);
   });
 
   it("refuses a model with too few classes and a batch of nothing", async () => {

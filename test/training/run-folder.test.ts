@@ -92,7 +92,7 @@ describe("createRunFolder", () => {
     const config = { model: info, lr: 0.1, epochs: 3, ...environment(device) };
     const folder = await createRunFolder(dir, config);
     expect(JSON.parse(readFileSync(join(dir, "config.json"), "utf8"))).toEqual(JSON.parse(JSON.stringify(config)));
-    expect(config.kernelFamily).toBe(device.family);
+    expect([config.kernelFamily, config.winograd]).toEqual([device.family, device.winograd]);
     await folder.record({ type: "step", step: 0, epoch: 1, lr: 0.1 / 3, momentum: 0.9, loss: 1 / 7 });
     await folder.record(epochEvent(1, 0.25));
     const step = readFileSync(join(dir, "steps.jsonl"), "utf8");

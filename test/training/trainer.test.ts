@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Device } from "../../engine/index.ts";
 import { Dropout, exportWeights, Flatten, Linear, resnet8, Sequential } from "../../nn/index.ts";
 import {
@@ -211,6 +211,25 @@ describe("Trainer", () => {
       expect(error).toBeInstanceOf(DivergedError);
       expect((error as Error).message).toBe(`loss is ${what} at step 2 (lr 5.0): lower --lr`);
     }
+  });
+
+  it("passes a failed read on, once: not as an unhandled rejection, which would end the process", async () => {
+    using trainer = setUp();
+    const before = device.memory().tensors;
+    const unhandled = vi.fn();
+    process.on("unhandledRejection", unhandled);
+    const lost = (): Promise<never> => Promise.reject(new Error("GPU: the device was lost"));
+    const read = vi.spyOn(device, "read").mockImplementation(lost);
+    try {
+      await expect(collect(trainer, { epochs: 3 })).rejects.toThrow("GPU: the device was lost");
+    } finally {
+      read.mockRestore();
+    }
+    await new Promise((done) => setImmediate(done));
+    process.off("unhandledRejection", unhandled);
+    expect(unhandled).not.toHaveBeenCalled();
+    // The parameters came to the device; the log is gone.
+    expect(device.memory().tensors).toBeLessThanOrEqual(before + trainer.model.namedState().length);
   });
 
   it("refuses a model with too few classes, a position of another data set, and settings out of range", async () => {

@@ -44,10 +44,14 @@ export class DeviceDataset implements Disposable {
   /** By the list of steps: a run gives the same one at each step. */
   readonly #augmentations = new WeakMap<readonly AugmentStep[], Augmentation>();
 
-  /** @param options.windowBytes the most that one binding holds; default what the adapter allows */
+  /**
+   * @param options.windowBytes the most that one binding holds; default what the adapter allows
+   * @throws where there are no images, or an image has no label or one that is no class
+   */
   constructor(set: ImageSet, info: DatasetInfo, options: { readonly windowBytes?: number } = {}) {
     const { count, height, width, images, labels } = set;
     if (count === 0) throw new Error("DeviceDataset: there are no images");
+    checkLabels(labels, count, info.classes.length);
     this.raw = set;
     this.count = count;
     this.height = height;
@@ -110,6 +114,15 @@ export class DeviceDataset implements Disposable {
       }
     }
     return indices;
+  }
+}
+
+/** A label that is no class would only show as a loss of NaN. */
+function checkLabels(labels: ArrayLike<number>, count: number, classes: number): void {
+  if (labels.length !== count) throw new Error(`DeviceDataset: ${labels.length} labels for ${count} images`);
+  for (let i = 0; i < count; i++) {
+    if (labels[i] < classes) continue;
+    throw new Error(`DeviceDataset: image ${i} has label ${labels[i]}, the ${classes} classes are 0 to ${classes - 1}`);
   }
 }
 

@@ -95,6 +95,7 @@ async function resumesAt(response: Response, start: number, part: string): Promi
   if (response.status === 206) {
     const range = /^bytes (\d+)-/.exec(response.headers.get("content-range") ?? "");
     if (Number(range?.[1]) === start) return start;
+    await response.body?.cancel();
     await rm(part, { force: true });
     throw new Error("the server sent another part of the file than was asked for");
   }

@@ -22,7 +22,8 @@ interface Group extends GroupRate {
 }
 
 export abstract class Optimizer implements Disposable {
-  readonly #name: string;
+  /** "SGD", "Adam" or "AdamW": in messages and state files. */
+  readonly name: string;
   readonly #flat: FlatParameters;
   readonly #groups: Group[];
   /** The group of each parameter. */
@@ -37,7 +38,7 @@ export abstract class Optimizer implements Disposable {
     lr: number,
     weightDecay: number,
   ) {
-    this.#name = name;
+    this.name = name;
     this.#lr = this.check("lr", lr, lr >= 0, "not be negative");
     const groups = asGroups(parameters);
     if (groups.length > 8) throw new Error(`${name}: at most 8 parameter groups, got ${groups.length}`);
@@ -128,7 +129,7 @@ export abstract class Optimizer implements Disposable {
     const number = (name: string): number => {
       const value = state.scalars[name];
       if (value === undefined || !Number.isFinite(value))
-        throw new Error(`${this.#name}: the saved state has no ${name}`);
+        throw new Error(`${this.name}: the saved state has no ${name}`);
       return value;
     };
     const steps = number("steps");
@@ -171,8 +172,8 @@ export abstract class Optimizer implements Disposable {
 
   /** Returns `value`, or throws one line if it is not a number or `valid` is false. */
   protected check(option: string, value: number, valid: boolean, rule: string): number {
-    if (!Number.isFinite(value)) throw new Error(`${this.#name}: ${option} must be a number, got ${value}`);
-    if (!valid) throw new Error(`${this.#name}: ${option} must ${rule}, got ${value}`);
+    if (!Number.isFinite(value)) throw new Error(`${this.name}: ${option} must be a number, got ${value}`);
+    if (!valid) throw new Error(`${this.name}: ${option} must ${rule}, got ${value}`);
     return value;
   }
 
@@ -181,7 +182,7 @@ export abstract class Optimizer implements Disposable {
       const values = state.tensors[`${name}.${i}`];
       if (values?.length === size) return values;
       const found = values ? `${values.length} values` : "nothing";
-      throw new Error(`${this.#name}: the saved state has ${found} for ${name}.${i}, the parameter has ${size}`);
+      throw new Error(`${this.name}: the saved state has ${found} for ${name}.${i}, the parameter has ${size}`);
     });
   }
 

@@ -1,6 +1,6 @@
 // The device of a command.
 import type { Command } from "commander";
-import { openDevice, type Device, type KernelFamily } from "../../../engine/index.ts";
+import { openDevice, type Device } from "../../../engine/index.ts";
 import { anyText, flag, toggle } from "./flags.ts";
 
 export interface DeviceFlags {
@@ -16,8 +16,8 @@ export function addDeviceFlags(command: Command): Command {
     .addOption(toggle("--debug", "print stacks, and what the GPU's driver says"));
 }
 
-export function openCommandDevice({ adapter, debug }: DeviceFlags, family?: KernelFamily): Promise<Device> {
-  return openDevice({ ...(adapter && { adapter }), debug, ...(family && { family }) });
+export function openCommandDevice({ adapter, debug }: DeviceFlags): Promise<Device> {
+  return openDevice({ ...(adapter && { adapter }), debug });
 }
 
 export function describeDevice({ info, family }: Device): string {

@@ -1,8 +1,7 @@
 // Ctrl-C.
-import { STATUS } from "./errors.ts";
-
 /** A terminal sends Ctrl-C to every process of `npm start`, and npm and start.js pass theirs on: within this time it is one. */
 const SAME_MILLISECONDS = 500;
+const SHOW_CURSOR = "\x1b[?25h";
 
 /**
  * The first SIGINT or SIGTERM aborts `signal`, so that work under way can be finished and saved; a second one ends the process at once.
@@ -19,10 +18,17 @@ export class Interrupt implements Disposable {
         this.#controller.abort();
         onFirst();
       } else if (performance.now() - this.#first > SAME_MILLISECONDS) {
-        process.exit(STATUS.interrupted);
+        this.#dieNow();
       }
     };
     for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, this.#onSignal);
+  }
+
+  /** By the signal's own action: process.exit() would wait for the GPU. Shells call the status 130 too. */
+  #dieNow(): void {
+    this[Symbol.dispose]();
+    if (process.stderr.isTTY) process.stderr.write(SHOW_CURSOR);
+    process.kill(process.pid, "SIGINT");
   }
 
   get signal(): AbortSignal {

@@ -45,7 +45,7 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 
 /** The value as the command line would have read it. */
 function parse(option: Option, value: unknown, path: string): unknown {
-  if (option.isBoolean()) {
+  if (option.isBoolean() || option.negate) {
     if (typeof value === "boolean") return value;
     throw new UsageError(`${path}: ${option.attributeName()} must be true or false, not ${JSON.stringify(value)}`);
   }

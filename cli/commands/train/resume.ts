@@ -1,7 +1,6 @@
 // `--resume DIR`: the settings come from the run's config.json.
 import type { Command } from "commander";
-import type { Device } from "../../../engine/index.ts";
-import type { KernelFamily } from "../../../engine/index.ts";
+import type { Device, KernelFamily } from "../../../engine/index.ts";
 import type { RawDataset, RunFolder } from "../../../training/index.ts";
 import { UsageError } from "../shared/errors.ts";
 import type { Output } from "../shared/output.ts";
@@ -65,9 +64,13 @@ export function refuseOtherData(raw: RawDataset, { data }: RunRecord): void {
   }
 }
 
-/** The kernels of the run are used again, so that the bits are the same, but only on the same kind of device. */
-export function warnOfOtherDevice({ info }: Device, record: RunRecord, output: Output): void {
-  if (info.description === record.device.description && info.name === record.device.name) return;
+/** Takes the kernels that the run began with, so that the bits are the same; on another device that could not be, and is said. */
+export function matchDevice(device: Device, record: RunRecord, output: Output): void {
+  const { info } = device;
+  if (info.description === record.device.description && info.name === record.device.name) {
+    device.family = record.kernelFamily;
+    return;
+  }
   output.warn(
     `the run began on ${record.device.description || record.device.name}: results will differ in the last bits`,
   );

@@ -1,0 +1,289 @@
+// Training and evaluating as a user does, on a few of the built-in images.
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { readCheckpoint } from "../../nn/index.ts";
+import { png, picture, put, temporaryFolder } from "../training/data/fixtures.ts";
+import { runCli, startCli, type Finished } from "./run-cli.ts";
+
+const cwd = temporaryFolder();
+const env = { KILN_CACHE: join(cwd, "cache") };
+const root = join(import.meta.dirname, "../..");
+
+const RECIPE = ["--model", "resnet8", "--limit", "100", "--limit-test", "40", "--batch-size", "20", "--epochs", "4"]
+  .concat("--seed", "3", "--augment", "pad-crop:2,flip", "--validation", "0.2", "--clip-grad", "5")
+  .concat("--label-smoothing", "0.1");
+const STEPS_PER_EPOCH = 4; // of 100 images, 20 are held out: 80 / 20
+
+const read = (path: string): Buffer => readFileSync(join(cwd, path));
+const lines = (path: string): Record<string, unknown>[] =>
+  read(path)
+    .toString()
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+/** Without what the clock decides. */
+const metrics = (path: string): Record<string, unknown>[] =>
+  lines(path).map((line) => ({ ...line, seconds: 0, imagesPerSecond: 0 }));
+const json = (text: string): Record<string, unknown> => JSON.parse(text) as Record<string, unknown>;
+const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
+
+async function until(what: string, condition: () => boolean): Promise<void> {
+  for (let waited = 0; !condition(); waited += 20) {
+    if (waited > 60_000) throw new Error(`waited in vain for ${what}`);
+    await sleep(20);
+  }
+}
+
+let whole: Finished;
+let secondsToExit: number;
+beforeAll(async () => {
+  whole = await runCli("train", [...RECIPE, "--out", "whole", "--json"], { cwd, env });
+  secondsToExit = (Date.now() - statSync(join(cwd, "whole/state.safetensors")).mtimeMs) / 1000;
+});
+
+describe("train", () => {
+  it("writes the run folder", () => {
+    expect([whole.status, whole.stderr.match(/^train:.*/m)]).toEqual([0, null]);
+    expect(readdirSync(join(cwd, "whole")).sort()).toEqual(
+      [
+        "best.safetensors",
+        "config.json",
+        "last.safetensors",
+        "metrics.jsonl",
+        "state.safetensors",
+        "steps.jsonl",
+      ].sort(),
+    );
+    const config = json(read("whole/config.json").toString());
+    expect(config).toMatchObject({
+      model: { name: "resnet8", stem: "cifar", classes: 10, imageSize: 32 },
+      settings: {
+        optimizer: "sgd",
+        lr: 0.1,
+        momentum: 0.9,
+        weightDecay: 5e-4,
+        schedule: "onecycle",
+        epochs: 4,
+        seed: 3,
+      },
+      data: { name: "shapes", train: 80, validation: 20, test: 40, skipped: 0 },
+    });
+    expect(Object.keys(config)).toEqual(expect.arrayContaining(["device", "kernelFamily", "versions"]));
+    const epochs = lines("whole/metrics.jsonl");
+    expect(epochs.map(({ epoch }) => epoch)).toEqual([1, 2, 3, 4]);
+    const fields = ["epoch", "lr", "trainLoss", "trainAccuracy", "testLoss", "testAccuracy"];
+    for (const line of epochs) {
+      expect(Object.keys(line)).toEqual([
+        ...fields,
+        "validationLoss",
+        "validationAccuracy",
+        "seconds",
+        "imagesPerSecond",
+      ]);
+    }
+    const steps = lines("whole/steps.jsonl");
+    expect(steps.map(({ step }) => step)).toEqual(Array.from({ length: 4 * STEPS_PER_EPOCH }, (_, i) => i));
+    for (const line of steps) expect(Object.keys(line)).toEqual(["step", "epoch", "lr", "momentum", "loss"]);
+    // PyTorch's OneCycleLR begins at max_lr / 25 with the highest momentum.
+    expect(steps[0]).toMatchObject({ epoch: 1, momentum: 0.95 });
+    expect(steps[0]["lr"]).toBeCloseTo(0.1 / 25, 12);
+  });
+
+  it("prints one JSON document, and the table to stderr", () => {
+    const result = json(whole.stdout);
+    const [best] = lines("whole/metrics.jsonl").sort(
+      (a, b) =>
+        Number(b["validationAccuracy"]) - Number(a["validationAccuracy"]) || Number(a["epoch"]) - Number(b["epoch"]),
+    );
+    expect(result).toMatchObject({
+      out: "whole",
+      model: "resnet8",
+      data: "shapes",
+      epochs: 4,
+      steps: 4 * STEPS_PER_EPOCH,
+      interrupted: false,
+      best: { by: "validation", epoch: best["epoch"], accuracy: best["validationAccuracy"] },
+      last: lines("whole/metrics.jsonl").at(-1),
+    });
+    expect(whole.stdout.trim().split("\n")).toHaveLength(1);
+    expect(whole.stderr).toMatch(
+      /^ *epoch +lr +train loss +train acc +test loss +test acc +val acc +seconds +img\/s$/m,
+    );
+  });
+
+  it("is over when the last file is written", () => {
+    expect(secondsToExit).toBeLessThan(2);
+  });
+
+  // That a second Ctrl-C ends the process at once is not tested: it takes steps of several seconds.
+  it("saves on Ctrl-C, and continues to the same bits", async () => {
+    const run = startCli("train", [...RECIPE, "--out", "broken"], { cwd, env });
+    await until("the first epoch", () => existsSync(join(cwd, "broken/state.safetensors")));
+    run.child.kill("SIGINT");
+    const { status, stderr } = await run.finished;
+    expect(status).toBe(130);
+    expect(stderr).toContain("node cli/train.js --resume broken");
+    const done = lines("broken/steps.jsonl").length;
+    expect(done).toBeLessThan(4 * STEPS_PER_EPOCH);
+    expect(stderr).toContain(`saved at step ${done}`);
+
+    const other = await runCli("train", ["--resume", "broken", "--lr", "0.2"], { cwd, env });
+    expect([other.status, other.stderr]).toEqual([2, "train: --lr 0.2 is not the run's (0.1): leave it out\n"]);
+
+    const resumed = await runCli("train", ["--resume", "broken"], { cwd, env });
+    expect(resumed.status).toBe(0);
+    for (const file of ["last.safetensors", "best.safetensors", "state.safetensors", "steps.jsonl"]) {
+      expect(read(`broken/${file}`).equals(read(`whole/${file}`)), file).toBe(true);
+    }
+    expect(metrics("broken/metrics.jsonl")).toEqual(metrics("whole/metrics.jsonl"));
+  });
+
+  it("repeats a run from its config.json", async () => {
+    const { status } = await runCli("train", ["--config", "whole/config.json", "--out", "again"], { cwd, env });
+    expect(status).toBe(0);
+    expect(read("again/last.safetensors").equals(read("whole/last.safetensors"))).toBe(true);
+    const [settings, first] = ["again", "whole"].map((run) => json(read(`${run}/config.json`).toString())["settings"]);
+    expect(settings).toEqual(first);
+  });
+
+  it("does nothing more to a run that is done", async () => {
+    const before = read("whole/state.safetensors");
+    const again = await runCli("train", ["--resume", "whole"], { cwd, env });
+    expect([again.status, again.stdout.split("\n")[0]]).toEqual([0, "nothing left to do: whole has all its 4 epochs"]);
+    expect(read("whole/state.safetensors").equals(before)).toBe(true);
+  });
+
+  it("starts from weights, with another number of classes, and trains the last layer only", async () => {
+    for (const part of ["train", "test"]) {
+      for (const [i, kind] of ["ant", "bee"].entries()) {
+        for (let n = 0; n < 4; n++) put(join(cwd, "img", part, kind, `${n}.png`), png(40, 32, picture(8 * i + n)));
+      }
+    }
+    const flags = [
+      "--data",
+      "img",
+      "--init",
+      "whole/last.safetensors",
+      "--freeze",
+      "--epochs",
+      "2",
+      "--optimizer",
+      "adam",
+    ];
+    const { status, stderr, stdout } = await runCli("train", [...flags, "--batch-size", "4", "--out", "tuned"], {
+      cwd,
+      env,
+    });
+    expect(stderr).toMatch(/made a fresh fc \(the file's is for 10 classes\)/);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^best test accuracy .* in epoch \d \(chosen by the test set/m);
+    const [old, tuned] = ["whole", "tuned"].map((run) => readCheckpoint(read(`${run}/last.safetensors`), run));
+    expect(tuned.metadata).toMatchObject({ model: { name: "resnet8", classes: 2 }, classes: ["ant", "bee"] });
+    for (const [name, { data }] of old.tensors) {
+      if (!name.startsWith("fc.")) expect(tuned.tensors.get(name)!.data, name).toEqual(data);
+    }
+    expect(lines("tuned/metrics.jsonl")[1]["trainLoss"]).toBeLessThan(
+      lines("tuned/metrics.jsonl")[0]["trainLoss"] as number,
+    );
+    const wrong = await runCli("train", ["--init", "whole/last.safetensors", "--model", "resnet20", "--out", "no"], {
+      cwd,
+      env,
+    });
+    expect(wrong.status).toBe(1);
+    expect(wrong.stderr).toMatch(/^train: whole\/last\.safetensors is of another model: .*$/m);
+    expect(existsSync(join(cwd, "no"))).toBe(false);
+  });
+});
+
+describe("evaluate", () => {
+  it("finds what training found, and writes logits in data-set order", async () => {
+    const flags = ["--checkpoint", "whole/best.safetensors", "--limit-test", "40", "--batch-size", "16"];
+    const run = await runCli("evaluate", [...flags, "--logits", "logits.jsonl", "--out", "whole", "--json"], {
+      cwd,
+      env,
+    });
+    expect(run.status).toBe(0);
+    const result = json(run.stdout);
+    const best = lines("whole/metrics.jsonl")[Number((json(whole.stdout)["best"] as { epoch: number }).epoch) - 1];
+    expect(result["accuracy"]).toBeCloseTo(best["testAccuracy"] as number, 12);
+    expect(result["loss"]).toBeCloseTo(best["testLoss"] as number, 5);
+    expect({ ...json(read("whole/evaluation.json").toString()), out: "whole" }).toEqual(result);
+    const logits = lines("logits.jsonl") as { index: number; label: number; logits: number[] }[];
+    expect(logits.map(({ index }) => index)).toEqual(Array.from({ length: 40 }, (_, i) => i));
+    const right = logits.filter((line) => line.logits.indexOf(Math.max(...line.logits)) === line.label).length;
+    expect(right / 40).toBeCloseTo(result["accuracy"] as number, 12);
+    const confusion = result["confusion"] as number[][];
+    expect(confusion.map((row) => row.reduce((sum, n) => sum + n, 0))).toEqual(new Array(10).fill(4));
+    expect(confusion.reduce((sum, row, i) => sum + row[i], 0)).toBe(right);
+  });
+
+  it("gives every class of a smaller folder the number that the checkpoint has for it", async () => {
+    for (const part of ["train", "test"]) {
+      for (const kind of ["star", "square"]) put(join(cwd, "two", part, kind, "1.png"), png(40, 32, picture(9)));
+    }
+    const flags = ["--checkpoint", "whole/last.safetensors", "--data", "two", "--out", "two-out"];
+    const { status, stderr } = await runCli("evaluate", flags, { cwd, env });
+    expect([status, stderr.match(/^warning.*/m)]).toEqual([0, null]);
+    const { perClass } = json(read("two-out/evaluation.json").toString());
+    const counts = (perClass as { class: string; count: number }[]).filter(({ count }) => count > 0);
+    expect(counts).toMatchObject([
+      { class: "square", count: 1 },
+      { class: "star", count: 1 },
+    ]);
+    const wrong = await runCli("evaluate", [...flags, "--model", "resnet20"], { cwd, env });
+    expect([wrong.status, wrong.stderr]).toEqual([
+      2,
+      "evaluate: --model resnet20 is not what whole/last.safetensors says (resnet8): leave it out\n",
+    ]);
+    const fewer = await runCli("evaluate", ["--checkpoint", "tuned/last.safetensors"], { cwd, env });
+    expect([fewer.status, fewer.stderr.trim().split("\n").at(-1)]).toEqual([
+      1,
+      "evaluate: the model tells 2 classes apart, the data has 10: give the --data that it is for",
+    ]);
+  });
+});
+
+describe("the small commands", () => {
+  it("summary prints torchsummary's totals, also into a pipe that nobody reads", async () => {
+    const { stdout, status } = await runCli("summary", ["--model", "resnet18"], { cwd, env });
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^Total params: 11,173,962$/m);
+    expect(stdout).toMatch(/^Forward\/backward pass size \(MB\): 11\.25\nParams size \(MB\): 42\.63\n.*: 53\.89$/m);
+    const command = `node ${join(root, "cli/summary.js")} --model resnet50 2>&1 >&3 | head -c 100`;
+    const piped = `{ ${command}; } 3>&1 | true; echo "status \${PIPESTATUS[0]}"`;
+    expect(execFileSync("bash", ["-c", piped], { cwd, encoding: "utf8" })).toBe("status 0\n");
+  });
+
+  it("bench prints the figures of a step", async () => {
+    const flags = ["--model", "resnet8", "--batch-size", "8", "--steps", "3", "--json"];
+    const { stdout, status } = await runCli("bench", flags, { cwd, env });
+    expect(status).toBe(0);
+    const report = json(stdout);
+    expect(Object.keys(report)).toEqual([
+      "model",
+      "batchSize",
+      "precision",
+      "imagesPerSecond",
+      "stepMs",
+      "hostMs",
+      "gpuMs",
+      "dispatches",
+      "peakBytes",
+    ]);
+    expect(report).toMatchObject({ model: "resnet8", batchSize: 8, precision: "f32" });
+    for (const key of ["imagesPerSecond", "stepMs", "hostMs", "dispatches", "peakBytes"])
+      expect(report[key]).toBeGreaterThan(0);
+    expect(Number.isInteger(report["dispatches"])).toBe(true);
+  });
+
+  it("doctor names the adapter and passes its self-test", async () => {
+    const { stdout, status } = await runCli("doctor", ["--json"], { cwd, env });
+    expect(status).toBe(0);
+    const { ok, checks, kernelFamily } = json(stdout);
+    expect(ok).toBe(true);
+    expect(checks).toHaveLength(2);
+    expect(["subgroup", "portable", "workgroup"]).toContain(kernelFamily);
+  });
+});
