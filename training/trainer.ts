@@ -25,6 +25,8 @@ export interface TrainerOptions {
   readonly shuffle?: boolean | undefined;
   /** Leave out the last batch of an epoch where it is not full; default false. */
   readonly dropLast?: boolean | undefined;
+  /** Scale the gradients down to this 2-norm over all parameters where theirs is larger; default no clipping. */
+  readonly clipGrad?: number | undefined;
 }
 
 /** What a step leaves: it belongs to the scope around. */
@@ -52,6 +54,7 @@ export class Trainer {
   readonly augment: readonly AugmentStep[];
   readonly shuffle: boolean;
   readonly dropLast: boolean;
+  readonly clipGrad: number | null;
   /** Where the last `fit()` stands: right while it is suspended in an "epoch" or "end" event, and after it has returned. */
   position: Position = START;
 
@@ -67,6 +70,7 @@ export class Trainer {
     this.augment = options.augment ?? [];
     this.shuffle = options.shuffle ?? true;
     this.dropLast = options.dropLast ?? false;
+    this.clipGrad = options.clipGrad ?? null;
   }
 
   /** Steps of an epoch over `train`: the last batch, which may not be full, counts unless `dropLast`. */
@@ -114,6 +118,7 @@ export class Trainer {
       const loss = this.loss(logits, labels);
       optimizer.zeroGrad();
       loss.backward();
+      if (this.clipGrad !== null) optimizer.clipGradNorm(this.clipGrad);
       optimizer.step();
       return { loss, logits, labels };
     });

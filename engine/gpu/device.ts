@@ -1,16 +1,10 @@
 // The device: one open command encoder that every dispatch goes into, few submits, uploads and readbacks.
 import { settle } from "#open-gpu";
 import type { GpuAccess } from "./access.ts";
-import {
-  BufferPool,
-  GPU_COPY_DST,
-  GPU_MAP_READ,
-  GPU_UNIFORM,
-  type MemoryReport,
-  type PooledBuffer,
-} from "./buffers.ts";
-import { bytesOf, type BoundBuffer, type Dispatch } from "./dispatch.ts";
-import { KernelCache, type CompiledKernel } from "./kernel.ts";
+import { BindGroupCache, ParamArena } from "./bindings.ts";
+import { BufferPool, GPU_COPY_DST, GPU_MAP_READ, type MemoryReport, type PooledBuffer } from "./buffers.ts";
+import { bytesOf, type Dispatch } from "./dispatch.ts";
+import { KernelCache } from "./kernel.ts";
 import { Profiler, type KernelTime } from "./profiler.ts";
 
 /** How convolution and GEMM kernels are tiled: see docs/architecture.md, "Three kernel families". */
@@ -26,10 +20,6 @@ export interface DeviceInfo {
   readonly subgroupSize: number;
 }
 
-const PARAM_BYTES = 1 << 18;
-/** Repeated steps find theirs again; work that never repeats (other sizes each time) must not collect them forever. */
-const MOST_BIND_GROUPS = 20_000;
-
 export class Device implements Disposable {
   readonly gpu: GPUDevice;
   readonly info: DeviceInfo;
@@ -44,11 +34,8 @@ export class Device implements Disposable {
   readonly kernels: KernelCache;
   readonly #buffers: BufferPool;
   #access: GpuAccess | null;
-  readonly #bindGroups = new Map<string, GPUBindGroup>();
-  readonly #paramBuffer: GPUBuffer;
-  readonly #paramBytes = new Uint8Array(PARAM_BYTES);
-  readonly #paramAlign: number;
-  #paramUsed = 0;
+  readonly #params: ParamArena;
+  readonly #bindGroups: BindGroupCache;
   #encoder: GPUCommandEncoder | null = null;
   #pass: GPUComputePassEncoder | null = null;
   #profiler: Profiler | null = null;
@@ -67,8 +54,8 @@ export class Device implements Disposable {
     this.family = family;
     this.kernels = new KernelCache(gpu);
     this.#buffers = new BufferPool(gpu, () => this.#bindGroups.clear());
-    this.#paramBuffer = gpu.createBuffer({ label: "params", size: PARAM_BYTES, usage: GPU_UNIFORM | GPU_COPY_DST });
-    this.#paramAlign = gpu.limits.minUniformBufferOffsetAlignment;
+    this.#params = new ParamArena(gpu);
+    this.#bindGroups = new BindGroupCache(gpu, this.#params.buffer);
     gpu.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
       this.#error ??= new Error(`GPU: ${event.error.message.trim()}`);
@@ -110,15 +97,14 @@ export class Device implements Disposable {
   encode(dispatch: Dispatch): void {
     this.#assertOpen();
     const { kernel, buffers, params, groups } = dispatch;
-    const bindGroup = this.#bindGroup(kernel, buffers);
-    let offset = 0;
-    if (params) offset = this.#placeParams(params);
+    const bindGroup = this.#bindGroups.get(kernel, buffers);
+    if (params && !this.#params.holds(params)) this.flush();
     this.#encoder ??= this.gpu.createCommandEncoder();
     const pass = this.#profiler
       ? this.#encoder.beginComputePass(this.#profiler.next(kernel.label, dispatch.flops, bytesOf(buffers)))
       : (this.#pass ??= this.#encoder.beginComputePass());
     pass.setPipeline(kernel.pipeline);
-    if (params) pass.setBindGroup(0, bindGroup, [offset]);
+    if (params) pass.setBindGroup(0, bindGroup, [this.#params.place(params)]);
     else pass.setBindGroup(0, bindGroup);
     pass.dispatchWorkgroups(groups[0], groups[1]);
     if (this.#profiler) pass.end();
@@ -129,47 +115,15 @@ export class Device implements Disposable {
     if (this.#openFlops > (this.info.software ? 1e10 : 4e11) || this.#profiler?.full) this.flush();
   }
 
-  #placeParams(params: Uint8Array): number {
-    if (this.#paramUsed + params.length > PARAM_BYTES) this.flush();
-    const offset = this.#paramUsed;
-    this.#paramBytes.set(params, offset);
-    this.#paramUsed = Math.ceil((offset + params.length) / this.#paramAlign) * this.#paramAlign;
-    return offset;
-  }
-
-  #bindGroup(kernel: CompiledKernel, buffers: readonly BoundBuffer[]): GPUBindGroup {
-    let key = `${kernel.id}`;
-    for (const { buffer, offset, size } of buffers) key += `|${buffer.id}:${offset}:${size}`;
-    let group = this.#bindGroups.get(key);
-    if (!group) {
-      const entries: GPUBindGroupEntry[] = buffers.map(({ buffer, offset, size }, binding) => ({
-        binding,
-        resource: { buffer: buffer.gpu, offset, size },
-      }));
-      if (kernel.source.params.size > 0) {
-        const resource = { buffer: this.#paramBuffer, size: kernel.source.params.size };
-        entries.push({ binding: entries.length, resource });
-      }
-      group = this.gpu.createBindGroup({ label: kernel.label, layout: kernel.layout, entries });
-      if (this.#bindGroups.size >= MOST_BIND_GROUPS) this.#bindGroups.clear();
-      this.#bindGroups.set(key, group);
-    }
-    return group;
-  }
-
   /** Submits what is recorded. */
   flush(): void {
     if (!this.#encoder) return;
     this.#pass?.end();
     this.#profiler?.resolve(this.#encoder);
-    if (this.#paramUsed > 0) {
-      const bytes = Math.ceil(this.#paramUsed / 4) * 4;
-      this.gpu.queue.writeBuffer(this.#paramBuffer, 0, this.#paramBytes, 0, Math.min(bytes, PARAM_BYTES));
-    }
+    this.#params.upload(this.gpu.queue);
     this.gpu.queue.submit([this.#encoder.finish()]);
     this.#encoder = null;
     this.#pass = null;
-    this.#paramUsed = 0;
     this.#openFlops = 0;
     this.#submit++;
   }

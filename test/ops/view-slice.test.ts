@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import * as ops from "../../engine/index.ts";
 import { fromData, scope, tensor, type SliceRange, type Tensor } from "../../engine/index.ts";
-import { broadcastStrides, build, offsetOf, sizeOf, type Arr } from "../reference/array.ts";
+import type { Arr } from "../reference/array.ts";
 import * as reference from "../reference/moves.ts";
 import { checkOp } from "../support/check-op.ts";
 import { testDevice } from "../support/gpu.ts";

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import * as ops from "../../engine/index.ts";
-import { fromData, scope, tensor, type SliceRange, type Tensor } from "../../engine/index.ts";
+import { fromData, tensor } from "../../engine/index.ts";
 import { broadcastStrides, build, offsetOf, sizeOf, type Arr } from "../reference/array.ts";
 import * as reference from "../reference/moves.ts";
 import { checkOp } from "../support/check-op.ts";

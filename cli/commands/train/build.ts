@@ -42,6 +42,7 @@ export function buildRun(
     batchSize,
     shuffle,
     dropLast,
+    clipGrad: settings.clipGrad,
     augment: parseAugment(augment),
   });
   const steps = trainer.steps(data.train, { epochs });
@@ -66,24 +67,11 @@ function freezeTrunk(model: ResNet): void {
 }
 
 function makeOptimizer(model: ResNet, settings: Settings): Optimizer {
-  const { optimizer, lr, momentum, nesterov, weightDecay, clipGrad } = settings;
+  const { optimizer, lr, momentum, nesterov, weightDecay } = settings;
   const parameters = model.parameters();
-  if (optimizer === "sgd") {
-    return clipping(new SGD(parameters, { lr, momentum, nesterov, weightDecay }), clipGrad);
-  }
+  if (optimizer === "sgd") return new SGD(parameters, { lr, momentum, nesterov, weightDecay });
   const Kind = optimizer === "adam" ? Adam : AdamW;
-  return clipping(new Kind(parameters, { lr, betas: [momentum, 0.999], weightDecay }), clipGrad);
-}
-
-/** Clips before every step. */
-function clipping<T extends Optimizer>(optimizer: T, norm: number | undefined): T {
-  if (norm === undefined) return optimizer;
-  const step = optimizer.step.bind(optimizer);
-  optimizer.step = () => {
-    optimizer.clipGradNorm(norm);
-    step();
-  };
-  return optimizer;
+  return new Kind(parameters, { lr, betas: [momentum, 0.999], weightDecay });
 }
 
 /** What the weight files say about themselves. */
