@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Device } from "../../engine/index.ts";
-import { DeviceDataset, loadDataset, parseAugment, type ImageSet } from "../../training/index.ts";
+import { DeviceDataset, loadDataset, parseAugment, toDevice, type ImageSet } from "../../training/index.ts";
 import { testDevice } from "../support/gpu.ts";
 import { randomArr } from "../support/random.ts";
 import { expectClose } from "../support/tolerance.ts";
@@ -113,8 +113,12 @@ describe("loadDataset", () => {
     expect(data.test.mean).toEqual(data.mean);
   });
 
-  it("passes errors on", async () => {
+  it("passes errors on, and keeps no memory then", async () => {
     await expect(loadDataset("/no/such/folder")).rejects.toThrow("/no/such/folder");
+    const before = device.memory().tensors;
+    const [train, test] = [randomSet(10), { ...randomSet(4), labels: Uint8Array.of(0, 1, 2, 3) }];
+    expect(() => toDevice({ name: "wrong", train, test, ...info })).toThrow("image 3 has label 3");
+    expect(device.memory().tensors).toBe(before);
   });
 });
 

@@ -145,25 +145,22 @@ export async function loadDataset(spec: string, options: LoadOptions = {}): Prom
   return toDevice(await loadRaw(spec, options));
 }
 
-/** Puts a loaded data set onto the current device. */
+/** Puts a loaded data set onto the current device. Where one part fails, nothing stays there. */
 export function toDevice(raw: RawDataset): Dataset {
   const { name, classes, mean, std } = raw;
-  const upload = (set: ImageSet): DeviceDataset => new DeviceDataset(set, { classes, mean, std });
-  const train = upload(raw.train);
-  const test = upload(raw.test);
-  const validation = raw.validation && upload(raw.validation);
-  const dispose = (): void => {
-    for (const part of [train, test, validation]) part?.dispose();
+  const parts: DeviceDataset[] = [];
+  const dispose = (): void => parts.forEach((part) => part.dispose());
+  const upload = (set: ImageSet): DeviceDataset => {
+    const part = new DeviceDataset(set, { classes, mean, std });
+    parts.push(part);
+    return part;
   };
-  return {
-    name,
-    classes,
-    mean,
-    std,
-    train,
-    test,
-    ...(validation && { validation }),
-    dispose,
-    [Symbol.dispose]: dispose,
-  };
+  try {
+    const [train, test] = [upload(raw.train), upload(raw.test)];
+    const held = raw.validation && { validation: upload(raw.validation) };
+    return { name, classes, mean, std, train, test, ...held, dispose, [Symbol.dispose]: dispose };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
 }
