@@ -62,6 +62,8 @@ export class Trainer {
     const { model, optimizer, seed = 0, batchSize = 128 } = options;
     whole("batchSize", batchSize, 1);
     whole("seed", seed, 0);
+    const { clipGrad = null } = options;
+    if (clipGrad !== null && !(clipGrad > 0)) throw new Error(`Trainer: clipGrad must be above 0, got ${clipGrad}`);
     this.model = model;
     this.optimizer = optimizer;
     this.loss = options.loss ?? crossEntropy();
@@ -70,7 +72,7 @@ export class Trainer {
     this.augment = options.augment ?? [];
     this.shuffle = options.shuffle ?? true;
     this.dropLast = options.dropLast ?? false;
-    this.clipGrad = options.clipGrad ?? null;
+    this.clipGrad = clipGrad;
   }
 
   /** Steps of an epoch over `train`: the last batch, which may not be full, counts unless `dropLast`. */

@@ -133,7 +133,7 @@ export class Device implements Disposable {
     this.#assertOpen();
     if (buffer.lastSubmit === this.#submit) this.flush();
     const { byteLength } = data;
-    const whole = byteLength & ~3;
+    const whole = byteLength - (byteLength % 4); // not by bits: those are lost from 2 GiB on
     const bytes = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, byteLength);
     // Dawn stages a write in one piece; more than 4 MB would take a staging allocation of that size each time.
     const CHUNK = 1 << 22;

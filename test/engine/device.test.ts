@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { settle } from "#open-gpu";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
   add,
@@ -116,6 +117,13 @@ describe("order", () => {
     expectClose(await sum.data(), want, { op: "reuse", shapes: { x: [64] }, kind, scale: 6 });
     for (const tensor of [x, sum]) tensor.dispose();
   });
+});
+
+it("waiting leaves the core to others", async () => {
+  const [before, start] = [process.cpuUsage(), performance.now()];
+  await settle(new Promise((resolve) => setTimeout(resolve, 300)));
+  const { user, system } = process.cpuUsage(before);
+  expect((user + system) / 1000).toBeLessThan((performance.now() - start) / 2);
 });
 
 describe("memory", () => {

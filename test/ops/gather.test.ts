@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { fromData, gather, tensor } from "../../engine/index.ts";
+import { fromData, gather, scope, tensor } from "../../engine/index.ts";
 import * as reference from "../reference/moves.ts";
 import { checkOp } from "../support/check-op.ts";
 import { testDevice, toGpu } from "../support/gpu.ts";
@@ -41,6 +41,15 @@ describe("gather", () => {
       [101, 202],
       [0, 0],
     ]);
+  });
+
+  it("runs more than 65,535 workgroups", async () => {
+    const indices = Uint32Array.from({ length: 65_536 * 64 + 5 }, (_, i) => i % 7);
+    const got = await scope(() =>
+      gather(toGpu(randomArr([7], 204)), fromData(indices, [indices.length], "u32")),
+    ).data();
+    const want = randomArr([7], 204).data;
+    expect(got.findIndex((value, i) => value !== want[i % 7])).toBe(-1);
   });
 
   it("moves u32 unchanged", async () => {

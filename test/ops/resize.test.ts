@@ -1,5 +1,5 @@
 import { beforeAll, expect, it } from "vitest";
-import { resizeBilinear } from "../../engine/index.ts";
+import { resizeBilinear, scope } from "../../engine/index.ts";
 import * as reference from "../reference/resize.ts";
 import { testDevice, toGpu } from "../support/gpu.ts";
 import { numericGradient } from "../support/gradient.ts";
@@ -37,6 +37,15 @@ it.each(cases)("%j to %d x %d", async (shape, height, width) => {
 it("reproduces an image at its own size to the bit", async () => {
   const x = randomArr([1, 6, 5, 4], 3);
   expect([...(await resizeBilinear(toGpu(x), 6, 5).data())]).toEqual([...x.data]);
+});
+
+it("runs more than 65,535 workgroups", async () => {
+  const [images, size] = [65, 2 * 32_768];
+  const { data } = randomArr([1, 1, 2, 1], 4);
+  const x = { shape: [images, 1, 2, 1], data: Array.from({ length: images }, () => [...data]).flat() };
+  const y = await scope(() => resizeBilinear(toGpu(x), 2, 32_768)).data();
+  expect([y[0], y[size - 1]]).toEqual([...data]);
+  expect(y.findIndex((value, i) => value !== y[i % size])).toBe(-1);
 });
 
 it("names what does not fit", () => {
