@@ -33,7 +33,7 @@ export interface BatchNormOptions {
   momentum?: number;
   /** Added to the variance. Default 1e-5. */
   eps?: number;
-  /** From `conv2dWithStats`: saves a pass over x. */
+  /** From `conv2d(x, weight, { stats: true })`: saves a pass over x. */
   partials?: BatchNormPartials | null | undefined;
   /** Added after normalising, of x's shape: a residual block's shortcut. */
   add?: Tensor | undefined;

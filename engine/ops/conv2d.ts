@@ -21,43 +21,43 @@ export interface Conv2dOptions {
   groups?: number;
 }
 
+/** A convolution's result, and batch norm's partial sums of it where its kernel could take them. */
+export interface ConvolutionWithStats {
+  y: Tensor;
+  /** Null for groups, K not a multiple of 4, and Winograd or portable kernels: batch norm then sums by itself. */
+  partials: BatchNormPartials | null;
+}
+
 /**
- * 2-D cross-correlation without bias, PyTorch's conv2d in channels-last layout.
+ * 2-D cross-correlation without bias, PyTorch's conv2d in channels-last layout. With `stats: true` it also returns batch norm's
+ * partial sums of y from the convolution's own registers: `batchNorm(y, { partials })` then saves a pass over y.
  *
  * @param x [N,H,W,C]
  * @param weight [R,S,C/groups,K]
  * @returns [N,P,Q,K], P = floor((H + 2 padding - dilation (R - 1) - 1) / stride) + 1
  */
-export function conv2d(x: Tensor, weight: Tensor, options: Conv2dOptions = {}): Tensor {
-  const geometry = geometryOf(x, weight, options);
-  return geometry.groups > 1 ? grouped(x, weight, geometry) : direct(x, weight, geometry, false).y;
-}
-
-/**
- * The same, and batch norm's partial sums of y from the convolution's own registers, for `batchNorm(y, { partials })`:
- * that saves a pass over y. Without partials (null: groups, K not a multiple of 4, Winograd or portable kernels) it sums by itself.
- */
-export function conv2dWithStats(
+export function conv2d(x: Tensor, weight: Tensor, options: Conv2dOptions & { stats: true }): ConvolutionWithStats;
+export function conv2d(x: Tensor, weight: Tensor, options?: Conv2dOptions): Tensor;
+export function conv2d(
   x: Tensor,
   weight: Tensor,
-  options: Conv2dOptions = {},
-): { y: Tensor; partials: BatchNormPartials | null } {
+  options: Conv2dOptions & { stats?: boolean } = {},
+): Tensor | ConvolutionWithStats {
   const geometry = geometryOf(x, weight, options);
-  if (geometry.groups > 1) return { y: grouped(x, weight, geometry), partials: null };
+  const stats = options.stats ?? false;
   // An output that is cut to K channels after the kernel has other columns than its partials.
-  return direct(x, weight, geometry, geometry.y[3] % 4 === 0);
+  const result =
+    geometry.groups > 1
+      ? { y: grouped(x, weight, geometry), partials: null }
+      : direct(x, weight, geometry, stats && geometry.y[3] % 4 === 0);
+  return stats ? result : result.y;
 }
 
 /**
  * The kernels load channels by fours: other counts (a stem's 3, odd K) are padded with zeros before and cut off after. The
  * backward pass pads again, instead of keeping wider copies from the forward pass.
  */
-function direct(
-  x: Tensor,
-  weight: Tensor,
-  g: Geometry,
-  stats: boolean,
-): { y: Tensor; partials: BatchNormPartials | null } {
+function direct(x: Tensor, weight: Tensor, g: Geometry, stats: boolean): ConvolutionWithStats {
   const [R, S, C, K] = g.weight;
   const [wideC, wideK] = [4 * ceilDiv(C, 4), 4 * ceilDiv(K, 4)];
   const wide: Geometry = {

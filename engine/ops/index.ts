@@ -21,6 +21,6 @@ export * from "./copy.ts";
 export * from "./gather.ts";
 export * from "./reduce.ts";
 export * from "./view.ts";
-export { conv2d, conv2dWithStats, type Conv2dOptions } from "./conv2d.ts";
+export { conv2d, type Conv2dOptions, type ConvolutionWithStats } from "./conv2d.ts";
 export { batchNorm, type BatchNormOptions, type BatchNormPartials } from "./batch-norm.ts";
 export * from "./augment.ts";

@@ -1,4 +1,4 @@
-import { add, conv2d, conv2dWithStats, type BatchNormPartials } from "../../engine/ops/index.ts";
+import { add, conv2d, type BatchNormPartials } from "../../engine/ops/index.ts";
 import { check, showShape, windowCount, type Shape } from "../../engine/shape.ts";
 import type { Tensor } from "../../engine/tensor.ts";
 import { fanInUniform } from "../init.ts";
@@ -64,7 +64,7 @@ export class Conv2d extends Module {
     const { weight, bias, stride, padding, dilation, groups } = this;
     const options = { stride, padding, dilation, groups };
     if (withPartials && !bias) {
-      const { y, partials } = conv2dWithStats(x, weight, options);
+      const { y, partials } = conv2d(x, weight, { ...options, stats: true });
       if (partials) withPartials(partials);
       return y;
     }

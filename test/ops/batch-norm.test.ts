@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { batchNorm, conv2dWithStats, empty, type Tensor } from "../../engine/index.ts";
+import { batchNorm, conv2d, empty, type Tensor } from "../../engine/index.ts";
 import type { Arr } from "../reference/array.ts";
 import { batchNorm as reference } from "../reference/batch-norm.ts";
 import { conv2d as referenceConv } from "../reference/conv2d.ts";
@@ -122,7 +122,7 @@ describe("batchNorm", () => {
       const kernel = randomArr([3, 3, 4, 32], 2);
       const [weight, bias] = [randomArr([32], 3), randomArr([32], 4)];
       const running = { runningMean: randomArr([32], 5), runningVar: randomArr([32], 6, { min: 1, max: 2 }) };
-      const { y, partials } = conv2dWithStats(toGpu(x), toGpu(kernel), { padding: 1 });
+      const { y, partials } = conv2d(toGpu(x), toGpu(kernel), { padding: 1, stats: true });
       const gpu = { runningMean: toGpu(running.runningMean), runningVar: toGpu(running.runningVar) };
       const normed = batchNorm(y, { weight: toGpu(weight), bias: toGpu(bias), training: true, ...gpu, partials });
       const want = reference(referenceConv(x, kernel, { padding: 1 }), weight, bias, { training: true, ...running });

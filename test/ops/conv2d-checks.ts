@@ -1,6 +1,6 @@
 // What every kernel family of conv2d must pass, for one shape: shared by the conv2d tests.
 import { expect } from "vitest";
-import { conv2d, conv2dWithStats } from "../../engine/ops/conv2d.ts";
+import { conv2d } from "../../engine/ops/conv2d.ts";
 import type { BatchNormPartials } from "../../engine/ops/batch-norm.ts";
 import type { KernelFamily } from "../../engine/index.ts";
 import type { Arr } from "../reference/array.ts";
@@ -69,8 +69,8 @@ export async function checkStats(
   const x = randomArr(xShape, 6, { min: 0.5, max: 1.5 });
   const weight = randomArr(weightShape, 7, { min: 0, max: 1 });
   const want = reference.conv2d(x, weight, options);
-  const { y, partials } = await withFamily(family, () => conv2dWithStats(toGpu(x), toGpu(weight), options));
-  const how = { op: "conv2dWithStats", shapes: { x: xShape, weight: weightShape }, options: { ...options, family } };
+  const { y, partials } = await withFamily(family, () => conv2d(toGpu(x), toGpu(weight), { ...options, stats: true }));
+  const how = { op: "conv2d with stats", shapes: { x: xShape, weight: weightShape }, options: { ...options, family } };
   const terms = weightShape[0] * weightShape[1] * weightShape[2];
   expectClose({ data: await y.data(), shape: y.shape }, want, { ...how, terms });
   expect(partials).not.toBeNull();

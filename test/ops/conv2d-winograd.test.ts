@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { currentDevice, scope } from "../../engine/index.ts";
 import type { Geometry } from "../../engine/ops/conv2d-geometry.ts";
 import { winogradTile } from "../../engine/ops/conv2d-winograd.ts";
-import { conv2d, conv2dWithStats } from "../../engine/ops/conv2d.ts";
+import { conv2d } from "../../engine/ops/conv2d.ts";
 import type { Arr } from "../reference/array.ts";
 import * as reference from "../reference/conv2d.ts";
 import { needsSubgroupTiles, testDevice, toGpu, withFamily } from "../support/gpu.ts";
@@ -154,7 +154,7 @@ describe("winograd", () => {
 
   it("leaves the statistics to batch norm", async (context) => {
     needsSubgroupTiles(context);
-    const stats = () => conv2dWithStats(toGpu(x), toGpu(weight), { padding: 1 }).partials;
+    const stats = () => conv2d(toGpu(x), toGpu(weight), { padding: 1, stats: true }).partials;
     expect(await withWinograd(4, stats)).toBeNull();
     expect(await withWinograd(false, stats)).not.toBeNull();
   });

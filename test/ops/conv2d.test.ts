@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { currentDevice, scope } from "../../engine/index.ts";
-import { conv2d, conv2dWithStats } from "../../engine/ops/conv2d.ts";
+import { conv2d } from "../../engine/ops/conv2d.ts";
 import { needsSubgroupTiles, testDevice, toGpu } from "../support/gpu.ts";
 import { randomArr } from "../support/random.ts";
 import { expectClose } from "../support/tolerance.ts";
@@ -54,7 +54,7 @@ describe("batch norm's partial sums", () => {
 
   it("are left to batch norm where the output's channels are rearranged", () => {
     const run = (weight: number[], groups: number) =>
-      conv2dWithStats(toGpu(randomArr([1, 4, 4, 4], 1)), toGpu(randomArr(weight, 2)), { groups });
+      conv2d(toGpu(randomArr([1, 4, 4, 4], 1)), toGpu(randomArr(weight, 2)), { groups, stats: true });
     expect(run([3, 3, 4, 6], 1).partials).toBeNull();
     expect(run([3, 3, 2, 8], 2).partials).toBeNull();
     expect(run([3, 3, 4, 6], 1).y.shape).toEqual([1, 2, 2, 6]);
@@ -64,7 +64,7 @@ describe("batch norm's partial sums", () => {
     const gradients = async (stats: boolean) => {
       const x = toGpu(randomArr([2, 5, 5, 3], 1), { requiresGrad: true });
       const weight = toGpu(randomArr([3, 3, 3, 8], 2), { requiresGrad: true });
-      const y = stats ? conv2dWithStats(x, weight).y : conv2d(x, weight);
+      const y = stats ? conv2d(x, weight, { stats: true }).y : conv2d(x, weight);
       y.backward(toGpu(randomArr(y.shape, 3)));
       return [await x.grad!.data(), await weight.grad!.data()];
     };
@@ -96,7 +96,7 @@ it("runs more than 65,535 workgroups", async () => {
   const places = 65_536 * 32 + 7;
   const x = randomArr([1, 1, places, 4], 1);
   const weight = randomArr([1, 1, 4, 4], 2);
-  const { y, partials } = scope(() => conv2dWithStats(toGpu(x), toGpu(weight)));
+  const { y, partials } = scope(() => conv2d(toGpu(x), toGpu(weight), { stats: true }));
   const data = await y.data();
   partials?.means.dispose();
   y.dispose();
