@@ -1,5 +1,6 @@
 // The engine's public names.
-export { openDevice, NoAdapterError, type OpenDeviceOptions } from "./open.ts";
+export { openDevice, type OpenDeviceOptions } from "./open.ts";
+export { NoAdapterError } from "./gpu/access.ts";
 export { currentDevice } from "./current.ts";
 export type { Device, DeviceInfo, KernelFamily } from "./gpu/device.ts";
 export type { MemoryReport } from "./gpu/buffers.ts";

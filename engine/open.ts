@@ -1,6 +1,6 @@
 // Opening a device: adapter, limits, features, and which family of kernels fits it.
 import { openGpu, settle } from "#open-gpu";
-import type { GpuAccess, OpenGpuOptions } from "./gpu/access.ts";
+import { NoAdapterError, type GpuAccess, type OpenGpuOptions } from "./gpu/access.ts";
 import { Device, type DeviceInfo, type KernelFamily } from "./gpu/device.ts";
 import { dropCurrentDevice, setCurrentDevice } from "./current.ts";
 import { subgroupsWork } from "./ops/self-test.ts";
@@ -8,11 +8,6 @@ import { subgroupsWork } from "./ops/self-test.ts";
 export interface OpenDeviceOptions extends OpenGpuOptions {
   /** Overrides the choice of kernels, for tests and comparisons. */
   family?: KernelFamily;
-}
-
-/** Raised where no WebGPU adapter answers; the message says how to get one. */
-export class NoAdapterError extends Error {
-  override name = "NoAdapterError";
 }
 
 /**
@@ -23,9 +18,7 @@ export async function openDevice(options: OpenDeviceOptions = {}): Promise<Devic
   const access = await openGpu(options);
   if (!access.adapter) {
     const which = options.adapter ? ` named "${options.adapter}"` : "";
-    throw new NoAdapterError(
-      `no WebGPU adapter${which} was found; \`npm run setup\` installs a software one or says how`,
-    );
+    throw new NoAdapterError(`no WebGPU adapter${which} was found; ${access.advice}`);
   }
   const device = await access.quietly(() => createDevice(access, access.adapter!));
   device.onDispose(() => dropCurrentDevice(device));
@@ -53,6 +46,9 @@ async function createDevice(access: GpuAccess, adapter: GPUAdapter): Promise<Dev
   return new Device(gpu, access, describe(adapter), "portable");
 }
 
+/** Browsers leave the device and its description empty. */
+const SOFTWARE = /llvmpipe|swiftshader|lavapipe/i;
+
 function describe(adapter: GPUAdapter): DeviceInfo {
   const { info } = adapter;
   const { subgroupMinSize, subgroupMaxSize } = info;
@@ -61,8 +57,9 @@ function describe(adapter: GPUAdapter): DeviceInfo {
     architecture: info.architecture,
     name: info.device,
     description: info.description,
-    software: info.isFallbackAdapter || /llvmpipe|swiftshader|lavapipe/i.test(`${info.device} ${info.description}`),
-    subgroupSize: subgroupMinSize === subgroupMaxSize ? subgroupMinSize : 0,
+    software: info.isFallbackAdapter || SOFTWARE.test(`${info.architecture} ${info.device} ${info.description}`),
+    // Browsers without subgroups may not know these two.
+    subgroupSize: subgroupMinSize === subgroupMaxSize ? (subgroupMinSize ?? 0) : 0,
   };
 }
 

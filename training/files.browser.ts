@@ -116,7 +116,7 @@ export const files: Files = {
   fetchArchive: (archive) =>
     Promise.reject(
       new Error(
-        `${archive.name}: a page cannot download ${archive.url}; serve the unpacked files and give their address`,
+        `${archive.name}: a page may not download ${archive.url}; write the unpacked files with files.writeAtomic() and give their folder`,
       ),
     ),
 };

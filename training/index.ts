@@ -40,5 +40,7 @@ export {
   type RawDataset,
   type Rgb,
 } from "./data/dataset.ts";
+export { files } from "#files";
+export type { DecodedImage, FileEntry, Files, FileStat, Fit } from "./files.ts";
 export { decodeState, encodeState, restoreTrainer, type BestEpoch, type RunState } from "./checkpoint.ts";
 export { createRunFolder, openRunFolder, environment, RunFolder, type RunConfig } from "./run-folder.ts";

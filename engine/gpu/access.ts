@@ -9,10 +9,17 @@ export interface OpenGpuOptions {
   debug?: boolean;
 }
 
+/** Raised where no WebGPU adapter answers; the message says how to get one. */
+export class NoAdapterError extends Error {
+  override name = "NoAdapterError";
+}
+
 export interface GpuAccess {
   /** Held while the device lives; in Node the process cannot end before it is dropped. */
   readonly gpu: GPU;
   readonly adapter: GPUAdapter | null;
+  /** What to do where `adapter` is null. */
+  readonly advice: string;
   /** Runs work with the native library's chatter kept off stderr. */
   quietly<T>(work: () => Promise<T>): Promise<T>;
 }

@@ -1,14 +1,22 @@
 // WebGPU in browsers and workers.
-import type { GpuAccess, OpenGpuOptions } from "./access.ts";
+import { NoAdapterError, type GpuAccess, type OpenGpuOptions } from "./access.ts";
 
-/** Opens `navigator.gpu`; `adapter` is null where the browser offers none. */
+/**
+ * Opens `navigator.gpu`; `adapter` is null where the browser offers none.
+ *
+ * @throws NoAdapterError where the browser has no WebGPU at all
+ */
 export async function openGpu({ adapter: wanted }: OpenGpuOptions = {}): Promise<GpuAccess> {
   const gpu = (navigator as Navigator & { gpu?: GPU }).gpu;
   if (wanted) throw new Error("openDevice: browsers choose the adapter themselves; leave `adapter` out");
-  if (!gpu)
-    throw new Error("openDevice: this browser has no WebGPU (or the page is not served over https or localhost)");
+  if (!gpu) {
+    throw new NoAdapterError(
+      "no WebGPU: this browser lacks it, or the page is not served over https or from localhost",
+    );
+  }
   const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
-  return { gpu, adapter, quietly: (work) => work() };
+  const advice = "the browser says why at chrome://gpu or about:support";
+  return { gpu, adapter, advice, quietly: (work) => work() };
 }
 
 /** Browsers wait without polling; see open.node.ts for why this function exists. */

@@ -14,7 +14,8 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<GpuAccess> 
   return quietly(options.debug ?? false, async () => {
     const gpu = create(flags);
     const adapter = await settle(gpu.requestAdapter({ powerPreference: "high-performance" }));
-    return { gpu, adapter, quietly: (work) => quietly(options.debug ?? false, work) };
+    const advice = "`npm run setup` installs a software one or says how";
+    return { gpu, adapter, advice, quietly: (work) => quietly(options.debug ?? false, work) };
   });
 }
 

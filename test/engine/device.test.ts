@@ -32,8 +32,9 @@ beforeAll(async () => {
 });
 
 describe("launch", () => {
-  it("refuses a binding above the adapter's limit, naming kernel, tensor and what would fit", () => {
+  it("refuses a binding above the adapter's limit, naming kernel, tensor and what would fit", (context) => {
     const limit = device.limits.maxStorageBufferBindingSize;
+    if (device.limits.maxBufferSize < 2 * limit) context.skip("the adapter binds its largest buffer whole");
     scope(() => {
       const x = empty([4, limit / 8]); // twice the limit
       expect(() => relu(x)).toThrow(
