@@ -1,5 +1,5 @@
 // WebGPU in Node: Dawn, through the `webgpu` package. The only file that imports it.
-import { closeSync, openSync } from "node:fs";
+import { closeSync, fstatSync, openSync } from "node:fs";
 import type { GpuAccess, OpenGpuOptions } from "./access.ts";
 
 /**
@@ -39,6 +39,7 @@ async function quietly<T>(debug: boolean, work: () => Promise<T>): Promise<T> {
 }
 
 function muteStderr(): void {
+  if (sharesFileWithStdout()) return;
   try {
     keptStderr = openSync("/proc/self/fd/2", "a");
   } catch {
@@ -46,6 +47,19 @@ function muteStderr(): void {
   }
   closeSync(2);
   openSync("/dev/null", "a"); // takes the lowest free descriptor, which is 2
+}
+
+/**
+ * With `> log 2>&1` both write through one description of the file. Opened a second time, stderr would have a position of its
+ * own, and the two would overwrite each other: better a few warnings of Dawn's in the log.
+ */
+function sharesFileWithStdout(): boolean {
+  try {
+    const [out, error] = [fstatSync(1), fstatSync(2)];
+    return error.isFile() && out.dev === error.dev && out.ino === error.ino;
+  } catch {
+    return false; // one of them is closed
+  }
 }
 
 function restoreStderr(): void {

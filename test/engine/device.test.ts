@@ -203,4 +203,22 @@ describe("a second device", () => {
     closeSync(file);
     expect([status, readFileSync(errors, "utf8")]).toEqual([0, "still heard\n"]);
   });
+
+  it("loses no line where stdout and stderr share a file", () => {
+    const log = join(temporaryFolder(), "log");
+    const file = openSync(log, "w");
+    const script = `import { openDevice } from ${JSON.stringify(join(root, "dist/engine/index.js"))};
+      console.log("one");
+      const device = await openDevice({ backend: "null" });
+      for (let i = 0; i < 3; i++) { console.error("error " + i); console.log("result " + i); }
+      device.dispose();`;
+    spawnSync(process.execPath, ["--input-type=module", "-e", script], {
+      stdio: ["ignore", file, file],
+      timeout: 20_000,
+    });
+    closeSync(file);
+    const lines = readFileSync(log, "utf8").split("\n");
+    const ours = lines.filter((line) => /^(one|error \d|result \d)$/.test(line));
+    expect(ours).toEqual(["one", "error 0", "result 0", "error 1", "result 1", "error 2", "result 2"]);
+  });
 });
