@@ -38,20 +38,18 @@ fn main(
   }
   sums[local] = sum;
   products[local] = product;
-  for (var half = 32u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (local < half) {
-      sums[local] += sums[local + half];
-      products[local] += products[local + half];
-    }
-  }
+  workgroupBarrier();
   if (local == 0u) {
+    for (var i = 1u; i < 64u; i++) {
+      sum += sums[i];
+      product += products[i];
+    }
     let slope = weight[column] * inverse[column];
-    dbias[column] = sums[0];
-    dweight[column] = products[0];
+    dbias[column] = sum;
+    dweight[column] = product;
     coefficients[column] = slope;
-    coefficients[params.columns + column] = -slope * inverse[column] * products[0] * params.batch_share;
-    coefficients[2u * params.columns + column] = -slope * sums[0] * params.batch_share;
+    coefficients[params.columns + column] = -slope * inverse[column] * product * params.batch_share;
+    coefficients[2u * params.columns + column] = -slope * sum * params.batch_share;
     coefficients[3u * params.columns + column] = mean[column];
   }
 }

@@ -182,6 +182,7 @@ describe("the choice", () => {
     ["too few tiles to pay for the weights' transform", layer(1, 4, 512), null],
     ["no work at all beside it", layer(32, 1, 256), null],
     ["small models: not worth compiling", layer(32, 32, 32), null],
+    ["the last stage of ResNet-20: not worth compiling", layer(128, 8, 64), null],
     ["few channels on one side", layer(32, 32, 4, 64), null],
     ["planes larger than a binding", layer(256, 32, 256), null],
   ])("%s", async (_why, g, tile) => expect(await chosen(g)).toBe(tile));

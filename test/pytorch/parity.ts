@@ -102,15 +102,22 @@ export interface Parity {
   scale?: number;
   /** How often a value of which magnitude was rounded to float32 since it was exact: weights, at each step. */
   stored?: { times: number; scale: number };
+  /**
+   * Relative float32 error of PyTorch's that is known of other tensors of the same step: one draw for each tensor is a poor
+   * estimate of what rounding does. Default: that of these numbers alone.
+   */
+  pooled?: number | undefined;
+  /** How much larger the roundings of our convolutions are than those of direct sums, which PyTorch's are: Winograd's growth. Default 1. */
+  growth?: number | undefined;
 }
 
 /** Throws unless `got` is as near to PyTorch's float64 numbers as float32 allows. */
-export function expectParity({ topic, what, got, want, terms, scale, stored }: Parity): void {
+export function expectParity({ topic, what, got, want, terms, scale, stored, pooled = 0, growth = 1 }: Parity): void {
   const magnitude = scale ?? largest(want.f64);
-  const spread = furthest(want.f32, want.f64);
+  const spread = Math.max(furthest(want.f32, want.f64), pooled * magnitude);
   report.note(topic, what, furthest(got, want.f64) / magnitude, spread / magnitude);
   const storing = stored ? stored.times * tolerance({ kind: "add", scale: stored.scale }) : 0;
-  const uncertainty = SPREADS * spread + storing;
+  const uncertainty = SPREADS * growth * spread + storing;
   expectClose(
     got,
     { data: want.f64, shape: [want.f64.length], uncertainty },
@@ -120,6 +127,10 @@ export function expectParity({ topic, what, got, want, terms, scale, stored }: P
 
 export const largest = (values: readonly number[]): number =>
   values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+
+/** The largest of PyTorch's relative float32 errors over several tensors. */
+export const pooledError = (tensors: readonly Both<readonly number[]>[]): number =>
+  largest(tensors.map(({ f32, f64 }) => furthest(f32, f64) / largest(f64)));
 
 const furthest = (a: ArrayLike<number>, b: readonly number[]): number => largest(b.map((value, i) => a[i] - value));
 

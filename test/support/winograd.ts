@@ -44,11 +44,24 @@ const norm = (v: readonly number[]): number => Math.hypot(...v);
  * for tile 4 (31 with the customary points 1, -1, 2, -2), 1.7 for tile 2. In the weight gradient at and g change places.
  */
 export function winogradAccuracy(tile: 2 | 4, pass: "forward" | "weightGradient", products: number) {
-  const { at, g, bt } = winogradTransforms(tile);
-  const [out, other] = pass === "forward" ? [at, g] : [transposed(g), transposed(at)];
-  const direct = norm(other[0].map(() => 1));
-  const errors = out.map((row) => norm(row.map((value, i) => value * norm(bt[i]) * norm(other[i]))) / direct);
+  const { g, bt, at } = winogradTransforms(tile);
+  const other = pass === "forward" ? g : transposed(at);
+  const errors = amplifications(tile, pass);
   // Each of the three transforms adds the roundings of two sums of its length.
   const roundings = 2 * (bt.length + other[0].length + bt.length);
   return { kind: "winograd" as const, terms: products + roundings, amplification: Math.max(...errors) ** 2 };
+}
+
+/** The same as a root mean square over a tile's results: how much larger the errors of a whole net's convolutions are than direct ones. */
+export function winogradGrowth(tile: 2 | 4, pass: "forward" | "weightGradient"): number {
+  const errors = amplifications(tile, pass);
+  return norm(errors) ** 2 / errors.length;
+}
+
+/** Of each of a tile's results, in one dimension. */
+function amplifications(tile: 2 | 4, pass: "forward" | "weightGradient"): number[] {
+  const { at, g, bt } = winogradTransforms(tile);
+  const [out, other] = pass === "forward" ? [at, g] : [transposed(g), transposed(at)];
+  const direct = norm(other[0].map(() => 1));
+  return out.map((row) => norm(row.map((value, i) => value * norm(bt[i]) * norm(other[i]))) / direct);
 }
