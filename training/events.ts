@@ -124,7 +124,9 @@ export class DivergedError extends Error {
 
   constructor({ step, lr, loss }: { step: number; lr: number; loss: number }) {
     const what = Number.isNaN(loss) ? "NaN" : "infinite";
-    super(`loss is ${what} at step ${step} (lr ${showRate(lr)}): lower --lr`);
+    // The first loss is of the weights as they were given.
+    const advice = step === 0 ? "the weights or the images are not finite, or far too large" : "lower --lr";
+    super(`loss is ${what} at step ${step} (lr ${showRate(lr)}): ${advice}`);
     this.step = step;
   }
 }

@@ -68,7 +68,7 @@ async function measure(flags: Flags): Promise<void> {
   using interrupt = new Interrupt(() => output.note("\nstopping"));
   if ((flags.mean === undefined) !== (flags.std === undefined)) throw new UsageError("--mean and --std go together");
   checkOutFolder(out);
-  if (logits !== undefined) checkOutFile(logits, "--logits");
+  if (logits !== undefined) checkOutFile(logits, "--logits", '{"index":');
   const checkpoint = readCheckpoint(await readInput(path, "--checkpoint"), path);
   const model = buildModel(flags, checkpoint);
   const raw = alignClasses(await loadData(flags, checkpoint, model.stem, output), checkpoint, model.classes, output);
@@ -84,6 +84,7 @@ async function measure(flags: Flags): Promise<void> {
     process.exitCode = STATUS.interrupted;
     return;
   }
+  if (!Number.isFinite(evaluation.loss)) output.warn(`the loss is not finite: the weights of ${path} are broken`);
   const document = toDocument(evaluation, { checkpoint: path, model: model.name, data: raw });
   await files.writeAtomic(join(out, "evaluation.json"), `${JSON.stringify(document, null, 2)}\n`);
   if (logits !== undefined) await files.writeAtomic(logits, logitLines(evaluation, raw.test.labels));

@@ -13,8 +13,15 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<GpuAccess> 
   if (options.adapter) flags.push(`adapter=${options.adapter}`);
   return quietly(options.debug ?? false, async () => {
     const gpu = create(flags);
-    const adapter = await settle(gpu.requestAdapter({ powerPreference: "high-performance" }));
-    const advice = "`npm run setup` installs a software one or says how";
+    let advice = "`npm run setup` installs a software one or says how";
+    const request = settle(gpu.requestAdapter({ powerPreference: "high-performance" }));
+    const adapter = await request.catch((error: unknown) => {
+      // Dawn rejects where the name fits none, and lists those that there are.
+      const names = [...String(error).matchAll(/name: '(.*)'/g)].map(([, name]) => name);
+      if (options.adapter === undefined) throw error;
+      if (names.length > 0) advice = `there is ${names.join(", ")}`;
+      return null;
+    });
     return { gpu, adapter, advice, quietly: (work) => quietly(options.debug ?? false, work) };
   });
 }

@@ -30,7 +30,7 @@ export const above0 = numeric("a number above 0", (value) => value > 0);
 export const from0 = numeric("a number from 0", (value) => value >= 0);
 export const from0To1 = numeric("a number from 0 to 1", (value) => value >= 0 && value <= 1);
 export const from0Below1 = numeric("a number from 0 to below 1", (value) => value >= 0 && value < 1);
-export const between0And1 = numeric("a number between 0 and 1, such as 0.9", (value) => value > 0 && value < 1);
+export const between0And1 = numeric("a number between 0 and 1", (value) => value > 0 && value < 1);
 
 /** Red, green and blue with commas between them. */
 export function threeNumbers(one: Rule<number>, example: string): Rule<readonly [number, number, number]> {

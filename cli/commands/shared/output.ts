@@ -28,14 +28,22 @@ export class Output {
   }
 }
 
-/** A reader that has gone (`| head`) is no failure: what is written after that is dropped. */
-export function forgiveClosedPipes(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error;
-    });
-  }
+let lost: Error | null = null;
+
+/**
+ * A reader that has gone (`| head`) is no failure: what is written after that is dropped. Where standard output cannot be written for
+ * another reason (a full disk), the work goes on and is saved; `lostOutput()` tells at the end.
+ */
+export function watchStreams(): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") lost ??= error;
+  });
+  // Nobody can be told.
+  process.stderr.on("error", () => undefined);
 }
+
+/** Why results did not reach standard output; null where they did. */
+export const lostOutput = (): Error | null => lost;
 
 /** Waits until everything that was written has left the process. */
 export async function drained(): Promise<void> {

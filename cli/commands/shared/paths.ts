@@ -1,5 +1,5 @@
 // Files and folders that flags name.
-import { existsSync, mkdtempSync, rmdirSync, statSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readSync, rmdirSync, statSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 
@@ -8,11 +8,19 @@ export async function readInput(path: string, flag: string): Promise<Uint8Array>
   try {
     return await readFile(path);
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const reason =
-      code === "ENOENT" ? "there is no such file" : code === "EISDIR" ? "it is a folder" : (cause as Error).message;
-    throw new Error(`${flag} ${path}: ${reason}`, { cause });
+    throw new Error(explainRead(cause, path, flag), { cause });
   }
+}
+
+/** One line on why a file that a flag names cannot be read. */
+export function explainRead(cause: unknown, path: string, flag: string): string {
+  const reasons: Readonly<Record<string, string>> = {
+    ENOENT: "there is no such file",
+    EISDIR: "it is a folder, name a file in it",
+    EACCES: "you may not read it",
+  };
+  const { code = "", message } = cause as NodeJS.ErrnoException;
+  return `${flag} ${path}: ${reasons[code] ?? message}`;
 }
 
 /** Finds early what would make creating a run's folder fail after the data was loaded. */
@@ -60,9 +68,21 @@ export async function makeOutFolder(dir: string): Promise<void> {
   }
 }
 
-/** A file that may exist already, in a folder that must. */
-export function checkOutFile(path: string, flag: string): void {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory())
-    throw new Error(`${flag} ${path} is a folder: name a file`);
+/** A file in a folder that must exist; the file may exist too where it begins as one that was written by the same flag. */
+export function checkOutFile(path: string, flag: string, begins: string): void {
+  const existing = statSync(path, { throwIfNoEntry: false });
+  if (existing?.isDirectory()) throw new Error(`${flag} ${path} is a folder: name a file`);
   if (!existsSync(dirname(path))) throw new Error(`${flag} ${path}: there is no folder ${dirname(path)}`);
+  if (existing?.isFile() && existing.size > 0 && beginning(path, begins.length) !== begins)
+    throw new Error(`${flag} ${path} exists and is something else: name another file`);
+}
+
+function beginning(path: string, bytes: number): string {
+  const file = openSync(path, "r");
+  try {
+    const start = Buffer.alloc(bytes);
+    return start.toString("latin1", 0, readSync(file, start));
+  } finally {
+    closeSync(file);
+  }
 }

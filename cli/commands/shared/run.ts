@@ -1,7 +1,7 @@
 // What all commands share: parsing, exit status, one-line errors, and ending.
 import { CommanderError, type Command } from "commander";
 import { STATUS, UsageError, type Status } from "./errors.ts";
-import { drained, forgiveClosedPipes } from "./output.ts";
+import { drained, lostOutput, watchStreams } from "./output.ts";
 
 /**
  * Runs a command to the end of the process. `command` must have an action that leaves the exit status in `process.exitCode` where
@@ -11,7 +11,7 @@ import { drained, forgiveClosedPipes } from "./output.ts";
  * its output has left.
  */
 export async function runCommand(command: Command, args: readonly string[]): Promise<never> {
-  forgiveClosedPipes();
+  watchStreams();
   const name = command.name().replace(/^.*[/ ]|\.js$/g, "");
   let status: Status;
   try {
@@ -21,7 +21,15 @@ export async function runCommand(command: Command, args: readonly string[]): Pro
     status = report(name, error, args.includes("--debug"));
   }
   await drained();
-  process.exit(status);
+  process.exit(status === STATUS.done ? unlessLost(name) : status);
+}
+
+/** Results that nobody received are a failure. */
+function unlessLost(name: string): Status {
+  const lost = lostOutput();
+  if (!lost) return STATUS.done;
+  process.stderr.write(`${name}: cannot write to standard output (${lost.message})\n`);
+  return STATUS.failed;
 }
 
 function report(name: string, error: unknown, debug: boolean): Status {

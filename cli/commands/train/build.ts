@@ -50,7 +50,7 @@ export function buildRun(
   const make = makeSchedule(settings);
   const schedule = usage(() => make({ lr, momentum, epochs, stepsPerEpoch: steps / epochs }), "--schedule");
   // A schedule that is shorter than the run says so now, not after hours.
-  usage(() => schedule(steps - 1), "--schedule");
+  usage(() => schedule(steps), "--schedule");
   const dispose = (): void => {
     optimizer.dispose();
     model.dispose();

@@ -3,18 +3,21 @@ import { readFileSync } from "node:fs";
 import type { Command, Option } from "commander";
 import { suggestion } from "../../../training/suggest.ts";
 import { UsageError } from "../shared/errors.ts";
+import { explainRead } from "../shared/paths.ts";
 
 /** Sets the flags that the file gives and the command line does not. A run's config.json is read by its `settings`. */
 export function applyConfigFile(command: Command, path: string): void {
   const options = new Map(command.options.map((option) => [option.attributeName(), option]));
   for (const [key, value] of Object.entries(readSettings(path))) {
-    const name = key.replace(/^--/, "").replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+    const flag = key.replace(/^--/, "");
+    const negated = options.get(flag.slice("no-".length))?.long === `--${flag}`;
+    const name = negated ? flag.slice("no-".length) : flag.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
     const option = options.get(name);
-    if (!option || name === "config" || name === "resume") {
-      throw new UsageError(`${path}: unknown flag "${key}"${suggestion(key, [...options.keys()])}`);
-    }
+    if (name === "config" || name === "resume") throw new UsageError(`${path}: ${key} cannot be set in a file`);
+    if (!option) throw new UsageError(`${path}: unknown flag "${key}"${suggestion(key, [...options.keys()])}`);
     if (command.getOptionValueSource(name) === "cli") continue;
-    command.setOptionValueWithSource(name, parse(option, value, path), "config");
+    const given = parse(option, value, path);
+    command.setOptionValueWithSource(name, negated ? !given : given, "config");
   }
 }
 
@@ -23,7 +26,7 @@ function readSettings(path: string): Record<string, unknown> {
   try {
     text = readFileSync(path, "utf8");
   } catch (cause) {
-    throw new UsageError(`--config: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new UsageError(explainRead(cause, path, "--config"), { cause });
   }
   const value = parseObject(text);
   if (!value) throw new UsageError(`--config: ${path} is not a JSON object, as in {"epochs": 20, "lr": 0.1}`);

@@ -2,6 +2,7 @@
 import path from "node:path";
 import { createModel, type Checkpoint, type ModelInfo, type Stem } from "../../../nn/index.ts";
 import { parseAugment, parseSchedule, type RawDataset, type ScheduleMaker } from "../../../training/index.ts";
+import { planAugment } from "../../../training/data/augment-plan.ts";
 import { isDownloadable } from "../../../training/data/download.ts";
 import { usage, UsageError } from "../shared/errors.ts";
 import { RUN_FLAGS, type OptimizerName, type TrainFlags } from "./flags.ts";
@@ -108,12 +109,20 @@ export function resolve(flags: TrainFlags, choice: ModelChoice, data: RawDataset
     classes: chooseClasses(flags, data),
     mean: data.mean,
     std: data.std,
-    augment: flags.augment ?? defaultAugment(data),
+    augment: chooseAugment(flags, data),
   };
 }
 
 /** A folder from the root, so that the run can be continued from anywhere. */
 const locate = (data: string): string => (data === "shapes" || isDownloadable(data) ? data : path.resolve(data));
+
+/** Steps that do not fit the images are found here, before there is a run folder. */
+function chooseAugment(flags: TrainFlags, data: RawDataset): string {
+  const augment = flags.augment ?? defaultAugment(data);
+  const { height, width } = data.train;
+  usage(() => planAugment(parseAugment(augment), [height, width], [height, width]), "--augment");
+  return augment;
+}
 
 function chooseClasses({ classes }: TrainFlags, data: RawDataset): number {
   if (classes === undefined || classes >= data.classes.length) return classes ?? data.classes.length;
