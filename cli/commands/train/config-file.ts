@@ -11,7 +11,9 @@ export function applyConfigFile(command: Command, path: string): void {
   for (const [key, value] of Object.entries(readSettings(path))) {
     const flag = key.replace(/^--/, "");
     const negated = options.get(flag.slice("no-".length))?.long === `--${flag}`;
-    const name = negated ? flag.slice("no-".length) : flag.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+    const name = negated
+      ? flag.slice("no-".length)
+      : flag.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
     const option = options.get(name);
     if (name === "config" || name === "resume") throw new UsageError(`${path}: ${key} cannot be set in a file`);
     if (!option) throw new UsageError(`${path}: unknown flag "${key}"${suggestion(key, [...options.keys()])}`);
