@@ -39,9 +39,9 @@ async function examine(flags: Flags): Promise<void> {
     device = await openCommandDevice(flags);
   } catch (error) {
     if (!(error instanceof NoAdapterError)) throw error;
-    const advice = await driverAdvice();
+    const advice = flags.adapter ? [error.message] : await driverAdvice();
     output.document({ ok: false, adapter: null, versions: versions(), advice });
-    if (!flags.json) process.stderr.write(`doctor: ${flags.adapter ? error.message : advice.join("\n")}\n`);
+    if (!flags.json) process.stderr.write(`doctor: ${advice.join("\n")}\n`);
     process.exitCode = STATUS.failed;
     return;
   }

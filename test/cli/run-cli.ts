@@ -24,22 +24,26 @@ export interface CliOptions {
   /** Of the process; paths in `args` are relative to it. */
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Where standard output goes instead of `Finished.stdout`. */
+  readonly stdout?: string;
 }
 
 /** Starts `node cli/NAME.js ARGS`. Output goes to files, as with a shell's redirection. */
-export function startCli(name: string, args: readonly string[], { cwd, env }: CliOptions): Started {
+export function startCli(name: string, args: readonly string[], { cwd, env, stdout }: CliOptions): Started {
   const files = ["out", "err"].map((stream) => join(cwd, `.cli-${process.pid}-${runs}.${stream}`));
   runs++;
   const [out, err] = files.map((path) => openSync(path, "a"));
+  const target = stdout === undefined ? out : openSync(stdout, "a");
   const child = spawn(process.execPath, [join(root, "cli", `${name}.js`), ...args], {
     cwd,
     env: { ...process.env, ...env },
-    stdio: ["ignore", out, err],
+    stdio: ["ignore", target, err],
   });
   const text = (i: number): string => readFileSync(files[i], "utf8");
   const finished = new Promise<Finished>((done, fail) => {
     child.on("error", fail);
     child.on("exit", (status, signal) => {
+      if (target !== out) closeSync(target);
       closeSync(out);
       closeSync(err);
       done({ status, signal, stdout: text(0), stderr: text(1) });

@@ -38,6 +38,7 @@ describe("wrong use (exit status 2)", () => {
   it("train", async () => {
     writeFileSync(join(cwd, "flags.json"), JSON.stringify({ epohcs: 3 }));
     writeFileSync(join(cwd, "range.json"), JSON.stringify({ "batch-size": 0 }));
+    writeFileSync(join(cwd, "nested.json"), JSON.stringify({ config: "flags.json" }));
     await refuseAll(
       "train",
       [
@@ -67,7 +68,9 @@ describe("wrong use (exit status 2)", () => {
         ["--classes 3 --limit 8", /^train: --classes 3 is too few, the data has 10/],
         ["--config flags.json", /^train: flags.json: unknown flag "epohcs"; did you mean "epochs"\?/],
         ["--config range.json", /^train: --batch-size must be a whole number from 1, not 0$/],
-        ["--config missing.json", /^train: --config: ENOENT/],
+        ["--config nested.json", /^train: nested.json: config cannot be set in a file$/],
+        ["--config missing.json", /^train: --config missing.json: there is no such file$/],
+        ["--augment cutout:100 --limit 8", /^train: --augment: .*a square of 100 pixels does not fit/],
       ],
       2,
     );
@@ -158,8 +161,24 @@ describe("what cannot be done (exit status 1)", () => {
       ],
       1,
     );
+    await refuseAll(
+      "evaluate",
+      [["--checkpoint none --logits file", /^evaluate: --logits file exists and is something else/]],
+      1,
+    );
     expect(readFileSync(join(cwd, "file"), "utf8")).toBe("mine");
     expect(readFileSync(join(cwd, "run/config.json"), "utf8")).toBe("{}");
+  });
+
+  it.runIf(existsSync("/dev/full"))("a full disk behind standard output", async () => {
+    const { status, stderr } = await runCli("summary", [], { ...options, stdout: "/dev/full" });
+    expect(stderr).toMatch(/^summary: cannot write to standard output \(ENOSPC.*\)\n$/);
+    expect(status).toBe(1);
+  });
+
+  it("no adapter of that name", async () => {
+    const message = /^doctor: no WebGPU adapter named "frob" was found; there is /;
+    expectRefusal(await runCli("doctor", ["--adapter", "frob"], { cwd }), message, 1);
   });
 
   it("no adapter", async () => {

@@ -19,7 +19,11 @@ class Refused extends Error {}
 export async function fetchArchive(archive: Archive, cache: string, onProgress?: ByteProgress): Promise<string> {
   const folder = join(cache, archive.folder);
   if (existsSync(folder)) return folder;
-  await mkdir(cache, { recursive: true });
+  await mkdir(cache, { recursive: true }).catch((error: unknown) => {
+    throw new Error(
+      `${archive.name}: cannot make the cache folder ${cache} (${reason(error)}); name another in KILN_CACHE`,
+    );
+  });
   const file = join(cache, basename(new URL(archive.url).pathname));
   if (!existsSync(file)) await download(archive, file, onProgress);
   await check(archive, file);
