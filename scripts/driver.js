@@ -34,7 +34,7 @@ export function parseOsRelease(text) {
 }
 
 /** @param {OsRelease} os @param {...string} ids */
-function isOrResembles(os, ...ids) {
+export function isOrResembles(os, ...ids) {
   return ids.some((id) => os.id === id || os.like.includes(id));
 }
 

@@ -7,6 +7,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { findChromium, planChromium } from "./chromium.js";
 import { aptCommands, backportsSuite, parseOsRelease, planDriver, showsSuite, stanzaFile } from "./driver.js";
 import { buildIsStale, nodeIsTooOld, packagesAreStale } from "./stale.js";
 
@@ -20,7 +21,7 @@ class SetupError extends Error {}
 
 /** @param {string} line */
 function say(line) {
-  process.stderr.write(`setup: ${line}\n`);
+  process.stderr.write(`setup: ${line.replaceAll("\n", "\n  ")}\n`);
 }
 
 /** @param {string} path */
@@ -145,8 +146,27 @@ function prepareAdapter() {
   );
 }
 
-/** @param {{ driverOnly: boolean }} options */
-function main({ driverOnly }) {
+/** For `npm test`. Going without skips some tests, so nothing here stops it. */
+function prepareChromium() {
+  if (findChromium() !== null) return;
+  const os = parseOsRelease(readText("/etc/os-release"));
+  const plan = planChromium({ platform: process.platform, os, root: process.getuid?.() === 0 });
+  let reason = "the tests that open pages need Chromium";
+  if (plan.install) {
+    say("installing Chromium with apt, for the tests that open pages");
+    for (const command of plan.commands) {
+      const { failure, unreachable } = apt(command);
+      if (failure === undefined && !unreachable) continue;
+      reason = `Chromium could not be installed (${failure ?? "apt could not fetch from its mirror"})`;
+      break;
+    }
+    if (findChromium() !== null) return;
+  }
+  say(`${reason}; they are SKIPPED. To run them:\n${plan.advice}`);
+}
+
+/** @param {{ driverOnly: boolean, tests: boolean }} options */
+function main({ driverOnly, tests }) {
   if (nodeIsTooOld(process.versions.node, oldestNode))
     throw new SetupError(`Node ${oldestNode} or newer is needed, this is ${process.versions.node}`);
   if (!driverOnly) {
@@ -154,14 +174,15 @@ function main({ driverOnly }) {
     prepareBuild();
   }
   const adapter = prepareAdapter();
+  if (tests) prepareChromium();
   if (process.env["npm_lifecycle_event"] === "setup" || !process.env["npm_lifecycle_event"])
     console.log(`ready: ${adapter}`);
 }
 
 try {
-  main({ driverOnly: process.argv.includes("--driver-only") });
+  main({ driverOnly: process.argv.includes("--driver-only"), tests: process.argv.includes("--tests") });
 } catch (error) {
   if (!(error instanceof SetupError)) throw error;
-  say(error.message.replaceAll("\n", "\n  "));
+  say(error.message);
   process.exitCode = 1;
 }

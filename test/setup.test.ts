@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { findChromium, planChromium } from "../scripts/chromium.js";
 import { aptCommands, backportsSuite, parseOsRelease, planDriver, showsSuite } from "../scripts/driver.js";
 import { buildIsStale, locksDiffer, nodeIsTooOld, outputsAreOlder, packagesAreStale } from "../scripts/stale.js";
 
@@ -98,6 +99,36 @@ describe("the commands for a driver", () => {
     expect(showsSuite(policy("bookworm-backports-sloppy"), "bookworm-backports")).toBe(false);
     expect(showsSuite(policy("bookworm-updates"), "bookworm-backports")).toBe(false);
     expect(showsSuite("", "bookworm-backports")).toBe(false);
+  });
+});
+
+describe("Chromium, for the tests that open pages", () => {
+  const plan = (os: typeof bookworm, root: boolean) => planChromium({ platform: "linux", os, root });
+
+  it("is installed by root on Debian alone: Ubuntu's package only fetches a snap", () => {
+    for (const os of [bookworm, trixie]) {
+      expect(plan(os, true)).toMatchObject({ install: true, commands: ["apt-get update", `${install}chromium`] });
+      expect(plan(os, false).install).toBe(false);
+      expect(plan(os, false).advice).toBe(`sudo apt-get update && sudo ${install}chromium`);
+    }
+    for (const os of [noble, mint, fedora, arch, unknown]) expect(plan(os, true).install).toBe(false);
+    expect(plan(noble, true).advice).toBe("sudo snap install chromium");
+    expect(planChromium({ platform: "darwin", os: unknown, root: true }).advice).toContain("CHROME_PATH");
+  });
+
+  it("is found on the PATH, or where CHROME_PATH says, which must exist", () => {
+    const exists =
+      (...paths: string[]) =>
+      (path: string) =>
+        paths.includes(path);
+    expect(findChromium({ PATH: "/bin:/usr/bin" }, exists("/usr/bin/chromium", "/bin/google-chrome"))).toBe(
+      "/usr/bin/chromium",
+    );
+    expect(findChromium({ PATH: "/bin", CHROME_PATH: "/opt/chrome" }, exists("/opt/chrome", "/bin/chromium"))).toBe(
+      "/opt/chrome",
+    );
+    expect(findChromium({ PATH: "/bin", CHROME_PATH: "/opt/chrome" }, exists("/bin/chromium"))).toBeNull();
+    expect(findChromium({}, exists())).toBeNull();
   });
 });
 
