@@ -1,12 +1,6 @@
 // state.safetensors: everything that continuing a run needs, and nothing that differs between equal runs (no time, path or host).
-import {
-  loadStateDict,
-  readSafetensors,
-  stateDict,
-  writeSafetensors,
-  type SafeTensor,
-  type StateDict,
-} from "../nn/index.ts";
+import { loadStateDict, readSafetensors, writeSafetensors, type SafeTensor, type StateDict } from "../nn/index.ts";
+import type { AveragesState } from "./averaging.ts";
 import type { Position } from "./events.ts";
 import type { OptimizerState } from "./optimizers/index.ts";
 import type { Trainer } from "./trainer.ts";
@@ -15,6 +9,8 @@ const VERSION = 1;
 const KEY = "kiln.state";
 const MODEL = "model.";
 const OPTIMIZER = "optimizer.";
+const EMA = "ema.";
+const SLOW = "lookahead.";
 
 /** The epoch (from 1) whose weights are in best.safetensors, and its accuracy. */
 export interface BestEpoch {
@@ -32,6 +28,8 @@ export interface RunState {
   readonly optimizerName: string;
   readonly optimizer: OptimizerState;
   readonly weights: StateDict;
+  /** The moving average and lookahead's slow weights, where the run has them. */
+  readonly averages: AveragesState;
   /** The file's name, for messages. */
   readonly origin: string;
 }
@@ -42,13 +40,15 @@ export async function encodeState(
   position: Position,
   best: BestEpoch | null,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const [weights, optimizer] = await Promise.all([stateDict(trainer.model), trainer.optimizer.state()]);
+  const { weights, optimizer, averages } = await trainer.snapshot();
   refuseLost(weights, position);
   const tensors = new Map<string, SafeTensor>();
   for (const [name, tensor] of weights) tensors.set(MODEL + name, tensor);
   for (const [name, data] of Object.entries(optimizer.tensors)) {
-    tensors.set(OPTIMIZER + name, { dtype: "F32", shape: [data.length], data: Float32Array.from(data) });
+    tensors.set(OPTIMIZER + name, flat(data));
   }
+  for (const [name, data] of averages.ema ?? []) tensors.set(EMA + name, flat(data));
+  for (const [name, data] of averages.slow ?? []) tensors.set(SLOW + name, flat(data));
   const rest = {
     version: VERSION,
     position,
@@ -60,6 +60,12 @@ export async function encodeState(
   };
   return writeSafetensors(tensors, { [KEY]: JSON.stringify(rest) });
 }
+
+const flat = (data: Float32Array): SafeTensor => ({
+  dtype: "F32",
+  shape: [data.length],
+  data: Float32Array.from(data),
+});
 
 /**
  * Reads a state file.
@@ -80,13 +86,22 @@ export function decodeState(bytes: Uint8Array, origin: string): RunState {
   }
   if (!isRest(rest)) throw new Error(`${origin} is damaged: its metadata entry ${KEY} makes no sense`);
   const weights: StateDict = new Map();
-  const moments: Record<string, Float32Array> = {};
-  for (const [name, tensor] of tensors) {
-    if (name.startsWith(MODEL)) weights.set(name.slice(MODEL.length), tensor);
-    else if (name.startsWith(OPTIMIZER) && tensor.dtype === "F32") moments[name.slice(OPTIMIZER.length)] = tensor.data;
-  }
+  for (const [name, tensor] of tensors) if (name.startsWith(MODEL)) weights.set(name.slice(MODEL.length), tensor);
+  const moments = Object.fromEntries(below(tensors, OPTIMIZER));
+  const [ema, slow] = [below(tensors, EMA), below(tensors, SLOW)];
+  const averages = { ...(ema.size > 0 && { ema }), ...(slow.size > 0 && { slow }) };
   const { position, best, seed, batchSize, optimizerName, optimizer: scalars } = rest;
-  return { position, best, seed, batchSize, optimizerName, optimizer: { tensors: moments, scalars }, weights, origin };
+  const optimizer = { tensors: moments, scalars };
+  return { position, best, seed, batchSize, optimizerName, optimizer, weights, averages, origin };
+}
+
+/** The flat arrays under a prefix, by what follows it. */
+function below(tensors: ReadonlyMap<string, SafeTensor>, prefix: string): Map<string, Float32Array> {
+  const found = new Map<string, Float32Array>();
+  for (const [name, tensor] of tensors) {
+    if (name.startsWith(prefix) && tensor.dtype === "F32") found.set(name.slice(prefix.length), tensor.data);
+  }
+  return found;
 }
 
 /**
@@ -96,7 +111,7 @@ export function decodeState(bytes: Uint8Array, origin: string): RunState {
  * @throws Error of one line where the trainer is not of the same making
  */
 export function restoreTrainer(trainer: Trainer, state: RunState): void {
-  const { origin } = state;
+  const { origin, averages, position } = state;
   const differs = (what: string, inState: unknown, here: unknown): void => {
     if (inState === here) return;
     throw new Error(`${origin} was saved with ${what} ${String(inState)}, not ${String(here)}: continue with the same`);
@@ -107,7 +122,8 @@ export function restoreTrainer(trainer: Trainer, state: RunState): void {
   checkMoments(trainer, state);
   loadStateDict(trainer.model, state.weights, { origin });
   trainer.optimizer.loadState(state.optimizer);
-  trainer.position = state.position;
+  trainer.loadAverages(averages, origin);
+  trainer.position = position;
 }
 
 /** Saving broken weights would replace the last good ones. A loss can stay finite over them: where relu makes 0 of NaN. */
@@ -168,7 +184,8 @@ function isRest(value: Record<string, unknown>): value is Record<string, unknown
 
 function isPosition(value: unknown): value is Position {
   if (!isObject(value) || !isCount(value["step"]) || !isCount(value["epoch"])) return false;
-  const running = value["running"];
-  if (!isObject(running)) return false;
+  const { running, schedule = {}, earlyStop = {} } = value;
+  if (!isObject(running) || !isObject(schedule) || !isObject(earlyStop)) return false;
+  if (![schedule, earlyStop].every((numbers) => Object.values(numbers).every(isNumber))) return false;
   return ["steps", "samples", "correct"].every((key) => isCount(running[key])) && isNumber(running["loss"]);
 }

@@ -13,6 +13,7 @@ import {
 import type { Module } from "../nn/index.ts";
 import type { DeviceDataset } from "./data/device-dataset.ts";
 import { InFlight } from "./in-flight.ts";
+import type { Tta } from "./tta.ts";
 
 export interface ClassAccuracy {
   readonly class: string;
@@ -43,6 +44,8 @@ export interface EvaluateOptions {
   readonly batchSize?: number | undefined;
   /** Return every logit too. */
   readonly logits?: boolean | undefined;
+  /** Views of each image, averaged; default "none". */
+  readonly tta?: Tta | undefined;
 }
 
 /**

@@ -1,4 +1,5 @@
 // What happens during training, as one stream, and where a run stands.
+import type { EarlyStopState } from "./monitors.ts";
 
 /** Sums over the steps of an epoch that is not finished. `loss` is the sum of the samples' losses. */
 export interface RunningSums {
@@ -16,6 +17,9 @@ export interface Position {
   readonly epoch: number;
   /** Of the epoch after these. */
   readonly running: RunningSums;
+  /** What a plateau schedule has seen by the end of the last epoch. */
+  readonly schedule?: Readonly<Record<string, number>>;
+  readonly earlyStop?: EarlyStopState;
 }
 
 export const EMPTY_SUMS: RunningSums = { steps: 0, samples: 0, loss: 0, correct: 0 };
@@ -57,7 +61,7 @@ export interface EpochReport {
 
 export interface StartEvent {
   readonly type: "start";
-  /** Steps and epochs of the whole run. */
+  /** Steps and epochs of the whole run; the last epoch may be a part of one. */
   readonly steps: number;
   readonly epochs: number;
   readonly stepsPerEpoch: number;
@@ -110,8 +114,8 @@ export interface EpochEvent {
 
 export interface EndEvent {
   readonly type: "end";
-  /** All epochs are done, or the signal was aborted. */
-  readonly reason: "done" | "stopped";
+  /** All epochs are done, the signal was aborted, or nothing got better any more. */
+  readonly reason: "done" | "stopped" | "early-stop";
   readonly position: Position;
 }
 

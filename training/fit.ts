@@ -14,18 +14,24 @@ import {
 } from "./events.ts";
 import { InFlight } from "./in-flight.ts";
 import { addStep, RateMeter, StepLog, type StepResult } from "./metrics.ts";
-import type { Schedule } from "./schedules.ts";
+import { Monitors, type EarlyStopOptions } from "./monitors.ts";
+import type { AnySchedule, Rates } from "./schedules.ts";
 import type { Trainer } from "./trainer.ts";
+import type { Tta } from "./tta.ts";
 
 export interface FitOptions {
-  /** Epochs of the whole run, those before `startFrom` included. */
+  /** Epochs of the whole run, those before `startFrom` included. A fraction ends within its last epoch: that one is reported too. */
   readonly epochs: number;
-  /** Rate (and momentum) of each step of the run; default the optimizer's own. */
-  readonly schedule?: Schedule | undefined;
+  /** Rate (and momentum) of each step of the run; default the optimizer's own. A plateau schedule is fed after each epoch. */
+  readonly schedule?: AnySchedule | undefined;
   /** Evaluated after every epoch: the report's test figures. */
   readonly validation?: DeviceDataset | undefined;
   /** Images held out for choosing the best epoch, where there are such: the report's validation figures. */
   readonly heldOut?: DeviceDataset | undefined;
+  /** Views of each image when it is tested, averaged; default "none": the image alone. */
+  readonly tta?: Tta | undefined;
+  /** End the run where nothing gets better; default never. */
+  readonly earlyStop?: EarlyStopOptions | undefined;
   /** Continue here; the trainer must have the weights and the optimizer state of that moment. Default the start. */
   readonly startFrom?: Position | undefined;
   /** Aborting it ends the run after the step under way. */
@@ -45,11 +51,16 @@ export async function* fitEvents(
   const steps = trainer.steps(train, options);
   const stepsPerEpoch = trainer.stepsPerEpoch(train);
   trainer.position = checkPosition(options.startFrom ?? START, stepsPerEpoch, steps);
-  yield { type: "start", steps, epochs: options.epochs, stepsPerEpoch, position: trainer.position };
+  const epochs = Math.ceil(steps / stepsPerEpoch);
+  yield { type: "start", steps, epochs, stepsPerEpoch, position: trainer.position };
   const run = new Run(trainer, train, options, { steps, stepsPerEpoch });
   let failed = false;
   try {
-    while (trainer.position.epoch < options.epochs) {
+    while (trainer.position.epoch < epochs) {
+      if (run.monitors.stopped) {
+        yield { type: "end", reason: "early-stop", position: trainer.position };
+        return;
+      }
       const finished = (yield* run.trainEpoch()) && (yield* run.evaluateEpoch());
       if (!finished) {
         yield { type: "end", reason: "stopped", position: trainer.position };
@@ -75,6 +86,7 @@ class Run {
   readonly #options: FitOptions;
   readonly #steps: number;
   readonly #stepsPerEpoch: number;
+  readonly monitors: Monitors;
   readonly #log = new StepLog();
   readonly #inFlight = new InFlight();
   readonly #reads = new InFlight();
@@ -99,6 +111,7 @@ class Run {
     this.#options = options;
     this.#steps = size.steps;
     this.#stepsPerEpoch = size.stepsPerEpoch;
+    this.monitors = new Monitors(options.schedule, options.earlyStop, trainer.position);
     this.#recorded = trainer.position.step;
   }
 
@@ -107,9 +120,10 @@ class Run {
     const { signal } = this.#options;
     const epoch = this.#trainer.position.epoch + 1;
     const first = (epoch - 1) * this.#stepsPerEpoch;
+    const end = Math.min(first + this.#stepsPerEpoch, this.#steps);
     const order = this.#trainer.order(this.#train, epoch);
     this.#epoch = { start: now(), images: 0, seconds: 0, lr: this.#lrAt(first), rate: new RateMeter(0) };
-    while (this.#recorded < first + this.#stepsPerEpoch && !signal?.aborted) {
+    while (this.#recorded < end && !signal?.aborted) {
       this.#step(epoch, order, this.#recorded - first);
       await this.#inFlight.waitFor(stepsInFlight());
       if (this.#log.full || now() - this.#lastRead > READ_EVERY_MS) this.#startRead();
@@ -120,15 +134,22 @@ class Run {
     await this.#drain();
     this.#epoch.seconds = (now() - this.#epoch.start) / 1000;
     yield* this.#report();
-    return this.#recorded === first + this.#stepsPerEpoch && !signal?.aborted;
+    return this.#recorded === end && !signal?.aborted;
   }
 
   /** Evaluates, closes the epoch and reports it. False where it was stopped: then the epoch stays open, all its steps done. */
   async *evaluateEpoch(): AsyncGenerator<TrainEvent, boolean, undefined> {
     const start = now();
     const { validation, heldOut } = this.#options;
-    const test = validation ? yield* this.#evaluate(validation) : undefined;
-    const chosen = heldOut && test !== null ? yield* this.#evaluate(heldOut) : undefined;
+    const giveBack = this.#trainer.borrowAverage();
+    let test: Evaluation | null | undefined;
+    let chosen: Evaluation | null | undefined;
+    try {
+      test = validation ? yield* this.#evaluate(validation) : undefined;
+      chosen = heldOut && test !== null ? yield* this.#evaluate(heldOut) : undefined;
+    } finally {
+      giveBack?.();
+    }
     if (test === null || chosen === null) return false;
     this.#evaluationSeconds = (now() - start) / 1000;
     const { running, step, epoch: done } = this.#trainer.position;
@@ -144,7 +165,8 @@ class Run {
       seconds: seconds + this.#evaluationSeconds,
       imagesPerSecond: images === 0 ? 0 : images / seconds,
     };
-    this.#trainer.position = { step, epoch: done + 1, running: EMPTY_SUMS };
+    this.monitors.observe(report);
+    this.#trainer.position = { step, epoch: done + 1, running: EMPTY_SUMS, ...this.monitors.state() };
     yield { type: "epoch", report, position: this.#trainer.position };
     return true;
   }
@@ -162,21 +184,25 @@ class Run {
 
   #step(epoch: number, order: Uint32Array, stepInEpoch: number): void {
     const trainer = this.#trainer;
-    const { batchSize, optimizer } = trainer;
+    const { stepImages, optimizer } = trainer;
     const step = this.#recorded;
-    const indices = order.subarray(stepInEpoch * batchSize, (stepInEpoch + 1) * batchSize);
+    const indices = order.subarray(stepInEpoch * stepImages, (stepInEpoch + 1) * stepImages);
     scope(() => {
-      const rates = this.#options.schedule?.(step) ?? null;
-      const { loss, logits, labels } = trainer.step(this.#train, indices, { epoch, step }, rates);
+      const output = trainer.step(this.#train, indices, { epoch, step, steps: this.#steps }, this.#rates(step));
       const { lr, momentum } = optimizer;
-      this.#log.add({ step, epoch, lr, momentum, samples: indices.length }, loss, logits, labels);
+      this.#log.add({ step, epoch, lr, momentum, samples: indices.length }, output);
     });
     this.#recorded++;
     this.#inFlight.push(currentDevice().idle());
   }
 
+  #rates(step: number): Rates | null {
+    const { schedule } = this.#options;
+    return typeof schedule === "object" ? schedule.at(step) : (schedule?.(step) ?? null);
+  }
+
   #lrAt(step: number): number {
-    return this.#options.schedule?.(step).lr ?? this.#trainer.optimizer.lr;
+    return this.#rates(step)?.lr ?? this.#trainer.optimizer.lr;
   }
 
   #startRead(): void {
@@ -194,8 +220,8 @@ class Run {
   #takeResults(): StepResult[] {
     const results = this.#results.splice(0);
     for (const result of results) {
-      const { step, epoch, running } = this.#trainer.position;
-      this.#trainer.position = { step: step + 1, epoch, running: addStep(running, result) };
+      const { position } = this.#trainer;
+      this.#trainer.position = { ...position, step: position.step + 1, running: addStep(position.running, result) };
     }
     return results;
   }
@@ -215,9 +241,9 @@ class Run {
     const { step, epoch, running } = this.#trainer.position;
     const { start, images, rate } = this.#epoch;
     const imagesPerSecond = rate.update((now() - start) / 1000, images);
-    const { batchSize } = this.#trainer;
-    const imagesLeft = (this.#steps - step) * Math.min(batchSize, this.#train.count / this.#stepsPerEpoch);
-    const evaluationsLeft = this.#options.epochs - epoch;
+    const { stepImages } = this.#trainer;
+    const imagesLeft = (this.#steps - step) * Math.min(stepImages, this.#train.count / this.#stepsPerEpoch);
+    const evaluationsLeft = Math.ceil(this.#options.epochs) - epoch;
     return {
       type: "progress",
       step,
@@ -232,7 +258,7 @@ class Run {
 
   async *#evaluate(dataset: DeviceDataset): AsyncGenerator<TrainEvent, Evaluation | null> {
     const { model, batchSize, position } = this.#trainer;
-    const batches = evaluateBatches(model, dataset, { batchSize });
+    const batches = evaluateBatches(model, dataset, { batchSize, tta: this.#options.tta });
     try {
       for (;;) {
         if (this.#options.signal?.aborted) return null;

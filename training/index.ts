@@ -1,5 +1,8 @@
 // The public names of kiln/training.
-export { Trainer, type StepOutput, type TrainerOptions } from "./trainer.ts";
+export { Trainer, type StepAt, type StepOutput, type TrainerOptions, type TrainerSnapshot } from "./trainer.ts";
+export type { AveragesState, EmaOptions, LookaheadOptions } from "./averaging.ts";
+export type { EarlyStopOptions } from "./monitors.ts";
+export { TTA_VIEWS, type Tta } from "./tta.ts";
 export type { FitOptions } from "./fit.ts";
 export {
   DivergedError,
@@ -44,3 +47,4 @@ export { files } from "#files";
 export type { DecodedImage, FileEntry, Files, FileStat, Fit } from "./files.ts";
 export { decodeState, encodeState, restoreTrainer, type BestEpoch, type RunState } from "./checkpoint.ts";
 export { createRunFolder, openRunFolder, environment, RunFolder, type RunConfig } from "./run-folder.ts";
+export * from "./lr-finder/index.ts";

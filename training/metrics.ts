@@ -1,6 +1,7 @@
 // Figures of training steps, kept on the GPU and read many at a time: waiting for each loss would stall the GPU every step.
 import { accumulateMetrics, copyInto, fill, keep, scope, zeros, type Tensor } from "../engine/index.ts";
 import type { RunningSums } from "./events.ts";
+import type { StepOutput } from "./trainer.ts";
 
 /** What is known about a step when it is recorded. */
 export interface StepInfo {
@@ -34,13 +35,14 @@ export class StepLog implements Disposable {
     return this.size === CAPACITY;
   }
 
-  /** Notes a step. Costs two small dispatches and no waiting. */
-  add(info: StepInfo, loss: Tensor, logits: Tensor, labels: Tensor): void {
+  /** Notes a step. Costs a few small dispatches and no waiting. */
+  add(info: StepInfo, { loss, batches }: StepOutput): void {
     const at = this.size * 2 * SLOT;
     this.#steps.push(info);
     scope(() => {
       copyInto(this.#log.range(at, loss.shape), loss);
-      accumulateMetrics(logits, labels, this.#log.range(at + SLOT, [4]));
+      const counts = this.#log.range(at + SLOT, [4]);
+      for (const { logits, labels } of batches) accumulateMetrics(logits, labels, counts);
     });
   }
 

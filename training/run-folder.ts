@@ -149,7 +149,7 @@ export class RunFolder {
     await this.flush();
     if (JSON.stringify(position) === JSON.stringify(this.#saved)) return;
     const state = await encodeState(trainer, position, this.#best);
-    const weights = await exportWeights(trainer.model, this.config.model);
+    const weights = await trainer.withAverage(() => exportWeights(trainer.model, this.config.model));
     await writing(this.dir, async () => {
       await files.writeAtomic(this.file(LAST), weights);
       if (this.#bestIsNew) await files.writeAtomic(this.file(BEST), weights);

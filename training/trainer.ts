@@ -1,13 +1,15 @@
 // The Trainer: what one step of training is. training/fit.ts makes a run of steps.
 import { permutation, scope, type Tensor } from "../engine/index.ts";
-import { Dropout, type Module } from "../nn/index.ts";
+import { Dropout, loadStateDict, stateDict, type Module, type StateDict } from "../nn/index.ts";
 import type { AugmentStep } from "./augment-grammar.ts";
-import type { DeviceDataset } from "./data/device-dataset.ts";
+import { Averages, type AveragesState, type EmaOptions, type LookaheadOptions } from "./averaging.ts";
+import type { Batch, DeviceDataset } from "./data/device-dataset.ts";
 import { checkClasses } from "./evaluate.ts";
 import { START, type Position, type TrainEvent } from "./events.ts";
 import { fitEvents, type FitOptions } from "./fit.ts";
 import { crossEntropy, type Loss } from "./losses.ts";
-import type { Optimizer } from "./optimizers/index.ts";
+import { drawMix, mixBatch } from "./mix.ts";
+import type { Optimizer, OptimizerState } from "./optimizers/index.ts";
 import type { Rates } from "./schedules.ts";
 
 export interface TrainerOptions {
@@ -17,26 +19,57 @@ export interface TrainerOptions {
   readonly loss?: Loss | undefined;
   /** Draws the order of the images and the augmentation; u32, default 0. Weights come from the model's own seed. */
   readonly seed?: number | undefined;
-  /** Images a step; default 128. */
+  /** Images a batch; default 128. */
   readonly batchSize?: number | undefined;
   /** What happens to each training image, in this order; default nothing. `parseAugment` reads it from a line of text. */
   readonly augment?: readonly AugmentStep[] | undefined;
   /** Another order in every epoch; default true. */
   readonly shuffle?: boolean | undefined;
-  /** Leave out the last batch of an epoch where it is not full; default false. */
+  /** Leave out the last step of an epoch where its images are not full batches; default false. */
   readonly dropLast?: boolean | undefined;
   /** Scale the gradients down to this 2-norm over all parameters where theirs is larger; default no clipping. */
   readonly clipGrad?: number | undefined;
+  /**
+   * Batches whose gradients make one step; default 1. A step then takes `accumulate * batchSize` images and follows the mean of
+   * their losses, as one large batch would; only batch norm sees the batches one by one.
+   */
+  readonly accumulate?: number | undefined;
+  /** Blend pairs of images by shares from Beta(mixup, mixup); default no. See training/mix.ts. */
+  readonly mixup?: number | undefined;
+  /** Paste boxes of other images, the areas from Beta(cutmix, cutmix); default no. With `mixup` one of the two, batch by batch. */
+  readonly cutmix?: number | undefined;
+  /** Test and export a moving average of weights and statistics; default the weights themselves. */
+  readonly ema?: EmaOptions | undefined;
+  /** Slow weights that pull the trained ones back every few steps; default none. */
+  readonly lookahead?: LookaheadOptions | undefined;
+  /** Called before each step. It may change what is trained (`requiresGrad`) by `at` alone: a resumed run calls it from there on. */
+  readonly beforeStep?: ((at: StepAt) => void) | undefined;
+}
+
+/** When a step happens: with the seed it decides everything random. */
+export interface StepAt {
+  /** From 1. */
+  readonly epoch: number;
+  /** Of the run, from 0. */
+  readonly step: number;
+  /** Steps of the whole run; `lookahead` needs it. */
+  readonly steps?: number | undefined;
 }
 
 /** What a step leaves: it belongs to the scope around. */
 export interface StepOutput {
-  /** The batch's mean loss, a scalar. */
+  /** The mean loss of the step's images, a scalar. */
   readonly loss: Tensor;
-  /** [N, classes] */
-  readonly logits: Tensor;
-  /** u32 [N] */
-  readonly labels: Tensor;
+  /** Of each batch: logits [N, classes], and labels u32 [N] (of mixed images the dominant ones). */
+  readonly batches: readonly { readonly logits: Tensor; readonly labels: Tensor }[];
+}
+
+/** All that a trainer has learned and where it stands, on the host, to the bit. */
+export interface TrainerSnapshot {
+  readonly weights: StateDict;
+  readonly optimizer: OptimizerState;
+  readonly averages: AveragesState;
+  readonly position: Position;
 }
 
 type Counted = { readonly count: number };
@@ -45,7 +78,7 @@ type Counted = { readonly count: number };
  * Trains a model. Every step is a pure function of the weights, the optimizer's state and (seed, epoch, step): equal runs give equal
  * bits, also across an interruption.
  */
-export class Trainer {
+export class Trainer implements Disposable {
   readonly model: Module;
   readonly optimizer: Optimizer;
   readonly loss: Loss;
@@ -55,6 +88,11 @@ export class Trainer {
   readonly shuffle: boolean;
   readonly dropLast: boolean;
   readonly clipGrad: number | null;
+  readonly accumulate: number;
+  readonly mixup: number | undefined;
+  readonly cutmix: number | undefined;
+  readonly #averages: Averages;
+  readonly #beforeStep: ((at: StepAt) => void) | undefined;
   /** Where the last `fit()` stands: right while it is suspended in an "epoch" or "end" event, and after it has returned. */
   position: Position = START;
 
@@ -62,8 +100,11 @@ export class Trainer {
     const { model, optimizer, seed = 0, batchSize = 128 } = options;
     whole("batchSize", batchSize, 1);
     whole("seed", seed, 0);
-    const { clipGrad = null } = options;
-    if (clipGrad !== null && !(clipGrad > 0)) throw new Error(`Trainer: clipGrad must be above 0, got ${clipGrad}`);
+    const { clipGrad = null, accumulate = 1, mixup, cutmix } = options;
+    whole("accumulate", accumulate, 1);
+    for (const [name, value] of Object.entries({ clipGrad, mixup, cutmix })) {
+      if (typeof value === "number" && !(value > 0)) throw new Error(`Trainer: ${name} must be above 0, got ${value}`);
+    }
     this.model = model;
     this.optimizer = optimizer;
     this.loss = options.loss ?? crossEntropy();
@@ -73,21 +114,32 @@ export class Trainer {
     this.shuffle = options.shuffle ?? true;
     this.dropLast = options.dropLast ?? false;
     this.clipGrad = clipGrad;
+    this.accumulate = accumulate;
+    this.mixup = mixup;
+    this.cutmix = cutmix;
+    this.#averages = new Averages(model, options.ema, options.lookahead);
+    this.#beforeStep = options.beforeStep;
   }
 
-  /** Steps of an epoch over `train`: the last batch, which may not be full, counts unless `dropLast`. */
+  /** Images of a full step. */
+  get stepImages(): number {
+    return this.batchSize * this.accumulate;
+  }
+
+  /** Steps of an epoch over `train`: the last one, which may not be full, counts unless `dropLast`. */
   stepsPerEpoch({ count }: Counted): number {
-    const steps = this.dropLast ? Math.floor(count / this.batchSize) : Math.ceil(count / this.batchSize);
+    const steps = this.dropLast ? Math.floor(count / this.stepImages) : Math.ceil(count / this.stepImages);
     if (steps > 0) return steps;
     throw new Error(
-      `Trainer: ${count} images make no full batch of ${this.batchSize} and dropLast leaves out the rest; lower the batch size`,
+      `Trainer: ${count} images make no full step of ${this.stepImages} and dropLast leaves out the rest; lower the batch size`,
     );
   }
 
-  /** Steps of a whole run. */
+  /** Steps of a whole run; of a fraction of an epoch those that begin in it. */
   steps(train: Counted, { epochs }: { readonly epochs: number }): number {
-    whole("epochs", epochs, 1);
-    return epochs * this.stepsPerEpoch(train);
+    if (!(epochs > 0 && epochs < 2 ** 32)) throw new Error(`Trainer: epochs must be above 0, got ${epochs}`);
+    // 0.1 * 30 is a little above 3, and must not become 4.
+    return Math.ceil(Number((epochs * this.stepsPerEpoch(train)).toPrecision(12)));
   }
 
   /** The order of the images in `epoch` (from 1). */
@@ -98,32 +150,64 @@ export class Trainer {
   /**
    * One step: forward, backward, update. Waits for nothing. Call it in a `scope()`.
    *
-   * @param indices the batch's images
-   * @param at epoch (from 1) and step of the run (from 0): with the seed they decide everything that is random
+   * @param indices the step's images: up to `stepImages` of them
    * @param rates set before the update; null keeps the optimizer's own
    */
-  step(
-    train: DeviceDataset,
-    indices: Uint32Array,
-    at: { readonly epoch: number; readonly step: number },
-    rates: Rates | null,
-  ): StepOutput {
+  step(train: DeviceDataset, indices: Uint32Array, at: StepAt, rates: Rates | null): StepOutput {
     const { model, optimizer } = this;
+    this.#averages.prepare();
+    this.#beforeStep?.(at);
     if (rates) optimizer.setLr(rates.lr);
     if (rates?.momentum !== undefined) optimizer.setMomentum(rates.momentum);
+    if (!model.training) model.train();
     return scope(() => {
-      for (const module of model.modules()) if (module instanceof Dropout) module.step = at.step;
-      if (!model.training) model.train();
-      const { images, labels } = train.batch(indices, { augment: this.augment, seed: this.seed, epoch: at.epoch });
-      const logits = model.forward(images);
-      checkClasses("Trainer", logits, train);
-      const loss = this.loss(logits, labels);
       optimizer.zeroGrad();
-      loss.backward();
+      const batches = [];
+      let loss: Tensor | null = null;
+      for (let first = 0; first < indices.length; first += this.batchSize) {
+        const batch = indices.subarray(first, first + this.batchSize);
+        const output = scope(() => this.#batch(train, batch, at, first, batch.length / indices.length));
+        batches.push(output);
+        loss = loss ? loss.add(output.loss) : output.loss;
+      }
       if (this.clipGrad !== null) optimizer.clipGradNorm(this.clipGrad);
       optimizer.step();
-      return { loss, logits, labels };
+      this.#averages.step(at.step + 1, at.steps ?? at.step + 1);
+      return { loss: loss!, batches };
     });
+  }
+
+  /** Adds a batch's gradients, weighted by its share of the step's images. */
+  #batch(
+    train: DeviceDataset,
+    indices: Uint32Array,
+    at: StepAt,
+    first: number,
+    share: number,
+  ): { readonly loss: Tensor; readonly logits: Tensor; readonly labels: Tensor } {
+    const { model } = this;
+    const number = at.step * this.accumulate + first / this.batchSize;
+    for (const module of model.modules()) if (module instanceof Dropout) module.step = number;
+    const { images, labels, loss } = this.#images(train, indices, { ...at, step: number });
+    const logits = model.forward(images);
+    checkClasses("Trainer", logits, train);
+    const mean = loss(logits);
+    const part = share === 1 ? mean : mean.mul(share);
+    part.backward();
+    return { loss: part, logits, labels };
+  }
+
+  #images(
+    train: DeviceDataset,
+    indices: Uint32Array,
+    { epoch, step }: StepAt,
+  ): Batch & { readonly loss: (logits: Tensor) => Tensor } {
+    const { seed, augment } = this;
+    const batchOf = (some: Uint32Array): Batch => train.batch(some, { augment, seed, epoch });
+    const batch = batchOf(indices);
+    const mix = drawMix(this, { count: indices.length, ...sizeOf(batch.images) }, { seed, epoch, step });
+    if (!mix) return { ...batch, loss: (logits) => this.loss(logits, batch.labels) };
+    return mixBatch(batch, batchOf(mix.partner.map((i) => indices[i])), mix, this.loss);
   }
 
   /**
@@ -135,7 +219,56 @@ export class Trainer {
   fit(train: DeviceDataset, options: FitOptions): AsyncGenerator<TrainEvent, void, undefined> {
     return fitEvents(this, train, options);
   }
+
+  /** Runs `work` with the moving average in the model, where there is one: what is tested and exported. */
+  async withAverage<T>(work: () => Promise<T>): Promise<T> {
+    const giveBack = this.borrowAverage();
+    try {
+      return await work();
+    } finally {
+      giveBack?.();
+    }
+  }
+
+  /** Puts the moving average into the model until the returned function is called; null where there is none. */
+  borrowAverage(): (() => void) | null {
+    return this.#averages.borrow();
+  }
+
+  /** Reads everything that training changes. `restore` puts it back, to the bit. */
+  async snapshot(): Promise<TrainerSnapshot> {
+    const [weights, optimizer, averages] = await Promise.all([
+      stateDict(this.model),
+      this.optimizer.state(),
+      this.#averages.state(),
+    ]);
+    return { weights, optimizer, averages, position: this.position };
+  }
+
+  /** @throws Error of one line where the snapshot is of another model or optimizer */
+  restore({ weights, optimizer, averages, position }: TrainerSnapshot): void {
+    loadStateDict(this.model, weights, { origin: "the snapshot" });
+    this.optimizer.loadState(optimizer);
+    this.loadAverages(averages, "the snapshot");
+    this.position = position;
+  }
+
+  /** @throws Error of one line where they are of another model, or not those that this trainer has */
+  loadAverages(averages: AveragesState, origin: string): void {
+    this.#averages.loadState(averages, origin);
+  }
+
+  /** Frees the averages. Model and optimizer belong to who made them. */
+  dispose(): void {
+    this.#averages.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
+
+const sizeOf = ({ shape }: Tensor): { height: number; width: number } => ({ height: shape[1], width: shape[2] });
 
 function whole(name: string, value: number, least: number): void {
   if (Number.isInteger(value) && value >= least && value < 2 ** 32) return;

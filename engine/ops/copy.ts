@@ -29,26 +29,37 @@ export const ones = (shape: Shape, dtype: DType = "f32"): Tensor => full(shape, 
  */
 export function copyInto(target: Tensor, source: Tensor): Tensor {
   check(target.dtype === source.dtype, "copyInto", () => `${target.toString()} cannot take ${source.toString()}`);
-  return into("copyInto", target, source, { T: "vec4u", combine: "x[i]" });
-}
-
-/** target += source, in place, for f32 tensors of as many elements. The two may not share a storage. Returns `target`. */
-export function addInto(target: Tensor, source: Tensor): Tensor {
-  const bothFloats = target.dtype === "f32" && source.dtype === "f32";
-  check(bothFloats, "addInto", () => `needs f32 tensors, got ${target.toString()} and ${source.toString()}`);
-  return into("addInto", target, source, { T: "vec4f", combine: "y[i] + x[i]" });
-}
-
-function into(op: string, target: Tensor, source: Tensor, constants: { T: string; combine: string }): Tensor {
-  const fits = sameShape(target.shape, source.shape) || target.size === source.size;
-  check(fits, op, () => `${target.toString()} has ${target.size} elements, ${source.toString()} ${source.size}`);
-  const shared = target.location(op).buffer === source.location(op).buffer;
-  check(!shared, op, () => "target and source share a storage; copy the source first");
+  checkPair("copyInto", target, source);
   launch(kernels.copy.into, {
     bindings: { x: source, y: target },
-    constants,
     params: { vectors: ceilDiv(target.size, 4) },
     workgroups: ceilDiv(target.size, ELEMENTS_PER_WORKGROUP),
   });
   return target;
+}
+
+/**
+ * target += (source - target) * share, in place, for f32 tensors of as many elements: `torch.Tensor.lerp_`. A share of 1 copies every
+ * bit. The two may not share a storage. Returns `target`.
+ *
+ * @param share 0 to 1
+ */
+export function lerpInto(target: Tensor, source: Tensor, share: number): Tensor {
+  const bothFloats = target.dtype === "f32" && source.dtype === "f32";
+  check(bothFloats, "lerpInto", () => `needs f32 tensors, got ${target.toString()} and ${source.toString()}`);
+  check(share >= 0 && share <= 1, "lerpInto", () => `share must be 0 to 1, got ${share}`);
+  checkPair("lerpInto", target, source);
+  launch(kernels.copy.lerp, {
+    bindings: { x: source, y: target },
+    params: { vectors: ceilDiv(target.size, 4), share },
+    workgroups: ceilDiv(target.size, ELEMENTS_PER_WORKGROUP),
+  });
+  return target;
+}
+
+function checkPair(op: string, target: Tensor, source: Tensor): void {
+  const fits = sameShape(target.shape, source.shape) || target.size === source.size;
+  check(fits, op, () => `${target.toString()} has ${target.size} elements, ${source.toString()} ${source.size}`);
+  const shared = target.location(op).buffer === source.location(op).buffer;
+  check(!shared, op, () => "target and source share a storage; copy the source first");
 }

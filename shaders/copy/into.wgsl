@@ -1,18 +1,14 @@
-// y = x, or with `combine` replaced y = y + x: in place, for flat gradient buffers. T is vec4u for copies, which keeps every
-// bit of every type.
+// y = x, in place. As vec4u, which keeps every bit of every type.
 
-alias T = vec4u;
 const VECTORS: u32 = 4u;
 
 struct Params {
   vectors: u32, // vec4s in x
 }
 
-@group(0) @binding(0) var<storage, read> x: array<T>;
-@group(0) @binding(1) var<storage, read_write> y: array<T>;
+@group(0) @binding(0) var<storage, read> x: array<vec4u>;
+@group(0) @binding(1) var<storage, read_write> y: array<vec4u>;
 @group(0) @binding(2) var<uniform> params: Params;
-
-fn combine(i: u32) -> T { return x[i]; }
 
 @compute @workgroup_size(64)
 fn main(
@@ -24,7 +20,7 @@ fn main(
   for (var v = 0u; v < VECTORS; v++) {
     let i = first + v;
     if (i < params.vectors) {
-      y[i] = combine(i);
+      y[i] = x[i];
     }
   }
 }

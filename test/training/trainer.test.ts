@@ -103,7 +103,7 @@ describe("Trainer", () => {
     expect(trainer.steps(train, { epochs: 3 })).toBe(6);
     expect(stepsOf(await collect(trainer, { epochs: 1 }))).toHaveLength(2);
     using large = setUp({ dropLast: true, batchSize: 64 });
-    expect(() => large.steps(train, { epochs: 1 })).toThrow("20 images make no full batch of 64");
+    expect(() => large.steps(train, { epochs: 1 })).toThrow("20 images make no full step of 64");
   });
 
   it("gives the same bits for the same seed, others for another", async () => {
