@@ -14,6 +14,7 @@ export const Purpose = {
   shapes: 5,
   split: 6,
   mix: 7,
+  impute: 8,
 } as const;
 export type Purpose = (typeof Purpose)[keyof typeof Purpose];
 

@@ -1,6 +1,6 @@
 // Weights as files: safetensors with what is needed to use them in the metadata.
 import type { Module } from "./module.ts";
-import { createModel, modelNames, type ResNet, type Stem } from "./models/index.ts";
+import { createModel, modelNames, STEMS, type ResNet, type Stem } from "./models/index.ts";
 import { readSafetensors, writeSafetensors } from "./safetensors.ts";
 import { loadStateDict, stateDict, type StateDict } from "./state-dict.ts";
 import { aliasesOf } from "./state-names.ts";
@@ -124,7 +124,7 @@ function isModelInfo(value: unknown): value is ModelInfo {
   if (typeof value !== "object" || value === null) return false;
   const { name, stem, classes, imageSize } = value as Record<string, unknown>;
   return (
-    typeof name === "string" && (stem === "cifar" || stem === "imagenet") && isCount(classes) && isCount(imageSize)
+    typeof name === "string" && STEMS.includes(stem as Stem) && isCount(classes) && isCount(imageSize)
   );
 }
 

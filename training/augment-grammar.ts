@@ -19,18 +19,24 @@ export type Place = "inside" | "center" | "clipped";
 export type AugmentStep =
   /** Pad `size` pixels on each side, crop back to the image's size at a random place. */
   | { kind: "pad-crop"; size: number; border: Border; fill: Fill }
-  /** Left and right swapped, with probability `p`. */
-  | { kind: "flip"; p: number }
+  /**
+   * Left and right swapped with probability `p`; or, `alternate`, half of the images in the odd epochs and the other half in the even
+   * ones (Jordan, arXiv 2404.00498), where `p` does not count.
+   */
+  | { kind: "flip"; p: number; alternate: boolean }
   /** Top and bottom swapped, with probability `p`. */
   | { kind: "vflip"; p: number }
   /** By an angle in +-`limit` degrees. */
   | { kind: "rotate"; limit: number; p: number; border: Border; fill: Fill }
   /** Moved by +-`shift` of the image's size, scaled by 1 +- `scale`, rotated by +-`rotate` degrees. */
   | { kind: "shift-scale-rotate"; shift: number; scale: number; rotate: number; p: number; border: Border; fill: Fill }
-  /** `holes` squares of `size` pixels painted over. */
-  | { kind: "cutout"; size: number; p: number; fill: Fill; place: Place; holes: number };
+  /**
+   * `holes` squares of `size` pixels painted over. With a `canvas` they are placed in a square of so many pixels with the image in its
+   * middle: they may miss it.
+   */
+  | { kind: "cutout"; size: number; p: number; fill: Fill; place: Place; holes: number; canvas: number | null };
 
-type Value = number | string;
+type Value = number | string | boolean;
 type Rule = { wanted: string; read: (text: string) => Value | undefined };
 
 type Form = {
@@ -57,6 +63,7 @@ const choice = (names: Readonly<Record<string, string>>): Rule => ({
   read: (text) => (Object.hasOwn(names, text) ? names[text] : undefined),
 });
 const border = choice({ constant: "constant", edge: "edge", reflect: "reflect", reflect101: "reflect101" });
+const alternate: Rule = { wanted: "the word alternate", read: (text) => text === "alternate" || undefined };
 const place = choice({ inside: "inside", center: "center", clipped: "clipped" });
 // a value strictly between 0 and 1 is the classic slip of giving a fraction of white, which would come out black
 const pixelValue = number("", (value) => value >= 0 && value <= 255 && (value === 0 || value >= 1));
@@ -72,7 +79,11 @@ const forms: Readonly<Record<string, Form>> = {
     rules: { size: pixels, border, fill },
     defaults: { kind: "pad-crop", size: 4, border: "constant", fill: 0 },
   },
-  flip: { words: [], rules: { p: probability }, defaults: { kind: "flip", p: 0.5 } },
+  flip: {
+    words: ["alternate"],
+    rules: { p: probability, alternate },
+    defaults: { kind: "flip", p: 0.5, alternate: false },
+  },
   vflip: { words: [], rules: { p: probability }, defaults: { kind: "vflip", p: 0.5 } },
   rotate: {
     size: "limit",
@@ -108,9 +119,10 @@ const forms: Readonly<Record<string, Form>> = {
       p: probability,
       fill,
       place,
+      canvas: pixels,
       holes: number("a whole number from 1 to 8", (value) => Number.isSafeInteger(value) && value >= 1 && value <= 8),
     },
-    defaults: { kind: "cutout", size: 16, p: 1, fill: "mean", place: "inside", holes: 1 },
+    defaults: { kind: "cutout", size: 16, p: 1, fill: "mean", place: "inside", holes: 1, canvas: null },
   },
 };
 

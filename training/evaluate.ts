@@ -13,7 +13,7 @@ import {
 import type { Module } from "../nn/index.ts";
 import type { DeviceDataset } from "./data/device-dataset.ts";
 import { InFlight } from "./in-flight.ts";
-import type { Tta } from "./tta.ts";
+import { forwardViews, type Tta } from "./tta.ts";
 
 export interface ClassAccuracy {
   readonly class: string;
@@ -68,7 +68,7 @@ export async function evaluate(
 export async function* evaluateBatches(
   model: Module,
   dataset: DeviceDataset,
-  { batchSize = 128, logits: wantLogits = false }: EvaluateOptions = {},
+  { batchSize = 128, logits: wantLogits = false, tta = "none" }: EvaluateOptions = {},
 ): AsyncGenerator<number, Evaluation, undefined> {
   if (!Number.isInteger(batchSize) || batchSize < 1)
     throw new Error(`evaluate: batchSize ${batchSize} must be 1 or more`);
@@ -79,7 +79,7 @@ export async function* evaluateBatches(
   const reads = new InFlight();
   try {
     for (let first = 0; first < dataset.count; first += size) {
-      const y = evaluateBatch(model, dataset, first, size, log);
+      const y = evaluateBatch(model, dataset, { first, size, tta }, log);
       if (wantLogits) {
         logits.push(y.data());
         reads.push(logits.at(-1)!);
@@ -99,7 +99,12 @@ export async function* evaluateBatches(
 }
 
 /** Runs one batch and logs it; returns its logits. The last batch is filled up with copies of the last image, which don't count. */
-function evaluateBatch(model: Module, dataset: DeviceDataset, first: number, size: number, log: EvaluationLog): Tensor {
+function evaluateBatch(
+  model: Module,
+  dataset: DeviceDataset,
+  { first, size, tta }: { readonly first: number; readonly size: number; readonly tta: Tta },
+  log: EvaluationLog,
+): Tensor {
   const valid = Math.min(size, dataset.count - first);
   const indices = Uint32Array.from({ length: size }, (_, i) => first + Math.min(i, valid - 1));
   // Other code may run between batches, so the mode is set for each.
@@ -109,7 +114,7 @@ function evaluateBatch(model: Module, dataset: DeviceDataset, first: number, siz
     return noGrad(() =>
       scope(() => {
         const { images, labels } = dataset.batch(indices);
-        const logits = model.forward(images);
+        const logits = forwardViews(model, images, tta);
         checkClasses("evaluate", logits, dataset);
         log.add(logits, labels, valid);
         return logits;

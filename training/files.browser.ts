@@ -33,6 +33,11 @@ function write(path: string, parts: readonly Uint8Array[]): void {
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 
+function append(path: string, bytes: Uint8Array): void {
+  const known = store.get(absolute(path));
+  write(path, known ? [known.bytes, bytes] : [bytes]);
+}
+
 function children(path: string): FileEntry[] {
   const prefix = absolute(path) === "/" ? "/" : `${absolute(path)}/`;
   const entries = new Map<string, FileEntry>();
@@ -94,11 +99,8 @@ export const files: Files = {
   readText: async (path) => new TextDecoder().decode(await read(path)),
   writeAtomic: (path, data) =>
     attempt(() => write(path, typeof data === "string" ? [encode(data)] : data instanceof Uint8Array ? [data] : data)),
-  append: (path, text) =>
-    attempt(() => {
-      const known = store.get(absolute(path));
-      write(path, known ? [known.bytes, encode(text)] : [encode(text)]);
-    }),
+  append: (path, text) => attempt(() => append(path, encode(text))),
+  appendBytes: (path, bytes) => attempt(() => append(path, bytes)),
   list: (path) => attempt(() => children(path)),
   exists: (path) => attempt(() => find(path) !== undefined),
   stat: (path) => attempt(() => statPath(path)),

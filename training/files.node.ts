@@ -96,6 +96,7 @@ export const files: Files = {
   readText: (path) => readFile(path, "utf8"),
   writeAtomic,
   append: (path, text) => appendFile(path, text),
+  appendBytes: (path, bytes) => appendFile(path, bytes),
   list,
   exists: (path) =>
     access(path, constants.F_OK).then(

@@ -51,6 +51,7 @@ export interface Files {
    */
   writeAtomic(path: string, data: string | Uint8Array | readonly Uint8Array[]): Promise<void>;
   append(path: string, text: string): Promise<void>;
+  appendBytes(path: string, bytes: Uint8Array): Promise<void>;
   /** The entries of a folder, sorted by name (by code unit). Links are followed, dangling ones left out. */
   list(path: string): Promise<FileEntry[]>;
   exists(path: string): Promise<boolean>;

@@ -15,7 +15,7 @@ import {
 import { InFlight } from "./in-flight.ts";
 import { addStep, RateMeter, StepLog, type StepResult } from "./metrics.ts";
 import { Monitors, type EarlyStopOptions } from "./monitors.ts";
-import type { AnySchedule, Rates } from "./schedules.ts";
+import { ratesAt, type AnySchedule, type Rates } from "./schedules/index.ts";
 import type { Trainer } from "./trainer.ts";
 import type { Tta } from "./tta.ts";
 
@@ -198,7 +198,7 @@ class Run {
 
   #rates(step: number): Rates | null {
     const { schedule } = this.#options;
-    return typeof schedule === "object" ? schedule.at(step) : (schedule?.(step) ?? null);
+    return schedule ? ratesAt(schedule, step) : null;
   }
 
   #lrAt(step: number): number {

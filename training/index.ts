@@ -21,7 +21,7 @@ export {
 export { crossEntropy, type Loss } from "./losses.ts";
 export { evaluate, evaluateBatches, type ClassAccuracy, type EvaluateOptions, type Evaluation } from "./evaluate.ts";
 export * from "./optimizers/index.ts";
-export * from "./schedules.ts";
+export * from "./schedules/index.ts";
 export { parseSchedule, type ScheduleContext, type ScheduleMaker } from "./schedule-grammar.ts";
 export { augmentNames, parseAugment, type AugmentStep } from "./augment-grammar.ts";
 export {
@@ -48,3 +48,19 @@ export type { DecodedImage, FileEntry, Files, FileStat, Fit } from "./files.ts";
 export { decodeState, encodeState, restoreTrainer, type BestEpoch, type RunState } from "./checkpoint.ts";
 export { createRunFolder, openRunFolder, environment, RunFolder, type RunConfig } from "./run-folder.ts";
 export * from "./lr-finder/index.ts";
+export { colorMapNames, colorTable, type ColorMap } from "./explain/color-maps.ts";
+export { confidenceChange, type ClassMaps, type ConfidenceChange } from "./explain/confidence.ts";
+export {
+  enlarge,
+  heatMap,
+  montage,
+  overlay,
+  signedDifference,
+  type MontageOptions,
+  type OverlayOptions,
+  type Picture,
+} from "./explain/overlay.ts";
+export { pointing, type HeatMaps, type MapPointing, type Pointing } from "./explain/pointing.ts";
+export { road, type Road, type RoadOptions } from "./explain/road.ts";
+export { recordRun, recordWeights, resumeAt } from "./tensorboard/run.ts";
+export { TensorBoardWriter, type Resume } from "./tensorboard/writer.ts";

@@ -1,6 +1,6 @@
 // What is decided at the end of an epoch by its figures: the plateau schedule's reductions, and stopping early.
 import type { EpochReport, Position } from "./events.ts";
-import type { AnySchedule, Monitor, PlateauSchedule } from "./schedules.ts";
+import type { AnySchedule, Monitor, PlateauSchedule } from "./schedules/index.ts";
 
 /** Ends a run whose monitored figure has stopped improving, as Keras' EarlyStopping with min_delta 0. */
 export interface EarlyStopOptions {

@@ -1,163 +1,87 @@
-// `--schedule NAME:key=value,key=value`: PyTorch's parameters by PyTorch's names, lists with `/`.
-import { constant, cosineAnnealing, exponential, multiStep, oneCycle, perEpoch, stepDecay } from "./schedules.ts";
-import type { Schedule } from "./schedules.ts";
+// `--schedule NAME:key=value,key=value`: PyTorch's parameters by PyTorch's names, lists with `/`, one schedule after another with `+`.
+import { kinds, type Kind, type ScheduleContext, type Value, type Values } from "./schedule-kinds.ts";
+import { perEpoch, sequential, type AnySchedule, type Schedule } from "./schedules/index.ts";
 import { suggestion } from "./suggest.ts";
 
-/** What the rest of the command line says. */
-export type ScheduleContext = {
-  /** The base rate (`--lr`). */
-  lr: number;
-  epochs: number;
-  /** Batches in an epoch, the partial one included. */
-  stepsPerEpoch: number;
-  /** The optimizer's momentum (beta1 for Adam), given back at each step by schedules that don't cycle it. */
-  momentum?: number | undefined;
-};
+export type { ScheduleContext } from "./schedule-kinds.ts";
 
-/** The returned schedule is a function of the global step, whatever the schedule itself counts. */
-export type ScheduleMaker = (context: ScheduleContext) => Schedule;
-
-type Value = number | boolean | string | readonly number[];
-type Values = Readonly<Record<string, Value>>;
-type ValueRule = { wanted: string; read: (text: string) => Value | undefined };
-
-type Kind = {
-  unit: "step" | "epoch";
-  keys: Readonly<Record<string, ValueRule>>;
-  required: readonly string[];
-  example: string;
-  /** `length`: the training's length in the schedule's own unit. */
-  make: (values: Values, lr: number, length: number, context: ScheduleContext) => Schedule;
-};
-
-const number = (wanted: string, holds: (value: number) => boolean): ValueRule => ({
-  wanted,
-  read: (text) => {
-    const value = text.trim() === "" ? NaN : Number(text);
-    return Number.isFinite(value) && holds(value) ? value : undefined;
-  },
-});
-const atLeastZero = number("a number >= 0", (value) => value >= 0);
-const positive = number("a number > 0", (value) => value > 0);
-const share = number("a number between 0 and 1", (value) => value >= 0 && value <= 1);
-const momentum = number("a number >= 0 and below 1", (value) => value >= 0 && value < 1);
-const count = number("a whole number >= 1", (value) => Number.isSafeInteger(value) && value >= 1);
-const counts: ValueRule = {
-  wanted: "whole numbers >= 1 with / between them, as in 30/80",
-  read: (text) => {
-    const values = text.split("/").map(count.read);
-    return values.includes(undefined) ? undefined : (values as number[]);
-  },
-};
-const choice = (...options: string[]): ValueRule => ({
-  wanted: options.join(" or "),
-  read: (text) => (options.includes(text) ? text : undefined),
-});
-const flag: ValueRule = {
-  wanted: "true or false",
-  read: (text) =>
-    (({ true: true, "1": true, false: false, "0": false }) as Record<string, boolean>)[text.toLowerCase()],
-};
-const unit = choice("step", "epoch");
-const common = { base_lr: atLeastZero, unit };
-
-const kinds: Readonly<Record<string, Kind>> = {
-  constant: {
-    unit: "epoch",
-    keys: common,
-    required: [],
-    example: "constant",
-    make: (_, lr) => constant({ lr }),
-  },
-  step: {
-    unit: "epoch",
-    keys: { step_size: count, gamma: positive, ...common },
-    required: ["step_size"],
-    example: "step:step_size=30,gamma=0.1",
-    make: (values, lr) => stepDecay({ lr, ...camelCase<{ stepSize: number; gamma?: number }>(values) }),
-  },
-  multistep: {
-    unit: "epoch",
-    keys: { milestones: counts, gamma: positive, ...common },
-    required: ["milestones"],
-    example: "multistep:milestones=30/80,gamma=0.1",
-    make: (values, lr) => multiStep({ lr, ...camelCase<{ milestones: number[]; gamma?: number }>(values) }),
-  },
-  exponential: {
-    unit: "epoch",
-    keys: { gamma: positive, ...common },
-    required: ["gamma"],
-    example: "exponential:gamma=0.95",
-    make: (values, lr) => exponential({ lr, ...camelCase<{ gamma: number }>(values) }),
-  },
-  cosine: {
-    unit: "epoch",
-    keys: { T_max: count, eta_min: atLeastZero, ...common },
-    required: [],
-    example: "cosine:T_max=200,eta_min=0.0001",
-    make: (values, lr, length) => cosineAnnealing({ lr, tMax: length, ...camelCase<{ etaMin?: number }>(values) }),
-  },
-  onecycle: {
-    unit: "step",
-    keys: {
-      max_lr: positive,
-      total_steps: count,
-      epochs: count,
-      steps_per_epoch: count,
-      pct_start: share,
-      anneal_strategy: choice("cos", "linear"),
-      cycle_momentum: flag,
-      base_momentum: momentum,
-      max_momentum: momentum,
-      div_factor: positive,
-      final_div_factor: positive,
-      three_phase: flag,
-      unit,
-    },
-    required: [],
-    example: "onecycle:max_lr=0.1,pct_start=0.25,anneal_strategy=linear",
-    make: makeOneCycle,
-  },
-};
-
-function makeOneCycle(values: Values, lr: number, length: number, context: ScheduleContext): Schedule {
-  const { epochs, steps_per_epoch: stepsPerEpoch, ...rest } = values as Record<string, number>;
-  let totalSteps = length;
-  if (epochs !== undefined || stepsPerEpoch !== undefined) {
-    totalSteps = (epochs ?? context.epochs) * (stepsPerEpoch ?? context.stepsPerEpoch);
-  }
-  return oneCycle({ maxLr: lr, totalSteps, ...camelCase<{ totalSteps?: number }>(rest) });
-}
+/** The returned schedule is asked by the global step, whatever the schedule itself counts. */
+export type ScheduleMaker = (context: ScheduleContext) => AnySchedule;
 
 export const scheduleNames: readonly string[] = Object.keys(kinds);
+
+/** A part of the text between `+`, read. */
+interface Part {
+  readonly name: string;
+  readonly kind: Kind;
+  readonly values: Values;
+  readonly baseLr: number | undefined;
+  readonly byStep: boolean;
+  /** In the part's unit; undefined where it takes what is left. */
+  readonly lasts: number | undefined;
+}
 
 /**
  * Reads a `--schedule` value. All that can be checked without the training's length is checked here.
  *
- * onecycle counts steps and the others epochs, unless `unit=step|epoch` is given. `total_steps` and `T_max` default to the length of
- * the training in that unit, `max_lr` to the context's lr; `base_lr`, where given, replaces the context's lr.
+ * onecycle, cyclic and piecewise count steps and the others epochs, unless `unit=step|epoch` is given. `total_steps`, `T_max` and
+ * polynomial's `total_iters` default to the length of the training in that unit, `max_lr` to the context's lr; `base_lr`, where given,
+ * replaces the context's lr. `a+b` is b after a: a must know how long it lasts (`total_iters`, `T_max`, or `for=N` with any), b gets the rest.
  *
  * @throws Error that names the faulty part and what is allowed there
  */
 export function parseSchedule(text: string): ScheduleMaker {
+  const parts = text.split("+").map(readPart);
+  const joined = parts.find(({ name }) => name === "plateau");
+  if (joined && parts.length > 1) throw new Error("schedule plateau: cannot be joined with others by +");
+  const endless = parts.slice(0, -1).find(({ lasts }) => lasts === undefined);
+  if (endless) {
+    throw new Error(
+      `schedule ${endless.name}: must say how long it lasts before what follows it, as in ${endless.name}:for=5`,
+    );
+  }
+  return (context) => {
+    const { momentum, stepsPerEpoch } = context;
+    const steps = Math.round(context.epochs * stepsPerEpoch);
+    const milestones: number[] = [];
+    const schedules = parts.map((part, i) => {
+      const start = milestones.at(-1) ?? 0;
+      const lasts = part.lasts === undefined ? undefined : part.lasts * (part.byStep ? 1 : stepsPerEpoch);
+      if (i < parts.length - 1) milestones.push(start + lasts!);
+      return makePart(part, i < parts.length - 1 ? lasts! : steps - start, context);
+    });
+    const [only] = schedules;
+    if (typeof only === "object") return only;
+    const whole = parts.length === 1 ? only : sequential({ schedules: schedules as Schedule[], milestones });
+    return momentum === undefined ? whole : (step) => ({ momentum, ...whole(step) });
+  };
+}
+
+/** @param steps of the training that are the part's */
+function makePart({ kind, values, baseLr, byStep }: Part, steps: number, context: ScheduleContext): AnySchedule {
+  const { lr, stepsPerEpoch } = context;
+  const length = Math.max(1, byStep ? steps : steps / stepsPerEpoch);
+  const counted = kind.make(values, baseLr ?? lr, length, context);
+  return byStep || typeof counted === "object" ? counted : perEpoch(counted, stepsPerEpoch);
+}
+
+function readPart(text: string): Part {
   const colon = text.indexOf(":");
   const name = (colon < 0 ? text : text.slice(0, colon)).trim();
   const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined;
   if (!kind) throw new Error(`unknown schedule "${name}"${suggestion(name, scheduleNames)}`);
-
-  const {
-    unit: chosenUnit,
-    base_lr: baseLr,
-    ...values
-  } = readValues(name, kind, colon < 0 ? "" : text.slice(colon + 1));
-  const byStep = (chosenUnit ?? kind.unit) === "step";
-  return (context) => {
-    const { lr, epochs, stepsPerEpoch } = context;
-    const length = byStep ? epochs * stepsPerEpoch : epochs;
-    const counted = kind.make(values, (baseLr as number | undefined) ?? lr, length, context);
-    const schedule = byStep ? counted : perEpoch(counted, stepsPerEpoch);
-    const momentum = context.momentum;
-    return momentum === undefined ? schedule : (step) => ({ momentum, ...schedule(step) });
+  const read = readValues(name, kind, colon < 0 ? "" : text.slice(colon + 1));
+  const { unit: chosenUnit, for: given, ...rest } = read;
+  // cyclic has a base_lr of its own.
+  const { base_lr: baseLr, ...others } = rest;
+  const values = name === "cyclic" ? rest : others;
+  return {
+    name,
+    kind,
+    values,
+    baseLr: name === "cyclic" ? undefined : (baseLr as number | undefined),
+    byStep: (chosenUnit ?? kind.unit) === "step",
+    lasts: (given as number | undefined) ?? kind.lasts?.(values),
   };
 }
 
@@ -179,11 +103,4 @@ function readValues(name: string, kind: Kind, text: string): Values {
   const missing = kind.required.find((key) => values[key] === undefined);
   if (missing !== undefined) throw new Error(`schedule ${name}: ${missing} is missing, as in ${kind.example}`);
   return values;
-}
-
-/** PyTorch's names to ours: T_max to tMax, pct_start to pctStart. */
-function camelCase<T>(values: Values): T {
-  const rename = (key: string): string =>
-    key.toLowerCase().replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
-  return Object.fromEntries(Object.entries(values).map(([key, value]) => [rename(key), value])) as T;
 }

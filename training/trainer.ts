@@ -10,7 +10,7 @@ import { fitEvents, type FitOptions } from "./fit.ts";
 import { crossEntropy, type Loss } from "./losses.ts";
 import { drawMix, mixBatch } from "./mix.ts";
 import type { Optimizer, OptimizerState } from "./optimizers/index.ts";
-import type { Rates } from "./schedules.ts";
+import type { Rates } from "./schedules/index.ts";
 
 export interface TrainerOptions {
   readonly model: Module;

@@ -13,16 +13,18 @@ import {
   type RunConfig,
   type RunFolder,
 } from "../../training/index.ts";
+import { preset } from "../../training/presets/index.ts";
 import { describeData, loadCommandData, sizeIsFixed } from "./shared/data-flags.ts";
 import { describeDevice, openCommandDevice } from "./shared/device-flags.ts";
 import { STATUS } from "./shared/errors.ts";
 import { Interrupt } from "./shared/interrupt.ts";
+import { findRate } from "./shared/find-rate.ts";
 import { grouped, Output } from "./shared/output.ts";
-import { checkRunFolder, freshRunFolder, readInput } from "./shared/paths.ts";
+import { checkRunFolder, freshRunFolder, makeOutFolder, readInput } from "./shared/paths.ts";
 import { runCommand } from "./shared/run.ts";
 import { versions } from "./shared/versions.ts";
-import { buildRun, exportInfo } from "./train/build.ts";
-import { applyConfigFile } from "./train/config-file.ts";
+import { buildRun, buildSchedule, exportInfo, type Run } from "./train/build.ts";
+import { applyConfigFile, applyPreset } from "./train/config-file.ts";
 import { fit } from "./train/fit.ts";
 import { trainCommand, type TrainFlags } from "./train/flags.ts";
 import { reportResult } from "./train/result.ts";
@@ -45,6 +47,8 @@ export function main(args: readonly string[]): Promise<never> {
 async function train(command: Command): Promise<void> {
   const { config } = command.opts<TrainFlags>();
   if (config !== undefined) applyConfigFile(command, config);
+  const { preset: recipe } = command.opts<TrainFlags>();
+  if (recipe !== undefined) applyPreset(command, recipe);
   const flags = command.opts<TrainFlags>();
   const output = new Output(flags.json);
   using interrupt = new Interrupt(() => output.note("\nstopping after this step; once more to stop at once"));
@@ -70,6 +74,8 @@ interface Plan {
   /** Where the run goes; null for one that is continued. */
   readonly out: string | null;
   readonly folder: RunFolder | null;
+  /** `--lr auto`. */
+  readonly findRate: boolean;
   readonly record?: RunRecord;
 }
 
@@ -80,7 +86,8 @@ async function planNew(flags: TrainFlags, output: Output): Promise<Plan> {
   const choice = chooseModel(flags, init && describeInit(init.path, init.checkpoint));
   const raw = await loadData(flags, choice, output);
   const settings = resolve(flags, choice, raw);
-  return { settings, raw, init, out: flags.out ?? freshRunFolder(`${settings.model}-${raw.name}`), folder: null };
+  const out = flags.out ?? freshRunFolder(`${settings.model}-${raw.name}`);
+  return { settings, raw, init, out, folder: null, findRate: flags.lr === "auto" };
 }
 
 async function planResume(command: Command, flags: TrainFlags, output: Output): Promise<Plan> {
@@ -91,7 +98,7 @@ async function planResume(command: Command, flags: TrainFlags, output: Output): 
   const settings = { ...record.settings, ...moved };
   const raw = await loadData({ ...flags, ...settings }, settings, output);
   refuseOtherData(raw, record);
-  return { settings, raw, init: null, out: null, folder, record };
+  return { settings, raw, init: null, out: null, folder, findRate: false, record };
 }
 
 async function readInit(path: string | undefined): Promise<Plan["init"]> {
@@ -111,17 +118,44 @@ async function trainOn(
   signal: AbortSignal,
   output: Output,
 ): Promise<"done" | "interrupted"> {
-  const { settings } = plan;
   using data = toDevice(plan.raw);
-  using run = buildRun(settings, data, plan.init, output);
-  const folder = plan.folder ?? (await createRunFolder(plan.out!, configOf(device, plan, data)));
-  if (folder.state) restoreTrainer(run.trainer, folder.state);
-  const parameters = run.model.parameters().reduce((sum, { size }) => sum + size, 0);
-  output.note(`model   ${settings.model}, ${grouped(parameters)} parameters`);
+  using run = buildRun(plan.settings, plan.init, output);
+  const { model, trainer } = run;
+  buildSchedule(plan.settings, trainer, data.train);
+  const parameters = model.parameters().reduce((sum, { size }) => sum + size, 0);
+  output.note(`model   ${plan.settings.model}, ${grouped(parameters)} parameters`);
+  const opened = plan.folder ? { ...plan, folder: plan.folder } : await open(device, plan, run, data, signal, output);
+  if (!opened) return "interrupted";
+  const { folder, settings } = opened;
+  if (folder.state) restoreTrainer(trainer, folder.state);
   output.note(`run     ${folder.dir}${folder.state ? `, from step ${folder.state.position.step}` : ""}`);
-  const result = await fit(run, data, folder, { epochs: settings.epochs, signal }, output);
+  const schedule = buildSchedule(settings, trainer, data.train);
+  const { epochs, tta, earlyStop: patience } = settings;
+  const earlyStop = patience === undefined ? undefined : { patience };
+  const result = await fit(trainer, data, folder, { epochs, schedule, tta, earlyStop, signal }, output);
   reportResult(result, folder, plan.raw, settings, output);
-  return result.end.reason === "done" ? "done" : "interrupted";
+  return result.end.reason === "stopped" ? "interrupted" : "done";
+}
+
+/** The folder of a new run, and its settings with the rate that was found where one was asked for. Null where it was interrupted. */
+async function open(
+  device: Device,
+  plan: Plan,
+  { model, trainer }: Run,
+  data: Dataset,
+  signal: AbortSignal,
+  output: Output,
+): Promise<{ readonly folder: RunFolder; readonly settings: Settings } | null> {
+  const { settings, out } = plan;
+  if (settings.preset !== undefined) await preset(settings.preset).hooks?.prepare(model, data.train);
+  if (!plan.findRate) return { folder: await createRunFolder(out!, configOf(device, plan, data)), settings };
+  await makeOutFolder(out!);
+  const { result } = await findRate(trainer, data.train, out!, { signal }, output);
+  if (result.stopped.reason === "interrupted") return null;
+  const found = { ...settings, lr: result.suggestion };
+  trainer.optimizer.setLr(found.lr);
+  const folder = await createRunFolder(out!, configOf(device, { ...plan, settings: found }, data));
+  return { folder, settings: found };
 }
 
 function configOf(device: Device, { settings, raw }: Plan, data: Dataset): RunConfig {

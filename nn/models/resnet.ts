@@ -11,13 +11,17 @@ import { Sequential } from "../layers/sequential.ts";
 import { Module, type ShapeVisitor } from "../module.ts";
 import { BasicBlock, Bottleneck, type BlockClass } from "./blocks.ts";
 
-/** "cifar": 3x3, no pooling, for images of about 32 pixels. "imagenet": 7x7 with stride 2 and 3x3 max pooling, for 224. */
-export type Stem = "cifar" | "imagenet";
+/**
+ * "cifar": 3x3, no pooling, for images of about 32 pixels. "padded": the same with a border of 13, which makes 56 of 32 pixels and 7 x 7
+ * cells of the last stage. "imagenet": 7x7 with stride 2 and 3x3 max pooling, for 224.
+ */
+export type Stem = (typeof STEMS)[number];
+export const STEMS = ["cifar", "padded", "imagenet"] as const;
 
 export interface ModelOptions {
   /** Number of classes. Default 10. */
   classes?: number;
-  /** Default "cifar". The CIFAR family (resnet8 to resnet56) has no other. */
+  /** Default "cifar". The CIFAR family (resnet8 to resnet56) has no "imagenet". */
   stem?: Stem;
   /** Decides the starting weights. Default 0. */
   seed?: number;
@@ -54,13 +58,13 @@ export class ResNet extends Module {
     this.name = name;
     this.stem = stem;
     this.classes = whole(name, "classes", classes);
-    check(stem === "cifar" || stem === "imagenet", name, () => `stem must be cifar or imagenet, not ${String(stem)}`);
-    const small = stem === "cifar";
+    check(STEMS.includes(stem), name, () => `stem must be ${STEMS.join(", ")}, not ${String(stem)}`);
+    const small = stem !== "imagenet";
     const first = stages[0][0];
     this.conv1 = new Conv2d(3, first, {
       kernel: small ? 3 : 7,
       stride: small ? 1 : 2,
-      padding: small ? 1 : 3,
+      padding: { cifar: 1, padded: 13, imagenet: 3 }[stem],
       bias: false,
     });
     this.bn1 = new BatchNorm2d(first);
@@ -130,7 +134,7 @@ export const resnet50 = (options?: ModelOptions): ResNet =>
 /** The CIFAR paper's nets of 6n+2 layers, 16, 32 and 64 channels wide; shortcuts are projections where the shape changes. */
 function cifarResNet(depth: number, options: ModelOptions = {}): ResNet {
   const name = `resnet${depth}`;
-  check(options.stem !== "imagenet", name, () => 'has only the stem "cifar"');
+  check(options.stem !== "imagenet", name, () => 'has no stem "imagenet"');
   const count = (depth - 2) / 6;
   return new ResNet({ name, block: BasicBlock, stages: [16, 32, 64].map((width) => [width, count] as const) }, options);
 }

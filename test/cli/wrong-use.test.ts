@@ -63,7 +63,7 @@ describe("wrong use (exit status 2)", () => {
         ["--nesterov --optimizer adam", /^train: --nesterov is for --optimizer sgd/],
         ["--optimizer lion", /^train: --optimizer must be sgd, adam or adamw, not lion$/],
         ["--momentum 0 --schedule onecycle", /cycle_momentum=false/],
-        ["--model resnet20 --stem imagenet", /resnet20: has only the stem "cifar"/],
+        ["--model resnet20 --stem imagenet", /resnet20: has no stem "imagenet"/],
         ["--freeze", /^train: --freeze needs --init/],
         ["--classes 3 --limit 8", /^train: --classes 3 is too few, the data has 10/],
         ["--config flags.json", /^train: flags.json: unknown flag "epohcs"; did you mean "epochs"\?/],

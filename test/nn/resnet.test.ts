@@ -107,8 +107,8 @@ describe("models", () => {
   it("refuses what it cannot build, saying what it can", () => {
     expect(() => createModel("resnet19")).toThrow(`unknown model "resnet19"; known are ${modelNames.join(", ")}`);
     expect(() => createModel("toString")).toThrow("unknown model");
-    expect(() => resnet20({ stem: "imagenet" })).toThrow('resnet20: has only the stem "cifar"');
-    expect(() => resnet18({ stem: "vgg" as "cifar" })).toThrow("resnet18: stem must be cifar or imagenet, not vgg");
+    expect(() => resnet20({ stem: "imagenet" })).toThrow('resnet20: has no stem "imagenet"');
+    expect(() => resnet18({ stem: "vgg" as "cifar" })).toThrow("resnet18: stem must be cifar, padded, imagenet, not vgg");
     expect(() => resnet18({ classes: 0 })).toThrow("resnet18: classes must be a whole number from 1, not 0");
   });
 });

@@ -45,6 +45,12 @@ describe("summary", () => {
     expect(lines).toHaveLength(3 + 49 + 10);
   });
 
+  it("makes 56 x 56 of 32 x 32 with the padded stem: a published table's total", () => {
+    const lines = formatSummary(summarize(resnet18({ stem: "padded" }))).split("\n");
+    expect(lines.find((line) => line.startsWith("Forward/backward"))).toBe("Forward/backward pass size (MB): 34.45");
+    expect(lines.find((line) => line.includes("BasicBlock-48"))).toMatch(/\[-1, 512, 7, 7\]/);
+  });
+
   it("has ResNet-34's totals", () => {
     const lines = table("resnet34");
     expect(lines).toHaveLength(3 + 89 + 10);

@@ -24,7 +24,8 @@ describe.each([
     expect(await store.readText(path)).toBe("grün\nmore");
     expect(await store.readText(`${folder}/a/b/new`)).toBe("first");
     await store.writeAtomic(path, [bytes(1, 2), bytes(), bytes(3)]);
-    expect([...(await store.read(path))]).toEqual([1, 2, 3]);
+    await store.appendBytes(path, bytes(0, 255));
+    expect([...(await store.read(path))]).toEqual([1, 2, 3, 0, 255]);
     await store.writeAtomic(path, bytes(9));
     expect((await store.stat(path)).size).toBe(1);
   });

@@ -1,8 +1,22 @@
 import { describe, expect, it } from "vitest";
 import { augmentNames, parseAugment } from "../../training/augment-grammar.ts";
 import { parseSchedule, scheduleNames } from "../../training/schedule-grammar.ts";
-import { cosineAnnealing, exponential, multiStep, oneCycle, stepDecay } from "../../training/schedules.ts";
-import type { Schedule } from "../../training/schedules.ts";
+import {
+  constant,
+  cosineAnnealing,
+  cosineAnnealingWarmRestarts,
+  cyclic,
+  exponential,
+  linear,
+  multiStep,
+  oneCycle,
+  piecewiseLinear,
+  polynomial,
+  ratesAt,
+  sequential,
+  stepDecay,
+} from "../../training/schedules/index.ts";
+import type { Schedule } from "../../training/schedules/index.ts";
 import { closest, suggestion } from "../../training/suggest.ts";
 
 const context = { lr: 0.2, epochs: 12, stepsPerEpoch: 5 };
@@ -43,17 +57,67 @@ describe("--schedule", () => {
       "onecycle:three_phase=true,base_momentum=0.8,max_momentum=0.9",
       oneCycle({ maxLr: 0.2, totalSteps: 60, threePhase: true, baseMomentum: 0.8, maxMomentum: 0.9 }),
     ],
+    ["constant:factor=0.1,total_iters=2", inEpochs(constant({ lr: 0.2, factor: 0.1, totalIters: 2 }))],
+    ["linear:start_factor=0.5,total_iters=4", inEpochs(linear({ lr: 0.2, startFactor: 0.5, totalIters: 4 }))],
+    ["polynomial:power=2", inEpochs(polynomial({ lr: 0.2, totalIters: 12, power: 2 }))],
+    ["warm-restarts:T_0=2,T_mult=2", inEpochs(cosineAnnealingWarmRestarts({ lr: 0.2, t0: 2, tMult: 2 }))],
+    [
+      "cyclic:base_lr=0.01,max_lr=0.3,step_size_up=7,mode=triangular2",
+      cyclic({ baseLr: 0.01, maxLr: 0.3, stepSizeUp: 7, mode: "triangular2" }),
+    ],
+    ["cyclic:step_size_up=7", cyclic({ baseLr: 0.02, maxLr: 0.2, stepSizeUp: 7 })],
+    [
+      "piecewise:shares=0/0.2/1,factors=0.2/1/0",
+      piecewiseLinear({ lr: 0.2, steps: [0, 12, 60], factors: [0.2, 1, 0] }),
+    ],
+    [
+      "linear:start_factor=0.1,total_iters=3+cosine",
+      sequential({
+        schedules: [
+          inEpochs(linear({ lr: 0.2, startFactor: 0.1, totalIters: 3 })),
+          inEpochs(cosineAnnealing({ lr: 0.2, tMax: 9 })),
+        ],
+        milestones: [15],
+      }),
+    ],
+    [
+      "linear:total_iters=8,unit=step + step:step_size=2,for=4 + constant:base_lr=0.01",
+      sequential({
+        schedules: [
+          linear({ lr: 0.2, totalIters: 8 }),
+          inEpochs(stepDecay({ lr: 0.2, stepSize: 2 })),
+          constant({ lr: 0.01 }),
+        ],
+        milestones: [8, 28],
+      }),
+    ],
     ["onecycle:cycle_momentum=false", oneCycle({ maxLr: 0.2, totalSteps: 60, cycleMomentum: false })],
   ])("%s", (text, want) => {
     const schedule = parseSchedule(text)(context);
-    expect(everyStep.map(schedule)).toEqual(everyStep.map(want));
+    expect(everyStep.map((step) => ratesAt(schedule, step))).toEqual(everyStep.map(want));
+  });
+
+  it("makes a plateau schedule that knows its figure", () => {
+    const plateau = parseSchedule("plateau:monitor=validation-accuracy,factor=0.5,patience=0")(context);
+    if (typeof plateau !== "object") throw new Error("it is no object");
+    expect(plateau.monitor).toBe("validationAccuracy");
+    expect(plateau.at(0)).toEqual({ lr: 0.2 });
+    // Accuracies rise: 0.4 after 0.5 is no improvement.
+    expect([plateau.observe(0.5), plateau.observe(0.6), plateau.observe(0.4)]).toEqual([false, false, true]);
+    expect(plateau.at(9)).toEqual({ lr: 0.1 });
+  });
+
+  it("fits a training that ends within an epoch", () => {
+    const schedule = parseSchedule("onecycle")({ lr: 0.2, epochs: 47 / 5, stepsPerEpoch: 5 });
+    expect(() => ratesAt(schedule, 47)).not.toThrow();
+    expect(() => ratesAt(schedule, 48)).toThrow("totalSteps 47");
   });
 
   it("gives the optimizer's momentum back unless it cycles it", () => {
-    const withMomentum = { ...context, momentum: 0.7 };
-    expect(parseSchedule("constant")(withMomentum)(0)).toEqual({ lr: 0.2, momentum: 0.7 });
-    expect(parseSchedule("onecycle:cycle_momentum=false")(withMomentum)(0).momentum).toBe(0.7);
-    expect(parseSchedule("onecycle")(withMomentum)(0).momentum).toBeCloseTo(0.95, 12);
+    const at0 = (text: string) => ratesAt(parseSchedule(text)({ ...context, momentum: 0.7 }), 0);
+    expect(at0("constant")).toEqual({ lr: 0.2, momentum: 0.7 });
+    expect(at0("onecycle:cycle_momentum=false").momentum).toBe(0.7);
+    expect(at0("onecycle").momentum).toBeCloseTo(0.95, 12);
   });
 
   it.each<[string, string]>([
@@ -63,8 +127,11 @@ describe("--schedule", () => {
     ["step", "schedule step: step_size is missing, as in step:step_size=30,gamma=0.1"],
     ["multistep", "schedule multistep: milestones is missing"],
     ["exponential", "schedule exponential: gamma is missing"],
-    ["cosine:t_max=3", `unknown parameter "t_max"; did you mean "T_max"? (known: T_max, eta_min, base_lr, unit)`],
-    ["constant:gamma=3", `schedule constant: unknown parameter "gamma" (known: base_lr, unit)`],
+    ["cosine:t_max=3", `unknown parameter "t_max"; did you mean "T_max"? (known: T_max, eta_min, base_lr, unit, for)`],
+    [
+      "constant:gamma=3",
+      `schedule constant: unknown parameter "gamma" (known: factor, total_iters, base_lr, unit, for)`,
+    ],
     ["onecycle:max_lr", `onecycle: max_lr must be a number > 0, not ""`],
     ["onecycle:max_lr=fast", `onecycle: max_lr must be a number > 0, not "fast"`],
     ["onecycle:pct_start=2", `pct_start must be a number between 0 and 1, not "2"`],
@@ -76,6 +143,11 @@ describe("--schedule", () => {
     ["multistep:milestones=30/x", `milestones must be whole numbers >= 1 with / between them, as in 30/80, not "30/x"`],
     ["step:step_size=2.5", `step_size must be a whole number >= 1, not "2.5"`],
     ["step:step_size=1e999", `step_size must be a whole number >= 1, not "1e999"`],
+    ["plateau+cosine", "schedule plateau: cannot be joined with others by +"],
+    ["cosine+constant", "schedule cosine: must say how long it lasts before what follows it, as in cosine:for=5"],
+    ["linear+cosin", `unknown schedule "cosin"; did you mean "cosine"?`],
+    ["plateau:monitor=loss", "monitor must be test-loss or test-accuracy"],
+    ["piecewise:shares=0/1", "schedule piecewise: factors is missing"],
     ["step:step_size=3,unit=day", `unit must be step or epoch, not "day"`],
   ])("%s is refused", (text, message) => {
     expect(() => parseSchedule(text)).toThrow(message);
@@ -87,19 +159,24 @@ describe("--augment", () => {
     const text = "pad-crop:4:reflect,flip,vflip,rotate:15,shift-scale-rotate,cutout:16:p=0.2:fill=mean:place=inside";
     expect(parseAugment(text)).toEqual([
       { kind: "pad-crop", size: 4, border: "reflect", fill: 0 },
-      { kind: "flip", p: 0.5 },
+      { kind: "flip", p: 0.5, alternate: false },
       { kind: "vflip", p: 0.5 },
       { kind: "rotate", limit: 15, p: 0.5, border: "reflect101", fill: 0 },
       { kind: "shift-scale-rotate", shift: 0.0625, scale: 0.1, rotate: 45, p: 0.5, border: "reflect101", fill: 0 },
-      { kind: "cutout", size: 16, p: 0.2, fill: "mean", place: "inside", holes: 1 },
+      { kind: "cutout", size: 16, p: 0.2, fill: "mean", place: "inside", holes: 1, canvas: null },
     ]);
   });
 
   it.each<[string, object[]]>([
     ["none", []],
     [" none ", []],
-    ["flip, cutout", [{ kind: "flip" }, { kind: "cutout", size: 16, p: 1, fill: "mean", place: "inside", holes: 1 }]],
+    [
+      "flip, cutout",
+      [{ kind: "flip" }, { kind: "cutout", size: 16, p: 1, fill: "mean", place: "inside", holes: 1, canvas: null }],
+    ],
     ["cutout, flip:p=1", [{ kind: "cutout" }, { kind: "flip", p: 1 }]],
+    ["flip:alternate", [{ kind: "flip", alternate: true }]],
+    ["cutout:8:canvas=64:center", [{ kind: "cutout", size: 8, canvas: 64, place: "center" }]],
     ["pad-crop", [{ kind: "pad-crop", size: 4, border: "constant", fill: 0 }]],
     ["pad-crop:2:reflect101", [{ size: 2, border: "reflect101" }]],
     ["pad-crop:edge:size=3", [{ size: 3, border: "edge" }]],
@@ -120,7 +197,7 @@ describe("--augment", () => {
     ["flip,", `unknown augmentation ""`],
     ["flip,none", `"none" stands alone`],
     ["constructor", `unknown augmentation "constructor"`],
-    ["flip:0.3", `flip: takes no size; "0.3" needs a name, as in p=0.5 (known: p)`],
+    ["flip:0.3", `flip: takes no size; "0.3" needs a name, as in p=0.5 (known: p, alternate)`],
     ["flip:p=1.5", `flip: p must be a probability between 0 and 1, not "1.5"`],
     ["flip:p=", `flip: p must be a probability between 0 and 1, not ""`],
     ["pad-crop:0", `pad-crop: size must be a whole number of pixels >= 1, not "0"`],

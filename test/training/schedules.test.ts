@@ -7,8 +7,8 @@ import {
   oneCycle,
   perEpoch,
   stepDecay,
-} from "../../training/schedules.ts";
-import type { OneCycleOptions, Schedule } from "../../training/schedules.ts";
+} from "../../training/schedules/index.ts";
+import type { OneCycleOptions, Schedule } from "../../training/schedules/index.ts";
 import golden from "./golden-onecycle.json" with { type: "json" };
 import reference from "../pytorch/reference.json" with { type: "json" };
 

@@ -1,7 +1,7 @@
 // The random part of augmentation: what happens to one image in one step.
 import type { AffineMap, Box, Size } from "../../engine/index.ts";
-import type { Random } from "../../engine/random.ts";
-import type { AugmentStep, Place } from "../augment-grammar.ts";
+import { Purpose, Random } from "../../engine/random.ts";
+import type { AugmentStep } from "../augment-grammar.ts";
 import { forwardRotation } from "./affine.ts";
 
 /** What was drawn for one step and one image. */
@@ -14,14 +14,27 @@ export type Drawn =
   | { readonly kind: "boxes"; readonly boxes: readonly Box[] }
   | { readonly kind: "nothing" };
 
+/** Which image, when: what all randomness is keyed by. */
+export interface DrawKey {
+  readonly seed: number;
+  readonly epoch: number;
+  readonly index: number;
+}
+
 /**
  * Draws a step for an image of `size`. Every step draws all of its numbers, whether it happens or not: what the steps after it
  * draw does not depend on that.
  */
-export function drawStep(step: AugmentStep, size: Size, output: Size, random: Random): Drawn {
-  const happens = "p" in step ? random.uniform() < step.p : true;
+export function drawStep(step: AugmentStep, size: Size, output: Size, random: Random, key: DrawKey): Drawn {
+  const drawnToHappen = "p" in step ? random.uniform() < step.p : true;
+  const happens = step.kind === "flip" && step.alternate ? alternates(key) : drawnToHappen;
   const drawn = drawAlways(step, size, output, random);
   return happens ? drawn : { kind: "nothing" };
+}
+
+/** Drawn once for the image, and the other way round in every other epoch. */
+function alternates({ seed, epoch, index }: DrawKey): boolean {
+  return ((new Random(seed, 0, index, Purpose.augment).u32() >>> 31) + epoch) % 2 === 1;
 }
 
 function drawAlways(step: AugmentStep, size: Size, output: Size, random: Random): Drawn {
@@ -50,14 +63,14 @@ function drawAlways(step: AugmentStep, size: Size, output: Size, random: Random)
     case "cutout":
       return {
         kind: "boxes",
-        boxes: Array.from({ length: step.holes }, () => drawBox(step.size, size, step.place, random)),
+        boxes: Array.from({ length: step.holes }, () => drawBox(step, size, random)),
       };
   }
 }
 
-function drawBox(size: number, [height, width]: Size, place: Place, random: Random): Box {
-  const [y0, y1] = drawInterval(size, height, place, random);
-  const [x0, x1] = drawInterval(size, width, place, random);
+function drawBox(step: AugmentStep & { kind: "cutout" }, [height, width]: Size, random: Random): Box {
+  const [y0, y1] = drawInterval(step, height, random);
+  const [x0, x1] = drawInterval(step, width, random);
   return [x0, y0, x1, y1];
 }
 
@@ -65,12 +78,18 @@ function drawBox(size: number, [height, width]: Size, place: Place, random: Rand
  * inside: the start is uniform in 0 .. extent - size. center: the centre is uniform in 0 .. extent - 1 and both ends are cut off.
  * clipped: the centre is uniform in 0 .. extent, the start is pushed to 0 first, so that only the far end is cut off.
  */
-function drawInterval(size: number, extent: number, place: Place, random: Random): [number, number] {
+function drawInterval(
+  { size, place, canvas }: AugmentStep & { kind: "cutout" },
+  image: number,
+  random: Random,
+): [number, number] {
+  const extent = canvas ?? image;
+  const origin = Math.floor((extent - image) / 2);
   if (place === "inside") {
-    const start = random.below(extent - size + 1);
+    const start = random.below(extent - size + 1) - origin;
     return [start, start + size];
   }
   const start = random.below(place === "clipped" ? extent + 1 : extent) - Math.floor(size / 2);
   const low = Math.max(0, start);
-  return [low, Math.min(extent, (place === "clipped" ? low : start) + size)];
+  return [low - origin, Math.min(extent, (place === "clipped" ? low : start) + size) - origin];
 }

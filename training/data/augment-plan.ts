@@ -59,7 +59,11 @@ function checkStep(step: AugmentStep, size: Size, output: Size): void {
       `augment: pad-crop: images of ${show(size)} padded by ${step.size} are smaller than ${show(output)}`,
     );
   }
-  if (step.kind === "cutout" && step.place === "inside" && step.size > smallest) {
+  if (step.kind !== "cutout") return;
+  if (step.canvas !== null && step.canvas < Math.max(...size)) {
+    throw new Error(`augment: cutout: a canvas of ${step.canvas} pixels is smaller than images of ${show(size)}`);
+  }
+  if (step.place === "inside" && step.size > (step.canvas ?? smallest)) {
     throw new Error(`augment: cutout: a square of ${step.size} pixels does not fit into images of ${show(size)}`);
   }
 }

@@ -43,7 +43,8 @@ export class Augmentation {
   /** What happens to image `index` in `epoch`: one entry a step. */
   draw(seed: number, epoch: number, index: number): Drawn[] {
     const random = new Random(seed, epoch, index, Purpose.augment);
-    return this.steps.map((step, i) => drawStep(step, this.#plan.sizes[i], this.output, random));
+    const key = { seed, epoch, index };
+    return this.steps.map((step, i) => drawStep(step, this.#plan.sizes[i], this.output, random, key));
   }
 
   /** The same as the kernel wants it. */

@@ -1,6 +1,6 @@
 // Flags that name a model.
 import type { Option } from "commander";
-import { modelNames, type Stem } from "../../../nn/index.ts";
+import { modelNames, STEMS, type Stem } from "../../../nn/index.ts";
 import { suggestion } from "../../../training/suggest.ts";
 import { flag, named, oneOf, wholeFrom } from "./flags.ts";
 
@@ -15,7 +15,12 @@ export const modelFlag = (byDefault: Default<string>): Option =>
   );
 
 export const stemFlag = (byDefault: Default<Stem>): Option =>
-  flag("--stem <name>", "cifar (for about 32 pixels) or imagenet (for 224)", oneOf("cifar", "imagenet"), byDefault);
+  flag(
+    "--stem <name>",
+    "cifar (for about 32 pixels), padded (makes 56 of 32) or imagenet (for 224)",
+    oneOf(...STEMS),
+    byDefault,
+  );
 
 export const classesFlag = (byDefault: Default<number>): Option =>
   flag("--classes <n>", "number of classes that the model tells apart", wholeFrom(1), byDefault);

@@ -1,14 +1,30 @@
-// `--config FILE`: flags from a JSON file.
+// `--config FILE` and `--preset NAME`: flags from elsewhere. What is typed wins, then the file, then the preset.
 import { readFileSync } from "node:fs";
 import type { Command, Option } from "commander";
+import { preset } from "../../../training/presets/index.ts";
 import { suggestion } from "../../../training/suggest.ts";
 import { UsageError } from "../shared/errors.ts";
 import { explainRead } from "../shared/paths.ts";
 
 /** Sets the flags that the file gives and the command line does not. A run's config.json is read by its `settings`. */
 export function applyConfigFile(command: Command, path: string): void {
+  apply(command, readSettings(path), path, ["cli"]);
+}
+
+/** Sets the flags that the preset gives and neither the command line nor a file does. */
+export function applyPreset(command: Command, name: string): void {
+  apply(command, preset(name).settings, `--preset ${name}`, ["cli", "config"]);
+}
+
+/** @param stronger sources whose values stay */
+function apply(
+  command: Command,
+  settings: Readonly<Record<string, unknown>>,
+  path: string,
+  stronger: readonly string[],
+): void {
   const options = new Map(command.options.map((option) => [option.attributeName(), option]));
-  for (const [key, value] of Object.entries(readSettings(path))) {
+  for (const [key, value] of Object.entries(settings)) {
     const flag = key.replace(/^--/, "");
     const negated = options.get(flag.slice("no-".length))?.long === `--${flag}`;
     const name = negated
@@ -17,7 +33,7 @@ export function applyConfigFile(command: Command, path: string): void {
     const option = options.get(name);
     if (name === "config" || name === "resume") throw new UsageError(`${path}: ${key} cannot be set in a file`);
     if (!option) throw new UsageError(`${path}: unknown flag "${key}"${suggestion(key, [...options.keys()])}`);
-    if (command.getOptionValueSource(name) === "cli") continue;
+    if (stronger.includes(command.getOptionValueSource(name) ?? "")) continue;
     const given = parse(option, value, path);
     command.setOptionValueWithSource(name, negated ? !given : given, "config");
   }

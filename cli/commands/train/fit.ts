@@ -6,11 +6,11 @@ import type {
   FitOptions,
   ProgressEvent,
   RunFolder,
+  Trainer,
   TrainEvent,
 } from "../../../training/index.ts";
 import { duration, type Output } from "../shared/output.ts";
 import { Progress } from "../shared/progress.ts";
-import type { Run } from "./build.ts";
 import { EpochTable } from "./table.ts";
 
 export interface FitResult {
@@ -19,18 +19,18 @@ export interface FitResult {
   readonly seconds: number;
 }
 
-/** Trains to the end or until `signal`; the state is saved after each epoch and at the end. */
+/** Trains to the end or until the signal; the state is saved after each epoch and at the end. */
 export async function fit(
-  { trainer, schedule }: Run,
+  trainer: Trainer,
   data: Dataset,
   folder: RunFolder,
-  options: { readonly epochs: number; readonly signal: AbortSignal },
+  options: Omit<FitOptions, "validation" | "heldOut" | "startFrom">,
   output: Output,
 ): Promise<FitResult> {
   const { test: validation, validation: heldOut } = data;
   const startFrom = folder.state?.position;
-  const events = trainer.fit(data.train, { ...options, schedule, validation, heldOut, startFrom } satisfies FitOptions);
-  const screen = new Screen(output, options.epochs, heldOut !== undefined);
+  const events = trainer.fit(data.train, { ...options, validation, heldOut, startFrom });
+  const screen = new Screen(output, Math.ceil(options.epochs), heldOut !== undefined);
   const reports: EpochReport[] = [];
   const start = performance.now();
   let end: EndEvent | undefined;

@@ -1,8 +1,10 @@
 // The flags of train.js.
-import type { Command } from "commander";
+import type { Command, Option } from "commander";
 import type { Stem } from "../../../nn/index.ts";
-import { augmentNames } from "../../../training/index.ts";
+import { augmentNames, TTA_VIEWS, type Tta } from "../../../training/index.ts";
+import { presetNames } from "../../../training/presets/index.ts";
 import { scheduleNames } from "../../../training/schedule-grammar.ts";
+import { suggestion } from "../../../training/suggest.ts";
 import { addDataFlags, addNormalisationFlags, type DataFlags } from "../shared/data-flags.ts";
 import { addDeviceFlags, type DeviceFlags } from "../shared/device-flags.ts";
 import {
@@ -14,10 +16,12 @@ import {
   from0Below1,
   from0To1,
   makeCommand,
+  named,
   oneOf,
   seedNumber,
   toggle,
   wholeFrom,
+  type Rule,
 } from "../shared/flags.ts";
 import { classesFlag, imageSizeFlag, modelFlag, stemFlag } from "../shared/model-flags.ts";
 
@@ -37,18 +41,25 @@ export interface TrainFlags extends DataFlags, DeviceFlags {
   readonly epochs: number;
   readonly batchSize: number;
   readonly optimizer: OptimizerName;
-  readonly lr?: number;
+  readonly lr?: number | "auto";
   readonly momentum?: number;
   readonly nesterov: boolean;
   readonly weightDecay?: number;
   readonly labelSmoothing: number;
   readonly schedule?: string;
   readonly augment?: string;
+  readonly mixup?: number;
+  readonly cutmix?: number;
   readonly shuffle: boolean;
   readonly dropLast: boolean;
   readonly clipGrad?: number;
+  readonly accumulate: number;
+  readonly ema?: number;
+  readonly tta: Tta;
+  readonly earlyStop?: number;
   readonly seed: number;
   readonly precision: "f32";
+  readonly preset?: string;
   readonly out?: string;
   readonly resume?: string;
   readonly config?: string;
@@ -67,7 +78,7 @@ export function trainCommand(): Command {
   return addDeviceFlags(command);
 }
 
-function addModelFlags(command: Command): void {
+export function addModelFlags(command: Command): void {
   command
     .addOption(
       flag("--validation <fraction>", "share of the training images held out to choose the best epoch", between0And1, {
@@ -88,13 +99,20 @@ function addModelFlags(command: Command): void {
   addNormalisationFlags(command, "CIFAR: the usual; else the training images' own");
 }
 
-function addRecipeFlags(command: Command): void {
+export function addRecipeFlags(command: Command): void {
   const later = (text: string): { text: string } => ({ text });
   command
-    .addOption(flag("--epochs <n>", "passes over the training images", wholeFrom(1), 10))
+    .addOption(flag("--epochs <n>", "passes over the training images; 9.9 ends within the tenth", above0, 10))
     .addOption(flag("--batch-size <n>", "images a step", wholeFrom(1), 128))
     .addOption(flag("--optimizer <name>", "sgd, adam or adamw", oneOf(...OPTIMIZERS), "sgd"))
-    .addOption(flag("--lr <rate>", "learning rate; the schedule's highest", above0, later("sgd 0.1, adam(w) 0.001")))
+    .addOption(
+      flag(
+        "--lr <rate>",
+        "learning rate, the schedule's highest; auto finds one first by a range test",
+        rateOrAuto,
+        later("sgd 0.1, adam(w) 0.001"),
+      ),
+    )
     .addOption(flag("--momentum <share>", "SGD's momentum, Adam's beta1", from0Below1, later("0.9; see --schedule")))
     .addOption(toggle("--nesterov", "Nesterov's momentum, for sgd"))
     .addOption(
@@ -117,32 +135,63 @@ function addRecipeFlags(command: Command): void {
         later("shapes: none; else pad-crop by an eighth of the size, flip"),
       ),
     )
+    .addOption(
+      flag("--mixup <alpha>", "blend pairs of images, the share drawn from Beta(alpha, alpha)", above0, later("none")),
+    )
+    .addOption(
+      flag("--cutmix <alpha>", "paste a box of another image, its area drawn from Beta(alpha, alpha)", above0, {
+        text: "none; with --mixup one of the two is drawn for each batch",
+      }),
+    )
     .addOption(toggle("--no-shuffle", "show the images in the same order in every epoch"))
     .addOption(toggle("--drop-last", "leave out the last batch of an epoch where it is not full"))
     .addOption(flag("--clip-grad <norm>", "scale gradients down to this 2-norm", above0, later("no clipping")))
+    .addOption(flag("--accumulate <n>", "batches whose gradients make one step", wholeFrom(1), 1))
+    .addOption(
+      flag("--ema <decay>", "test and export a moving average of the weights, as 0.999", between0And1, later("none")),
+    )
+    .addOption(
+      flag("--tta <views>", "test on none, mirror or six views of each image, averaged", oneOf(...TTA_VIEWS), "none"),
+    )
+    .addOption(
+      flag("--early-stop <epochs>", "end after so many epochs without a better validation or test loss", wholeFrom(1), {
+        text: "never",
+      }),
+    )
     .addOption(
       flag("--seed <n>", "draws weights, order and augmentation; splits and shapes do not depend on it", seedNumber, 0),
     )
     .addOption(flag("--precision <name>", "f32", oneOf("f32"), "f32"));
 }
 
+/** A number, or the word that asks for the range test. */
+const rateOrAuto: Rule<number | "auto"> = {
+  wanted: `${above0.wanted}, or auto`,
+  read: (text) => (text === "auto" ? text : above0.read(text)),
+};
+
 function addRunFlags(command: Command): void {
   command
+    .addOption(presetFlag())
     .addOption(flag("--out <dir>", "the run folder; must not hold a run yet", anyText, { text: "runs/<time>-<name>" }))
     .addOption(
       flag("--resume <dir>", "continue the run in this folder with its own settings, to the same bits", anyText, {
         text: "a new run",
       }),
     )
-    .addOption(
-      flag(
-        "--config <file>",
-        'JSON with flags, {"epochs": 20}, or a run\'s config.json; flags typed here win',
-        anyText,
-        {
-          text: "none",
-        },
-      ),
-    )
+    .addOption(configFlag())
     .addOption(toggle("--json", "print one JSON document to stdout, everything else to stderr"));
 }
+
+export const presetFlag = (): Option =>
+  flag(
+    "--preset <name>",
+    `a published recipe: ${presetNames.join(", ")}; flags typed here win`,
+    named("preset", presetNames, (word) => suggestion(word, presetNames)),
+    { text: "none" },
+  );
+
+export const configFlag = (): Option =>
+  flag("--config <file>", 'JSON with flags, {"epochs": 20}, or a run\'s config.json; flags typed here win', anyText, {
+    text: "none",
+  });

@@ -1,7 +1,7 @@
 // From flags to settings: every default decided, every contradiction found before a device is opened.
 import path from "node:path";
 import { createModel, type Checkpoint, type ModelInfo, type Stem } from "../../../nn/index.ts";
-import { parseAugment, parseSchedule, type RawDataset, type ScheduleMaker } from "../../../training/index.ts";
+import { parseAugment, parseSchedule, ratesAt, type RawDataset, type ScheduleMaker } from "../../../training/index.ts";
 import { planAugment } from "../../../training/data/augment-plan.ts";
 import { isDownloadable } from "../../../training/data/download.ts";
 import { usage, UsageError } from "../shared/errors.ts";
@@ -14,7 +14,7 @@ export interface ModelChoice {
   readonly imageSize: number;
 }
 
-/** The recipe, every default decided. */
+/** The recipe, every default decided. With `--lr auto` its rate is the default one until a better one is found. */
 export interface Recipe {
   readonly optimizer: OptimizerName;
   readonly lr: number;
@@ -24,7 +24,7 @@ export interface Recipe {
 }
 
 /** All that decides a run's bits: `settings` in config.json. */
-export type Settings = Omit<TrainFlags, "json" | "debug" | "out" | "resume" | "config" | "adapter"> &
+export type Settings = Omit<TrainFlags, "json" | "debug" | "out" | "resume" | "config" | "adapter" | "lr"> &
   ModelChoice &
   Recipe & {
     readonly classes: number;
@@ -38,7 +38,7 @@ const DECAYS = { sgd: 5e-4, adam: 0, adamw: 1e-2 } as const;
 
 /** Checks all that needs no data. */
 export function checkFlags(flags: TrainFlags): void {
-  const { momentum = 0.9, nesterov, optimizer, freeze, init, augment } = flags;
+  const { momentum = 0.9, nesterov, optimizer, freeze, init, augment, lr, schedule = "" } = flags;
   if (nesterov && optimizer !== "sgd") throw new UsageError(`--nesterov is for --optimizer sgd, not ${optimizer}`);
   if (nesterov && momentum === 0) throw new UsageError("--nesterov needs a --momentum above 0");
   if (freeze && init === undefined) {
@@ -46,6 +46,10 @@ export function checkFlags(flags: TrainFlags): void {
   }
   if ((flags.mean === undefined) !== (flags.std === undefined)) {
     throw new UsageError("--mean and --std go together: give both or neither");
+  }
+  const own = /\b(max_lr|base_lr)=/.exec(schedule)?.[1];
+  if (lr === "auto" && own) {
+    throw new UsageError(`--lr auto would change nothing: --schedule gives ${own}; leave one of the two out`);
   }
   if (augment !== undefined) usage(() => parseAugment(augment), "--augment");
   makeSchedule(chooseRecipe(flags));
@@ -81,7 +85,7 @@ export function chooseModel({ model, stem, imageSize }: TrainFlags, init: InitFi
 export function chooseRecipe({ optimizer, lr, momentum, weightDecay, schedule }: TrainFlags): Recipe {
   return {
     optimizer,
-    lr: lr ?? RATES[optimizer],
+    lr: lr === undefined || lr === "auto" ? RATES[optimizer] : lr,
     momentum: momentum ?? 0.9,
     weightDecay: weightDecay ?? DECAYS[optimizer],
     schedule: schedule ?? (momentum === undefined ? "onecycle" : "onecycle:cycle_momentum=false"),
@@ -91,7 +95,7 @@ export function chooseRecipe({ optimizer, lr, momentum, weightDecay, schedule }:
 /** The schedule, tried out on a short run, so that parameters that do not go together are found early. */
 export function makeSchedule({ schedule, lr, momentum, optimizer }: Recipe): ScheduleMaker {
   const make = usage(() => parseSchedule(schedule), "--schedule");
-  const first = usage(() => make({ lr, momentum, epochs: 100, stepsPerEpoch: 100 })(0), "--schedule");
+  const first = usage(() => ratesAt(make({ lr, momentum, epochs: 100, stepsPerEpoch: 100 }), 0), "--schedule");
   if (optimizer === "sgd" && momentum === 0 && first.momentum !== 0) {
     throw new UsageError("--schedule: onecycle moves the momentum, --momentum 0 has none: add cycle_momentum=false");
   }
@@ -101,7 +105,7 @@ export function makeSchedule({ schedule, lr, momentum, optimizer }: Recipe): Sch
 export function resolve(flags: TrainFlags, choice: ModelChoice, data: RawDataset): Settings {
   const kept = Object.fromEntries(Object.entries(flags).filter(([key]) => !RUN_FLAGS.includes(key)));
   return {
-    ...(kept as unknown as TrainFlags),
+    ...(kept as unknown as Omit<TrainFlags, "lr">),
     ...choice,
     ...chooseRecipe(flags),
     data: locate(flags.data),

@@ -46,6 +46,25 @@ describe("distributions", () => {
     const share = draws(`flip:p=${p}`, 20_000).filter((drawn) => drawn.kind === "flip").length / 20_000;
     expect(Math.abs(share - p)).toBeLessThan(p === 1 ? 1e-9 : 4 * Math.sqrt((p * (1 - p)) / 20_000));
   });
+  it("alternating flips take half of the images, and in the next epoch the other half", () => {
+    const augmentation = make("flip:alternate");
+    const flipped = (epoch: number): boolean[] =>
+      Array.from({ length: 4000 }, (_, i) => augmentation.draw(3, epoch, i)[0].kind === "flip");
+    const [first, second, third] = [1, 2, 3].map(flipped);
+    expect(second).toEqual(first.map((is) => !is));
+    expect(third).toEqual(first);
+    expect(Math.abs(first.filter(Boolean).length / 4000 - 0.5)).toBeLessThan(4 * Math.sqrt(0.25 / 4000));
+  });
+  it("a hole in a canvas of 64 touches the image in 0.2 (47/49)^2 = 18.4 % of cases, a published recipe's", () => {
+    const touching = draws("cutout:16:p=0.2:canvas=64", 40_000).filter((drawn) => {
+      if (drawn.kind !== "boxes") return false;
+      const [x0, y0, x1, y1] = drawn.boxes[0];
+      expect([x1 - x0, y1 - y0]).toEqual([16, 16]);
+      return x0 < 32 && y0 < 32 && x1 > 0 && y1 > 0;
+    });
+    const share = 0.2 * (47 / 49) ** 2;
+    expect(Math.abs(touching.length / 40_000 - share)).toBeLessThan(4 * Math.sqrt((share * (1 - share)) / 40_000));
+  });
   it("angles are uniform within the limit", () => {
     const counts = new Array<number>(20).fill(0);
     for (const drawn of draws("rotate:30:p=1", 20_000)) {
@@ -119,6 +138,7 @@ it("refuses steps that do not fit, in one line", () => {
     ["rotate,cutout,rotate", IMAGE, IMAGE, "augment: cutout between two rotations"],
     ["cutout:40", IMAGE, IMAGE, "augment: cutout: a square of 40 pixels does not fit into images of 32x32"],
     ["cutout:2:holes=5,cutout:2:holes=4", IMAGE, IMAGE, "augment: at most 8 cutout holes, got 9"],
+    ["cutout:canvas=20", IMAGE, IMAGE, "augment: cutout: a canvas of 20 pixels is smaller than images of 32x32"],
     ["flip", IMAGE, [40, 32], "augment: images of 32x32 cannot be cropped to 32x40"],
     ["pad-crop:2", IMAGE, [40, 40], "augment: pad-crop: images of 32x32 padded by 2 are smaller than 40x40"],
   ];
