@@ -1,6 +1,6 @@
 // Weights as files: safetensors with what is needed to use them in the metadata.
 import type { Module } from "./module.ts";
-import { createModel, modelNames, STEMS, type ResNet, type Stem } from "./models/index.ts";
+import { createModel, modelNames, STEMS, type Classifier, type Stem } from "./models/index.ts";
 import { readSafetensors, writeSafetensors } from "./safetensors.ts";
 import { loadStateDict, stateDict, type StateDict } from "./state-dict.ts";
 import { aliasesOf } from "./state-names.ts";
@@ -97,7 +97,7 @@ export function modelFromCheckpoint(
   { tensors, metadata }: Checkpoint,
   origin: string,
   overrides: { name?: string; stem?: Stem; classes?: number } = {},
-): ResNet {
+): Classifier {
   const name = metadata.model?.name ?? overrides.name;
   if (name === undefined) {
     throw new Error(`${origin} doesn't say which model it is: name it (${modelNames.join(", ")})`);
@@ -123,9 +123,7 @@ function parseJson(text: string): unknown {
 function isModelInfo(value: unknown): value is ModelInfo {
   if (typeof value !== "object" || value === null) return false;
   const { name, stem, classes, imageSize } = value as Record<string, unknown>;
-  return (
-    typeof name === "string" && STEMS.includes(stem as Stem) && isCount(classes) && isCount(imageSize)
-  );
+  return typeof name === "string" && STEMS.includes(stem as Stem) && isCount(classes) && isCount(imageSize);
 }
 
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;

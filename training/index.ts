@@ -2,7 +2,7 @@
 export { Trainer, type StepAt, type StepOutput, type TrainerOptions, type TrainerSnapshot } from "./trainer.ts";
 export type { AveragesState, EmaOptions, LookaheadOptions } from "./averaging.ts";
 export type { EarlyStopOptions } from "./monitors.ts";
-export { TTA_VIEWS, type Tta } from "./tta.ts";
+export { forwardViews, TTA_VIEWS, type Tta } from "./tta.ts";
 export type { FitOptions } from "./fit.ts";
 export {
   DivergedError,
@@ -60,7 +60,24 @@ export {
   type OverlayOptions,
   type Picture,
 } from "./explain/overlay.ts";
+export { measureMethods, type MeasureOptions, type MethodFigures } from "./explain/measure.ts";
 export { pointing, type HeatMaps, type MapPointing, type Pointing } from "./explain/pointing.ts";
 export { road, type Road, type RoadOptions } from "./explain/road.ts";
 export { recordRun, recordWeights, resumeAt } from "./tensorboard/run.ts";
 export { TensorBoardWriter, type Resume } from "./tensorboard/writer.ts";
+export { gradCam, type CamMaps, type CamOptions } from "./explain/cam.ts";
+export { camMethod, camMethods, type CamMethod } from "./explain/methods.ts";
+export { defaultLayer, spatialLayers, type SpatialLayer } from "./explain/default-layer.ts";
+export {
+  classificationReport,
+  type CalibrationBin,
+  type ClassificationReport,
+  type ClassReport,
+  type ConfusedPair,
+  type Mistake,
+} from "./classification-report.ts";
+export { augmentedViews, channelStatistics, classCounts, labelledSamples, rawImage } from "./data/looks.ts";
+export { preset, presetNames, presets, type Preset, type PresetHooks } from "./presets/index.ts";
+export { writeReport, type ReportOptions } from "./report/report.ts";
+export { verdict, type Verdict } from "./report/verdict.ts";
+export { saveFigure, type Figure } from "./report/figure.ts";

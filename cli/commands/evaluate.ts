@@ -1,15 +1,10 @@
 // node cli/evaluate.js: measures a checkpoint on test images.
 import { join } from "node:path";
 import { files } from "#files";
-import { modelFromCheckpoint, readCheckpoint, type Checkpoint, type ResNet, type Stem } from "../../nn/index.ts";
-import { DeviceDataset, evaluateBatches, type Evaluation, type RawDataset } from "../../training/index.ts";
-import {
-  addDataFlags,
-  addNormalisationFlags,
-  loadCommandData,
-  sizeIsFixed,
-  type DataFlags,
-} from "./shared/data-flags.ts";
+import { readCheckpoint, type Classifier } from "../../nn/index.ts";
+import { DeviceDataset, evaluateBatches, type Evaluation } from "../../training/index.ts";
+import { addDataFlags, addNormalisationFlags, type DataFlags } from "./shared/data-flags.ts";
+import { checkpointData, checkpointModel, type CheckpointFlags } from "./shared/checkpoint.ts";
 import { addDeviceFlags, describeDevice, openCommandDevice, type DeviceFlags } from "./shared/device-flags.ts";
 import { alignClasses } from "./evaluate/classes.ts";
 import { logitLines, resultLines, toDocument } from "./evaluate/report.ts";
@@ -22,12 +17,7 @@ import { checkOutFile, checkOutFolder, freshRunFolder, makeOutFolder, readInput 
 import { Progress } from "./shared/progress.ts";
 import { runCommand } from "./shared/run.ts";
 
-interface Flags extends DataFlags, DeviceFlags {
-  readonly checkpoint: string;
-  readonly model?: string;
-  readonly stem?: Stem;
-  readonly classes?: number;
-  readonly imageSize?: number;
+interface Flags extends CheckpointFlags, DataFlags, DeviceFlags {
   readonly batchSize: number;
   readonly logits?: string;
   readonly out?: string;
@@ -70,8 +60,13 @@ async function measure(flags: Flags): Promise<void> {
   checkOutFolder(out);
   if (logits !== undefined) checkOutFile(logits, "--logits", '{"index":');
   const checkpoint = readCheckpoint(await readInput(path, "--checkpoint"), path);
-  const model = buildModel(flags, checkpoint);
-  const raw = alignClasses(await loadData(flags, checkpoint, model.stem, output), checkpoint, model.classes, output);
+  const model = checkpointModel(flags, checkpoint);
+  const raw = alignClasses(
+    await checkpointData(flags, checkpoint, model.stem, output),
+    checkpoint,
+    model.classes,
+    output,
+  );
   output.note(`data    ${raw.name}: ${counted(raw.test.count, "test image")}, ${raw.test.width} x ${raw.test.height}`);
   await makeOutFolder(out);
   using device = await openCommandDevice(flags);
@@ -93,38 +88,9 @@ async function measure(flags: Flags): Promise<void> {
   output.note(`written: ${join(out, "evaluation.json")}${logits === undefined ? "" : `, ${logits}`}`);
 }
 
-function buildModel({ checkpoint: path, model, stem, classes }: Flags, checkpoint: Checkpoint): ResNet {
-  const said = checkpoint.metadata.model;
-  const differ = (flag: string, typed?: string | number, inFile?: string | number): void => {
-    if (typed === undefined || inFile === undefined || typed === inFile) return;
-    throw new UsageError(`--${flag} ${typed} is not what ${path} says (${inFile}): leave it out`);
-  };
-  differ("model", model, said?.name);
-  differ("stem", stem, said?.stem);
-  differ("classes", classes, said?.classes);
-  if (!said && model === undefined)
-    throw new UsageError(`${path} does not say which model it is: name it with --model`);
-  return modelFromCheckpoint(checkpoint, path, {
-    ...(model && { name: model }),
-    ...(stem && { stem }),
-    ...(classes && { classes }),
-  });
-}
-
-/** The test images, normalised as the checkpoint says. */
-async function loadData(flags: Flags, { metadata }: Checkpoint, stem: Stem, output: Output): Promise<RawDataset> {
-  const wanted = flags.imageSize ?? metadata.model?.imageSize ?? (stem === "imagenet" ? 224 : 32);
-  const imageSize = (await sizeIsFixed(flags.data)) ? flags.imageSize : wanted;
-  const { mean = metadata.mean, std = metadata.std } = flags;
-  const normalisation = mean && std ? { mean: mean as Flags["mean"], std: std as Flags["std"] } : {};
-  // Training images are needed for their mean and deviation alone.
-  const limit = mean && std ? 1 : undefined;
-  return loadCommandData({ ...flags, ...normalisation } as Flags, output, { imageSize, limit });
-}
-
 /** Null where it was interrupted. */
 async function run(
-  model: ResNet,
+  model: Classifier,
   images: DeviceDataset,
   { batchSize, logits }: Flags,
   signal: AbortSignal,

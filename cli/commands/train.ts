@@ -27,6 +27,7 @@ import { buildRun, buildSchedule, exportInfo, type Run } from "./train/build.ts"
 import { applyConfigFile, applyPreset } from "./train/config-file.ts";
 import { fit } from "./train/fit.ts";
 import { trainCommand, type TrainFlags } from "./train/flags.ts";
+import { report } from "./train/report.ts";
 import { reportResult } from "./train/result.ts";
 import {
   recordData,
@@ -133,8 +134,10 @@ async function trainOn(
   const { epochs, tta, earlyStop: patience } = settings;
   const earlyStop = patience === undefined ? undefined : { patience };
   const result = await fit(trainer, data, folder, { epochs, schedule, tta, earlyStop, signal }, output);
+  const finished = result.end.reason !== "stopped";
+  if (finished) await report(trainer, data, folder, settings, result.tensorboard, signal, output);
   reportResult(result, folder, plan.raw, settings, output);
-  return result.end.reason === "stopped" ? "interrupted" : "done";
+  return finished ? "done" : "interrupted";
 }
 
 /** The folder of a new run, and its settings with the rate that was found where one was asked for. Null where it was interrupted. */

@@ -1,7 +1,7 @@
 import { add, conv2d, type BatchNormPartials } from "../../engine/ops/index.ts";
 import { check, showShape, windowCount, type Shape } from "../../engine/shape.ts";
 import type { Tensor } from "../../engine/tensor.ts";
-import { fanInUniform } from "../init.ts";
+import { fanInUniform, type Initializer } from "../init.ts";
 import { Module } from "../module.ts";
 import { Parameter } from "../parameter.ts";
 import { pairOf, showPair, whole, type Pair } from "./options.ts";
@@ -19,6 +19,8 @@ export interface Conv2dOptions {
   groups?: number;
   /** Adds a learned number to each output channel. Default true. */
   bias?: boolean;
+  /** Starting values of the weight. Default uniform in +-1/sqrt(R S inputs/groups), PyTorch's. */
+  initial?: Initializer;
 }
 
 /**
@@ -55,7 +57,7 @@ export class Conv2d extends Module {
     );
     const [R, S] = this.kernel;
     const initial = fanInUniform((inputs / groups) * R * S);
-    this.weight = new Parameter([R, S, inputs / groups, outputs], initial, [3, 2, 0, 1]);
+    this.weight = new Parameter([R, S, inputs / groups, outputs], options.initial ?? initial, [3, 2, 0, 1]);
     this.bias = options.bias === false ? null : new Parameter([outputs], initial);
   }
 

@@ -1,4 +1,6 @@
 // Models by name.
+import { airbench94, airbench95, airbench96 } from "./airbench.ts";
+import type { Classifier } from "./classifier.ts";
 import {
   resnet18,
   resnet20,
@@ -9,10 +11,9 @@ import {
   resnet56,
   resnet8,
   type ModelOptions,
-  type ResNet,
 } from "./resnet.ts";
 
-const models: Readonly<Record<string, (options?: ModelOptions) => ResNet>> = {
+const models: Readonly<Record<string, (options?: ModelOptions) => Classifier>> = {
   resnet8,
   resnet18,
   resnet20,
@@ -21,16 +22,21 @@ const models: Readonly<Record<string, (options?: ModelOptions) => ResNet>> = {
   resnet44,
   resnet50,
   resnet56,
+  airbench94,
+  airbench95,
+  airbench96,
 };
 
 /** The names that `createModel` knows. */
 export const modelNames: readonly string[] = Object.keys(models);
 
 /** A model by its name. Throws, listing the names, where it is unknown. */
-export function createModel(name: string, options?: ModelOptions): ResNet {
+export function createModel(name: string, options?: ModelOptions): Classifier {
   if (!Object.hasOwn(models, name)) throw new Error(`unknown model "${name}"; known are ${modelNames.join(", ")}`);
   return models[name](options);
 }
 
+export { Airbench, airbench94, airbench95, airbench96 } from "./airbench.ts";
+export { Classifier } from "./classifier.ts";
 export * from "./resnet.ts";
 export { BasicBlock, Bottleneck } from "./blocks.ts";

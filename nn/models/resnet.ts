@@ -8,8 +8,9 @@ import { Linear } from "../layers/linear.ts";
 import { whole } from "../layers/options.ts";
 import { MaxPool2d } from "../layers/pooling.ts";
 import { Sequential } from "../layers/sequential.ts";
-import { Module, type ShapeVisitor } from "../module.ts";
+import type { ShapeVisitor } from "../module.ts";
 import { BasicBlock, Bottleneck, type BlockClass } from "./blocks.ts";
+import { Classifier } from "./classifier.ts";
 
 /**
  * "cifar": 3x3, no pooling, for images of about 32 pixels. "padded": the same with a border of 13, which makes 56 of 32 pixels and 7 x 7
@@ -40,7 +41,7 @@ export interface Architecture {
  * x [N,H,W,3] -> logits [N,classes]. Each stage but the first halves the image. Modules: `conv1`, `bn1`, `layer1` ... `layer4`
  * (or `layer3`), `fc`; see `probe` for reading their results.
  */
-export class ResNet extends Module {
+export class ResNet extends Classifier {
   readonly name: string;
   readonly stem: Stem;
   readonly classes: number;

@@ -69,14 +69,16 @@ describe("names", () => {
     ["resnet34", [3, 4, 6, 3], "basic", 218],
     ["resnet50", [3, 4, 6, 3], "bottleneck", 320],
   ] as const)("%s has torchvision's, in its order", (name, blocks, kind, count) => {
-    const names = entryNames(createModel(name, { stem: "imagenet" }));
+    const names = entryNames(createModel(name, { stem: "imagenet" }) as ResNet);
     expect(names).toEqual(torchvisionNames(blocks, kind));
     expect(names).toHaveLength(count);
   });
 
   it.each([[8], [20], [32], [44], [56]])("resnet%i has three stages of them", (depth) => {
     const count = (depth - 2) / 6;
-    expect(entryNames(createModel(`resnet${depth}`))).toEqual(torchvisionNames([count, count, count], "basic"));
+    expect(entryNames(createModel(`resnet${depth}`) as ResNet)).toEqual(
+      torchvisionNames([count, count, count], "basic"),
+    );
   });
 
   it("file shapes are PyTorch's", () => {
@@ -108,7 +110,9 @@ describe("models", () => {
     expect(() => createModel("resnet19")).toThrow(`unknown model "resnet19"; known are ${modelNames.join(", ")}`);
     expect(() => createModel("toString")).toThrow("unknown model");
     expect(() => resnet20({ stem: "imagenet" })).toThrow('resnet20: has no stem "imagenet"');
-    expect(() => resnet18({ stem: "vgg" as "cifar" })).toThrow("resnet18: stem must be cifar, padded, imagenet, not vgg");
+    expect(() => resnet18({ stem: "vgg" as "cifar" })).toThrow(
+      "resnet18: stem must be cifar, padded, imagenet, not vgg",
+    );
     expect(() => resnet18({ classes: 0 })).toThrow("resnet18: classes must be a whole number from 1, not 0");
   });
 });

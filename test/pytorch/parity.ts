@@ -40,7 +40,7 @@ export const forgetWeights = (): void => largeWeights.clear();
 
 /** A model with the formula's weights, loaded as from a file of PyTorch's. */
 export function modelFromFormula(name: string, start: Start): ResNet {
-  const model = createModel(name);
+  const model = createModel(name) as ResNet;
   const entries = model.namedEntries().map(([name, entry]): [string, SafeTensor] => {
     if (entry instanceof Counter) return [name, { dtype: "I64", shape: [], data: BigInt64Array.of(0n) }];
     const shape = entry.diskShape;

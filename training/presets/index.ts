@@ -1,5 +1,8 @@
 // Presets by name.
 import { suggestion } from "../suggest.ts";
+import { airbench94 } from "./airbench94.ts";
+import { airbench95 } from "./airbench95.ts";
+import { airbench96 } from "./airbench96.ts";
 import type { Preset } from "./preset.ts";
 import { resnet18Epochs200 } from "./resnet18-200.ts";
 import { resnet18Epochs26 } from "./resnet18-26.ts";
@@ -23,6 +26,9 @@ export const presets: readonly Preset[] = [
   resnet18Epochs60,
   resnet18Epochs80,
   resnet18Epochs200,
+  airbench94,
+  airbench95,
+  airbench96,
 ];
 
 export const presetNames: readonly string[] = presets.map(({ name }) => name);

@@ -1,17 +1,20 @@
 // What a preset is: a published recipe, in the words of train.js.
 import type { ParameterGroup } from "../optimizers/index.ts";
 import type { DeviceDataset } from "../data/device-dataset.ts";
-import type { Module } from "../../nn/index.ts";
+import type { Classifier } from "../../nn/index.ts";
 import type { TrainerOptions } from "../trainer.ts";
 
 /** What a preset needs besides flags. Pure functions of what they are given: a resumed run calls them again. */
-export interface PresetHooks<M extends Module = Module> {
+export interface PresetHooks {
   /** The optimizer's parameter groups. */
-  readonly groups: (model: M, rates: { readonly lr: number; readonly weightDecay: number }) => ParameterGroup[];
+  readonly groups: (
+    model: Classifier,
+    rates: { readonly lr: number; readonly weightDecay: number },
+  ) => ParameterGroup[];
   /** Before the first step of a new run, once; a resumed one has its result in the weights. */
-  readonly prepare: (model: M, train: DeviceDataset) => Promise<void>;
+  readonly prepare: (model: Classifier, train: DeviceDataset) => Promise<void>;
   /** For the Trainer. */
-  readonly trainer: (model: M) => Pick<TrainerOptions, "lookahead" | "beforeStep">;
+  readonly trainer: (model: Classifier) => Pick<TrainerOptions, "lookahead" | "beforeStep">;
 }
 
 /** A recipe by name. */

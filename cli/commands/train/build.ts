@@ -1,6 +1,6 @@
 // The objects of a run: model, optimizer, trainer, and its schedule.
 import type { Tensor } from "../../../engine/index.ts";
-import { createModel, initFrom, type Checkpoint, type ExportInfo, type ResNet } from "../../../nn/index.ts";
+import { createModel, initFrom, type Checkpoint, type ExportInfo, type Classifier } from "../../../nn/index.ts";
 import {
   Adam,
   AdamW,
@@ -21,7 +21,7 @@ import type { Output } from "../shared/output.ts";
 import { makeSchedule, type Settings } from "./settings.ts";
 
 export interface Run extends Disposable {
-  readonly model: ResNet;
+  readonly model: Classifier;
   readonly trainer: Trainer;
 }
 
@@ -75,7 +75,7 @@ export function buildSchedule(settings: Settings, trainer: Trainer, train: Devic
 }
 
 /** All but the last layer stays as it is: weights, and batch norm's statistics too, which it then normalises by as in evaluation. */
-function freezeTrunk(model: ResNet): void {
+function freezeTrunk(model: Classifier): void {
   model.train();
   const last = new Set<unknown>(model.fc.parameters());
   for (const parameter of model.parameters()) parameter.requiresGrad = last.has(parameter);

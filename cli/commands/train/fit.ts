@@ -1,19 +1,25 @@
 // Running a Trainer with everything that a user sees and everything that is saved.
-import type {
-  Dataset,
-  EndEvent,
-  EpochReport,
-  FitOptions,
-  ProgressEvent,
-  RunFolder,
-  Trainer,
-  TrainEvent,
+import {
+  recordRun,
+  recordWeights,
+  type TensorBoardWriter,
+  type Dataset,
+  type EndEvent,
+  type EpochReport,
+  type FitOptions,
+  type ProgressEvent,
+  type RunFolder,
+  type Trainer,
+  type TrainEvent,
 } from "../../../training/index.ts";
 import { duration, type Output } from "../shared/output.ts";
 import { Progress } from "../shared/progress.ts";
 import { EpochTable } from "./table.ts";
+import { openTensorBoard } from "./tensorboard.ts";
 
 export interface FitResult {
+  /** Still open. */
+  readonly tensorboard: TensorBoardWriter;
   readonly end: EndEvent;
   readonly reports: readonly EpochReport[];
   readonly seconds: number;
@@ -30,6 +36,7 @@ export async function fit(
   const { test: validation, validation: heldOut } = data;
   const startFrom = folder.state?.position;
   const events = trainer.fit(data.train, { ...options, validation, heldOut, startFrom });
+  const tensorboard = await openTensorBoard(folder);
   const screen = new Screen(output, Math.ceil(options.epochs), heldOut !== undefined);
   const reports: EpochReport[] = [];
   const start = performance.now();
@@ -37,15 +44,20 @@ export async function fit(
   try {
     for await (const event of events) {
       await folder.record(event);
+      await recordRun(tensorboard, event);
       screen.show(event);
-      if (event.type === "epoch") reports.push(event.report);
+      if (event.type === "epoch") {
+        reports.push(event.report);
+        await recordWeights(tensorboard, trainer.model, event.position);
+      }
       if (event.type === "epoch" || event.type === "end") await folder.saveState(trainer, event.position);
       if (event.type === "end") end = event;
     }
   } finally {
     screen.close();
+    await tensorboard.flush();
   }
-  return { end: end!, reports, seconds: (performance.now() - start) / 1000 };
+  return { tensorboard, end: end!, reports, seconds: (performance.now() - start) / 1000 };
 }
 
 /** The bar, and the table's rows as the epochs end. */

@@ -21,6 +21,7 @@ export function reportResult(
     epochs: end.position.epoch,
     steps: end.position.step,
     interrupted,
+    endedEarly: end.reason === "early-stop",
     best: best && { ...best, by },
     last: reports.at(-1) ?? null,
     seconds,
@@ -30,6 +31,10 @@ export function reportResult(
       `interrupted and saved at step ${end.position.step}; continue with:\n  node cli/train.js --resume ${quote(dir)}`,
     );
     return;
+  }
+  if (end.reason === "early-stop") {
+    const by = data.validation ? "validation" : "test";
+    output.result(`ended early: no better ${by} loss for ${settings.earlyStop} epochs`);
   }
   if (reports.length === 0) output.result(`nothing left to do: ${dir} has all its ${settings.epochs} epochs`);
   else output.result(`trained in ${duration(seconds)}`);

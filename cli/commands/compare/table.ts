@@ -1,0 +1,59 @@
+// What compare.js prints: results side by side, then the settings that differ.
+import type { EpochReport } from "../../../training/index.ts";
+import { duration, percent } from "../shared/output.ts";
+import { rate } from "../train/table.ts";
+import type { ComparedRun } from "./read.ts";
+
+/** A row: what it is, and a value for each run. */
+export type Row = readonly [name: string, ...values: string[]];
+
+const NOTHING = "-";
+
+/** The figures that a run came to. */
+export function figuresOf({ name, dir, epochs }: ComparedRun) {
+  const last = epochs[epochs.length - 1];
+  const accuracyOf = (report: EpochReport): number => report.validationAccuracy ?? report.testAccuracy ?? -1;
+  const best = epochs.reduce((a, b) => (accuracyOf(b) > accuracyOf(a) ? b : a));
+  const seconds = epochs.reduce((sum, report) => sum + report.seconds, 0);
+  const imagesPerSecond = epochs.reduce((sum, report) => sum + report.imagesPerSecond, 0) / epochs.length;
+  return { name, dir, epochs: epochs.length, last, best, seconds, imagesPerSecond };
+}
+
+export function resultRows(runs: readonly ComparedRun[]): Row[] {
+  const all = runs.map(figuresOf);
+  type Figures = (typeof all)[number];
+  const row = (name: string, value: (figures: Figures) => string): Row => [name, ...all.map(value)];
+  const share = (value: number | null): string => (value === null ? NOTHING : percent(value));
+  return [
+    row("epochs", ({ epochs }) => String(epochs)),
+    row("test accuracy, last", ({ last }) => share(last.testAccuracy)),
+    row("test accuracy, best", ({ best }) => share(best.testAccuracy)),
+    row("in epoch", ({ best }) => String(best.epoch)),
+    row("test loss, last", ({ last }) => last.testLoss?.toFixed(4) ?? NOTHING),
+    row("training accuracy", ({ last }) => percent(last.trainAccuracy)),
+    row("training loss", ({ last }) => last.trainLoss.toFixed(4)),
+    row("first learning rate", (figures) => rate(runs[all.indexOf(figures)].epochs[0].lr)),
+    row("time", ({ seconds }) => duration(seconds)),
+    row("images/s", ({ imagesPerSecond }) => imagesPerSecond.toFixed(0)),
+  ];
+}
+
+/** Settings with different values, in the order of the first run that has them. */
+export function differences(runs: readonly ComparedRun[]): Row[] {
+  const keys = new Set(runs.flatMap(({ settings }) => Object.keys(settings)));
+  return [...keys]
+    .map((key): Row => [key, ...runs.map(({ settings }) => settings[key] ?? NOTHING)])
+    .filter(([, ...values]) => new Set(values).size > 1);
+}
+
+/** Columns as wide as what is in them. */
+export function tableLines(head: Row, rows: readonly Row[]): string[] {
+  const all = [head, ...rows];
+  const widths = head.map((_, i) => Math.max(...all.map((row) => row[i].length)));
+  return all.map((row) =>
+    row
+      .map((text, i) => text.padEnd(widths[i]))
+      .join("  ")
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,135 @@
+// node cli/explain.js: where in an image a model sees what it decides by.
+import { join } from "node:path";
+import { files } from "#files";
+import { pictures } from "#pictures";
+import { readCheckpoint, type Classifier } from "../../nn/index.ts";
+import { DeviceDataset, evaluate, spatialLayers, type ImageSet } from "../../training/index.ts";
+import { classificationReport } from "../../training/classification-report.ts";
+import { Faithfulness, faithfulnessLines } from "./explain/faithfulness.ts";
+import { checkExplainFlags, explainCommand, type ExplainFlags } from "./explain/flags.ts";
+import { explainAll, type Explained } from "./explain/maps.ts";
+import { explainedPicture, pictureNames } from "./explain/pictures.ts";
+import { describeImages, describeMaps, resultLines } from "./explain/result.ts";
+import {
+  chosenClasses,
+  fileSubjects,
+  openSource,
+  testSubjects,
+  type Source,
+  type Subjects,
+} from "./explain/subjects.ts";
+import { checkpointImageSize, checkpointModel } from "./shared/checkpoint.ts";
+import { describeDevice, openCommandDevice } from "./shared/device-flags.ts";
+import { STATUS, usage, UsageError } from "./shared/errors.ts";
+import { Interrupt } from "./shared/interrupt.ts";
+import { counted, Output } from "./shared/output.ts";
+import { checkOutFolder, freshRunFolder, makeOutFolder, readInput } from "./shared/paths.ts";
+import { runCommand } from "./shared/run.ts";
+
+export const main = (args: readonly string[]): Promise<never> => runCommand(explainCommand().action(explain), args);
+
+async function explain(flags: ExplainFlags): Promise<void> {
+  const output = new Output(flags.json);
+  const { checkpoint: path, out = freshRunFolder("explain") } = flags;
+  using interrupt = new Interrupt(() => output.note("\nstopping"));
+  checkExplainFlags(flags);
+  checkOutFolder(out);
+  const checkpoint = readCheckpoint(await readInput(path, "--checkpoint"), path);
+  const model = checkpointModel(flags, checkpoint);
+  const size = checkpointImageSize(flags, checkpoint, model.stem);
+  checkLayers(model, size, flags.layer);
+  const source = await openSource(flags, checkpoint, model, output);
+  const classes = chosenClasses(flags, source.info.classes);
+  const given = flags.image && (await fileSubjects(flags.image, { size, mode: flags.resize }));
+  await makeOutFolder(out);
+  using device = await openCommandDevice(flags);
+  output.note(`device  ${describeDevice(device)}`);
+  output.note(`model   ${model.name} of ${path}`);
+  const subjects = given ?? testSubjects(source.test!, flags.index ?? (await mistakes(model, source, flags, output)));
+  const faithfulness = flags.faithfulness ? new Faithfulness() : null;
+  const explained = await explainSubjects(
+    model,
+    subjects,
+    classes,
+    source,
+    flags,
+    interrupt.signal,
+    output,
+    faithfulness,
+  );
+  model.dispose();
+  if (!explained) {
+    process.exitCode = STATUS.interrupted;
+    return;
+  }
+  await writeResults(explained, subjects.set, source.info.classes, flags, out, output, faithfulness);
+}
+
+function checkLayers(model: Classifier, size: number, layers: readonly string[] = []): void {
+  const spatial = new Set(spatialLayers(model, size).map(({ name }) => name));
+  for (const name of layers) {
+    usage(() => model.module(name), "--layer");
+    if (spatial.has(name)) continue;
+    const parts = [...spatial].filter((each) => !each.includes("."));
+    throw new UsageError(`--layer ${name} has no places to show: choose of ${parts.join(", ")} and their parts`);
+  }
+}
+
+/** The places of the most confident mistakes among the test images. */
+async function mistakes(
+  model: Classifier,
+  { test, info }: Source,
+  flags: ExplainFlags,
+  output: Output,
+): Promise<number[]> {
+  using data = new DeviceDataset(test!, info);
+  const { logits } = await evaluate(model, data, { logits: true });
+  const { classes } = info;
+  const report = classificationReport({ logits: logits!, labels: test!.labels, classes });
+  const found = report.mistakes.slice(0, flags.misclassified).map(({ index }) => index);
+  output.note(`data    ${counted(test!.count, "test image")}, ${report.misclassified} misclassified`);
+  return found;
+}
+
+async function explainSubjects(
+  model: Classifier,
+  { list, set }: Subjects,
+  classes: readonly number[] | undefined,
+  { info }: Source,
+  flags: ExplainFlags,
+  signal: AbortSignal,
+  output: Output,
+  faithfulness: Faithfulness | null,
+): Promise<Explained[] | null> {
+  if (list.length === 0) return [];
+  using data = new DeviceDataset(set, info);
+  const visit = faithfulness?.visitor(model, set) ?? (() => Promise.resolve());
+  return await explainAll({ model, data, subjects: list, classes, signal }, flags, output, visit);
+}
+
+async function writeResults(
+  explained: readonly Explained[],
+  set: ImageSet,
+  names: readonly string[],
+  flags: ExplainFlags,
+  out: string,
+  output: Output,
+  faithfulness: Faithfulness | null,
+): Promise<void> {
+  const pictureFiles = pictureNames(explained.map(({ subject }) => subject));
+  for (const [i, one] of explained.entries()) {
+    const picture = explainedPicture(one, set, i, flags);
+    await files.writeAtomic(join(out, pictureFiles[i]), await pictures.encodePng(picture));
+    for (const line of flags.json ? [] : resultLines(one, names)) output.result(line);
+  }
+  const measured = faithfulness && explained.length > 0 ? { faithfulness: faithfulness.figures() } : {};
+  if (measured.faithfulness && !flags.json)
+    for (const line of faithfulnessLines(measured.faithfulness)) output.result(line);
+  const images = describeImages(explained, names, pictureFiles);
+  const maps = describeMaps(explained, names, flags.method, set);
+  await files.writeAtomic(join(out, "maps.json"), `${JSON.stringify({ maps, images, ...measured })}\n`);
+  output.document({ images, method: flags.method, layers: explained[0]?.layers ?? [], ...measured, out });
+  output.note(
+    `written into ${out}: maps.json${pictureFiles.length > 0 ? `, ${counted(pictureFiles.length, "picture")}` : ""}`,
+  );
+}

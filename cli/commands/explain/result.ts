@@ -1,0 +1,62 @@
+// What explain.js says: lines for people, maps.json for programs.
+import type { ImageSet } from "../../../training/index.ts";
+import { percent } from "../shared/output.ts";
+import type { Explained } from "./maps.ts";
+import type { Subject } from "./subjects.ts";
+
+const SHOWN_CLASSES = 5;
+
+/** The name of an image, and its most probable classes. */
+export function resultLines({ subject, probabilities }: Explained, names: readonly string[]): string[] {
+  const { image, index, label } = subject;
+  const title = image ?? `test image ${index}`;
+  const best = topClasses(probabilities);
+  const width = Math.max(...best.map(({ label }) => names[label].length));
+  return [
+    `${title}${label === undefined ? "" : `, truly ${names[label]}`}`,
+    ...best.map(({ label, probability }) => `  ${names[label].padEnd(width)}  ${percent(probability).padStart(8)}`),
+  ];
+}
+
+const topClasses = (probabilities: readonly number[]): { label: number; probability: number }[] =>
+  probabilities
+    .map((probability, label) => ({ label, probability }))
+    .sort((a, b) => b.probability - a.probability)
+    .slice(0, SHOWN_CLASSES);
+
+/** The images with their predictions: in maps.json and, with `--json`, on standard output. */
+export const describeImages = (
+  explained: readonly Explained[],
+  names: readonly string[],
+  pictures: readonly string[],
+): unknown[] =>
+  explained.map(({ subject, prediction, probabilities }, i) => ({
+    ...nameOf(subject),
+    ...(subject.label !== undefined && { truth: names[subject.label] }),
+    prediction: names[prediction],
+    top: topClasses(probabilities).map(({ label, probability }) => ({ class: names[label], probability })),
+    picture: pictures[i],
+  }));
+
+/** `maps` of maps.json: `map` in rows at the image's size, 0..1. */
+export const describeMaps = (
+  explained: readonly Explained[],
+  names: readonly string[],
+  method: string,
+  { width, height }: ImageSet,
+): unknown[] =>
+  explained.flatMap(({ subject, classes, layers, maps }) =>
+    classes.map((label, k) => ({
+      ...nameOf(subject),
+      layer: layers.join(","),
+      class: names[label],
+      method,
+      // Nine digits are enough to tell every f32 from its neighbours.
+      map: Array.from({ length: height }, (_, y) =>
+        Array.from(maps[k].subarray(y * width, (y + 1) * width), (value) => Number(value.toPrecision(9))),
+      ),
+    })),
+  );
+
+const nameOf = ({ index, image }: Subject): { index: number } | { image: string } =>
+  image === undefined ? { index: index! } : { image };

@@ -1,0 +1,56 @@
+// The model of `--checkpoint`, and data as that model was trained on.
+import { modelFromCheckpoint, type Checkpoint, type Classifier, type Stem } from "../../../nn/index.ts";
+import type { RawDataset } from "../../../training/index.ts";
+import { loadCommandData, sizeIsFixed, type DataFlags } from "./data-flags.ts";
+import { UsageError } from "./errors.ts";
+import type { Output } from "./output.ts";
+
+/** What may be said about a checkpoint that does not say it itself. */
+export interface CheckpointFlags {
+  readonly checkpoint: string;
+  readonly model?: string;
+  readonly stem?: Stem;
+  readonly classes?: number;
+  readonly imageSize?: number;
+}
+
+/** The model with its weights. What is typed must not differ from what the file says. */
+export function checkpointModel(flags: CheckpointFlags, checkpoint: Checkpoint): Classifier {
+  const { checkpoint: path, model, stem, classes } = flags;
+  const said = checkpoint.metadata.model;
+  const differ = (flag: string, typed?: string | number, inFile?: string | number): void => {
+    if (typed === undefined || inFile === undefined || typed === inFile) return;
+    throw new UsageError(`--${flag} ${typed} is not what ${path} says (${inFile}): leave it out`);
+  };
+  differ("model", model, said?.name);
+  differ("stem", stem, said?.stem);
+  differ("classes", classes, said?.classes);
+  if (!said && model === undefined)
+    throw new UsageError(`${path} does not say which model it is: name it with --model`);
+  return modelFromCheckpoint(checkpoint, path, {
+    ...(model && { name: model }),
+    ...(stem && { stem }),
+    ...(classes && { classes }),
+  });
+}
+
+/** Height and width of the model's images, in pixels. */
+export const checkpointImageSize = ({ imageSize }: CheckpointFlags, { metadata }: Checkpoint, stem: Stem): number =>
+  imageSize ?? metadata.model?.imageSize ?? (stem === "imagenet" ? 224 : 32);
+
+/** The data, normalised as the checkpoint says. */
+export async function checkpointData(
+  flags: CheckpointFlags & DataFlags,
+  checkpoint: Checkpoint,
+  stem: Stem,
+  output: Output,
+): Promise<RawDataset> {
+  const { metadata } = checkpoint;
+  const wanted = checkpointImageSize(flags, checkpoint, stem);
+  const imageSize = (await sizeIsFixed(flags.data)) ? flags.imageSize : wanted;
+  const { mean = metadata.mean, std = metadata.std } = flags;
+  const normalisation = mean && std ? { mean: mean as DataFlags["mean"], std: std as DataFlags["std"] } : {};
+  // Training images are needed for their mean and deviation alone.
+  const limit = mean && std ? 1 : undefined;
+  return loadCommandData({ ...flags, ...normalisation } as DataFlags, output, { imageSize, limit });
+}

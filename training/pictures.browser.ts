@@ -1,0 +1,39 @@
+// Drawing in a browser: its own document and canvas.
+import type { Pictures } from "./pictures.ts";
+
+export const pictures: Pictures = {
+  get document() {
+    return document;
+  },
+  svgToPng: async (svg, { scale = 2, background = "white" } = {}) => {
+    const image = new Image();
+    image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
+    await image.decode();
+    return draw(image.naturalWidth * scale, image.naturalHeight * scale, (context, width, height) => {
+      context.fillStyle = background;
+      context.fillRect(0, 0, width, height);
+      context.drawImage(image, 0, 0, width, height);
+    });
+  },
+  encodePng: ({ width, height, data }) =>
+    draw(width, height, (context) => {
+      const pixels = context.createImageData(width, height);
+      for (let pixel = 0; pixel < width * height; pixel++) {
+        pixels.data.set(data.subarray(3 * pixel, 3 * pixel + 3), 4 * pixel);
+        pixels.data[4 * pixel + 3] = 255;
+      }
+      context.putImageData(pixels, 0, 0);
+    }),
+};
+
+async function draw(
+  width: number,
+  height: number,
+  paint: (context: OffscreenCanvasRenderingContext2D, width: number, height: number) => void,
+): Promise<Uint8Array> {
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d");
+  if (!context) throw new Error("pictures: this browser has no canvas");
+  paint(context, width, height);
+  return new Uint8Array(await (await canvas.convertToBlob({ type: "image/png" })).arrayBuffer());
+}

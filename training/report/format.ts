@@ -1,0 +1,25 @@
+// How the report writes numbers.
+export const percent = (share: number, digits = 2): string => `${(100 * share).toFixed(digits)} %`;
+
+export const grouped = (count: number): string => count.toLocaleString("en-US");
+
+/** 1.91E-03, as range tests print it. */
+export const rate = (lr: number): string => {
+  const [digits, power] = lr.toExponential(2).toUpperCase().split("E");
+  return `${digits}E${power[0]}${power.slice(1).padStart(2, "0")}`;
+};
+
+export const loss = (value: number | null | undefined): string =>
+  value === null || value === undefined ? "–" : value.toFixed(4);
+
+export const accuracy = (value: number | null | undefined): string =>
+  value === null || value === undefined ? "–" : percent(value);
+
+export function duration(seconds: number): string {
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+export const plural = (count: number, one: string, many = `${one}s`): string =>
+  `${grouped(count)} ${count === 1 ? one : many}`;
