@@ -78,6 +78,4 @@ export {
 } from "./classification-report.ts";
 export { augmentedViews, channelStatistics, classCounts, labelledSamples, rawImage } from "./data/looks.ts";
 export { preset, presetNames, presets, type Preset, type PresetHooks } from "./presets/index.ts";
-export { writeReport, type ReportOptions } from "./report/report.ts";
-export { verdict, type Verdict } from "./report/verdict.ts";
-export { saveFigure, type Figure } from "./report/figure.ts";
+export { verdict, writeReport, type ReportOptions, type Verdict } from "./report/index.ts";

@@ -1,6 +1,6 @@
 // node cli/compare.js RUN...: several runs side by side.
 import { files } from "#files";
-import { saveFigure } from "../../training/index.ts";
+import { saveFigure } from "../../training/report/figure.ts";
 import { compareCurves } from "../../training/report/figures/compare.ts";
 import { differences, figuresOf, resultRows, tableLines } from "./compare/table.ts";
 import { readRuns } from "./compare/read.ts";

@@ -2,13 +2,21 @@
 import { join } from "node:path";
 import { files } from "#files";
 import { readCheckpoint, type Classifier } from "../../nn/index.ts";
-import { DeviceDataset, evaluateBatches, type Evaluation } from "../../training/index.ts";
+import {
+  classificationReport,
+  DeviceDataset,
+  evaluateBatches,
+  TTA_VIEWS,
+  type Evaluation,
+  type RawDataset,
+  type Tta,
+} from "../../training/index.ts";
 import { addDataFlags, addNormalisationFlags, type DataFlags } from "./shared/data-flags.ts";
 import { checkpointData, checkpointModel, type CheckpointFlags } from "./shared/checkpoint.ts";
 import { addDeviceFlags, describeDevice, openCommandDevice, type DeviceFlags } from "./shared/device-flags.ts";
 import { alignClasses } from "./evaluate/classes.ts";
-import { logitLines, resultLines, toDocument } from "./evaluate/report.ts";
-import { anyText, flag, makeCommand, toggle, wholeFrom } from "./shared/flags.ts";
+import { logitLines, resultLines, toDocument, type Source } from "./evaluate/report.ts";
+import { anyText, flag, makeCommand, oneOf, toggle, wholeFrom } from "./shared/flags.ts";
 import { Interrupt } from "./shared/interrupt.ts";
 import { classesFlag, imageSizeFlag, modelFlag, stemFlag } from "./shared/model-flags.ts";
 import { STATUS, UsageError } from "./shared/errors.ts";
@@ -19,6 +27,7 @@ import { runCommand } from "./shared/run.ts";
 
 interface Flags extends CheckpointFlags, DataFlags, DeviceFlags {
   readonly batchSize: number;
+  readonly tta: Tta;
   readonly logits?: string;
   readonly out?: string;
   readonly json: boolean;
@@ -27,7 +36,7 @@ interface Flags extends CheckpointFlags, DataFlags, DeviceFlags {
 export function main(args: readonly string[]): Promise<never> {
   const command = makeCommand(
     "evaluate",
-    "Measures a checkpoint on the test images: loss, accuracy, confusion matrix.",
+    "Measures a checkpoint on the test images: loss, accuracy, each class, confusions, calibration, mistakes.",
   );
   const inFile = { text: "what the checkpoint says" };
   command.addOption(
@@ -39,9 +48,14 @@ export function main(args: readonly string[]): Promise<never> {
   command
     .addOption(flag("--batch-size <n>", "images at once", wholeFrom(1), 128))
     .addOption(
+      flag("--tta <views>", "test on none, mirror or six views of each image, averaged", oneOf(...TTA_VIEWS), "none"),
+    )
+    .addOption(
       flag("--logits <file>", "write {index, label, logits} of each image, a line each", anyText, { text: "none" }),
     )
-    .addOption(flag("--out <dir>", "folder for evaluation.json", anyText, { text: "runs/<time>-evaluate" }))
+    .addOption(
+      flag("--out <dir>", "folder for evaluation.json and the pictures", anyText, { text: "runs/<time>-evaluate" }),
+    )
     .addOption(modelFlag(inFile))
     .addOption(stemFlag(inFile))
     .addOption(classesFlag(inFile))
@@ -80,24 +94,43 @@ async function measure(flags: Flags): Promise<void> {
     return;
   }
   if (!Number.isFinite(evaluation.loss)) output.warn(`the loss is not finite: the weights of ${path} are broken`);
-  const document = toDocument(evaluation, { checkpoint: path, model: model.name, data: raw });
+  await write(evaluation, raw, { checkpoint: path, model: model.name, data: raw, tta: flags.tta }, flags, out, output);
+}
+
+async function write(
+  { logits }: Evaluation,
+  { classes, test }: RawDataset,
+  source: Source,
+  { json, logits: logitFile }: Flags,
+  out: string,
+  output: Output,
+): Promise<void> {
+  const report = classificationReport({ logits: logits!, labels: test.labels, classes });
+  const document = toDocument(report, source);
   await files.writeAtomic(join(out, "evaluation.json"), `${JSON.stringify(document, null, 2)}\n`);
-  if (logits !== undefined) await files.writeAtomic(logits, logitLines(evaluation, raw.test.labels));
-  for (const line of flags.json ? [] : resultLines(evaluation, raw.classes)) output.result(line);
+  const written = [join(out, "evaluation.json")];
+  if (logitFile !== undefined) {
+    await files.writeAtomic(logitFile, logitLines(logits!, test.labels));
+    written.push(logitFile);
+  }
+  for (const line of json ? [] : resultLines(report, classes)) output.result(line);
   output.document({ ...document, out });
-  output.note(`written: ${join(out, "evaluation.json")}${logits === undefined ? "" : `, ${logits}`}`);
+  // Drawing loads the chart library, which takes a moment: the figures come first.
+  const { savePictures } = await import("./evaluate/pictures.ts");
+  written.push(...(await savePictures(files.absolute(out), report, test, classes)));
+  output.note(`written: ${written.join(", ")}`);
 }
 
 /** Null where it was interrupted. */
 async function run(
   model: Classifier,
   images: DeviceDataset,
-  { batchSize, logits }: Flags,
+  { batchSize, tta }: Flags,
   signal: AbortSignal,
   output: Output,
 ): Promise<Evaluation | null> {
   const progress = new Progress(output);
-  const batches = evaluateBatches(model, images, { batchSize, logits: logits !== undefined });
+  const batches = evaluateBatches(model, images, { batchSize, tta, logits: true });
   const start = performance.now();
   try {
     for (;;) {

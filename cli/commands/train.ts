@@ -9,6 +9,7 @@ import {
   restoreTrainer,
   toDevice,
   type Dataset,
+  type LrMethod,
   type RawDataset,
   type RunConfig,
   type RunFolder,
@@ -26,7 +27,7 @@ import { versions } from "./shared/versions.ts";
 import { buildRun, buildSchedule, exportInfo, type Run } from "./train/build.ts";
 import { applyConfigFile, applyPreset } from "./train/config-file.ts";
 import { fit } from "./train/fit.ts";
-import { trainCommand, type TrainFlags } from "./train/flags.ts";
+import { autoMethod, trainCommand, type TrainFlags } from "./train/flags.ts";
 import { report } from "./train/report.ts";
 import { reportResult } from "./train/result.ts";
 import {
@@ -75,8 +76,9 @@ interface Plan {
   /** Where the run goes; null for one that is continued. */
   readonly out: string | null;
   readonly folder: RunFolder | null;
-  /** `--lr auto`. */
-  readonly findRate: boolean;
+  /** `--lr auto`: by which rule; null where the rate is given. */
+  readonly findRate: LrMethod | null;
+  readonly report: boolean;
   readonly record?: RunRecord;
 }
 
@@ -88,7 +90,7 @@ async function planNew(flags: TrainFlags, output: Output): Promise<Plan> {
   const raw = await loadData(flags, choice, output);
   const settings = resolve(flags, choice, raw);
   const out = flags.out ?? freshRunFolder(`${settings.model}-${raw.name}`);
-  return { settings, raw, init, out, folder: null, findRate: flags.lr === "auto" };
+  return { settings, raw, init, out, folder: null, findRate: autoMethod(flags.lr), report: flags.report };
 }
 
 async function planResume(command: Command, flags: TrainFlags, output: Output): Promise<Plan> {
@@ -99,7 +101,7 @@ async function planResume(command: Command, flags: TrainFlags, output: Output): 
   const settings = { ...record.settings, ...moved };
   const raw = await loadData({ ...flags, ...settings }, settings, output);
   refuseOtherData(raw, record);
-  return { settings, raw, init: null, out: null, folder, findRate: false, record };
+  return { settings, raw, init: null, out: null, folder, findRate: null, report: flags.report, record };
 }
 
 async function readInit(path: string | undefined): Promise<Plan["init"]> {
@@ -135,8 +137,8 @@ async function trainOn(
   const earlyStop = patience === undefined ? undefined : { patience };
   const result = await fit(trainer, data, folder, { epochs, schedule, tta, earlyStop, signal }, output);
   const finished = result.end.reason !== "stopped";
-  if (finished) await report(trainer, data, folder, settings, result.tensorboard, signal, output);
   reportResult(result, folder, plan.raw, settings, output);
+  if (finished && plan.report) await report(trainer, data, folder, settings, result.tensorboard, signal, output);
   return finished ? "done" : "interrupted";
 }
 
@@ -151,10 +153,15 @@ async function open(
 ): Promise<{ readonly folder: RunFolder; readonly settings: Settings } | null> {
   const { settings, out } = plan;
   if (settings.preset !== undefined) await preset(settings.preset).hooks?.prepare(model, data.train);
-  if (!plan.findRate) return { folder: await createRunFolder(out!, configOf(device, plan, data)), settings };
+  if (plan.findRate === null) return { folder: await createRunFolder(out!, configOf(device, plan, data)), settings };
   await makeOutFolder(out!);
-  const { result } = await findRate(trainer, data.train, out!, { signal }, output);
+  const { result } = await findRate(trainer, data.train, out!, { signal, method: plan.findRate }, output);
   if (result.stopped.reason === "interrupted") return null;
+  if (settings.optimizer === "sgd" && result.method === "valley") {
+    output.note(
+      "SGD with momentum often bears 3 to 10 times as much: --lr auto:steepest, or a number, if it learns slowly",
+    );
+  }
   const found = { ...settings, lr: result.suggestion };
   trainer.optimizer.setLr(found.lr);
   const folder = await createRunFolder(out!, configOf(device, { ...plan, settings: found }, data));

@@ -14,6 +14,8 @@ const root = join(import.meta.dirname, "../..");
 const RECIPE = ["--model", "resnet8", "--limit", "100", "--limit-test", "40", "--batch-size", "20", "--epochs", "4"]
   .concat("--seed", "3", "--augment", "pad-crop:2,flip", "--validation", "0.2", "--clip-grad", "5")
   .concat("--label-smoothing", "0.1");
+/** A report takes longer than these trainings; one test below has one. */
+RECIPE.push("--no-report");
 const STEPS_PER_EPOCH = 4; // of 100 images, 20 are held out: 80 / 20
 
 const read = (path: string): Buffer => readFileSync(join(cwd, path));
@@ -46,7 +48,10 @@ beforeAll(async () => {
 describe("train", () => {
   it("writes the run folder", () => {
     expect([whole.status, whole.stderr.match(/^train:.*/m)]).toEqual([0, null]);
-    expect(readdirSync(join(cwd, "whole")).sort()).toEqual(
+    const names = readdirSync(join(cwd, "whole"));
+    const isEvents = (name: string): boolean => /^events\.out\.tfevents\.\d{10}\.kiln$/.test(name);
+    expect(names.filter(isEvents)).toHaveLength(1);
+    expect(names.filter((name) => !isEvents(name)).sort()).toEqual(
       [
         "best.safetensors",
         "config.json",
@@ -132,7 +137,7 @@ describe("train", () => {
     const other = await runCli("train", ["--resume", "broken", "--lr", "0.2"], { cwd, env });
     expect([other.status, other.stderr]).toEqual([2, "train: --lr 0.2 is not the run's (0.1): leave it out\n"]);
 
-    const resumed = await runCli("train", ["--resume", "broken"], { cwd, env });
+    const resumed = await runCli("train", ["--resume", "broken", "--no-report"], { cwd, env });
     expect(resumed.status).toBe(0);
     for (const file of ["last.safetensors", "best.safetensors", "state.safetensors", "steps.jsonl"]) {
       expect(read(`broken/${file}`).equals(read(`whole/${file}`)), file).toBe(true);
@@ -141,18 +146,51 @@ describe("train", () => {
   });
 
   it("repeats a run from its config.json", async () => {
-    const { status } = await runCli("train", ["--config", "whole/config.json", "--out", "again"], { cwd, env });
+    const { status } = await runCli("train", ["--config", "whole/config.json", "--no-report", "--out", "again"], {
+      cwd,
+      env,
+    });
     expect(status).toBe(0);
     expect(read("again/last.safetensors").equals(read("whole/last.safetensors"))).toBe(true);
     const [settings, first] = ["again", "whole"].map((run) => json(read(`${run}/config.json`).toString())["settings"]);
     expect(settings).toEqual(first);
   });
 
-  it("does nothing more to a run that is done", async () => {
+  it("does nothing more to a run that is done but to write its report", async () => {
     const before = read("whole/state.safetensors");
     const again = await runCli("train", ["--resume", "whole"], { cwd, env });
     expect([again.status, again.stdout.split("\n")[0]]).toEqual([0, "nothing left to do: whole has all its 4 epochs"]);
     expect(read("whole/state.safetensors").equals(before)).toBe(true);
+    expect(again.stdout).toContain("report in whole/report.html\n");
+    const page = read("whole/report.html").toString();
+    expect(page).toContain("resnet8 on shapes");
+    expect(page).not.toMatch(/(src|href)="https?:/);
+    const pictures = readdirSync(join(cwd, "whole/pictures"));
+    for (const name of ["loss.png", "confusion.png", "misclassified.png"]) expect(pictures).toContain(name);
+  });
+
+  it("finds the rate first with --lr auto, and trains by it with everything else on", async () => {
+    const more = ["--lr", "auto:steepest", "--ema", "0.9", "--mixup", "0.2", "--accumulate", "2", "--tta", "mirror"];
+    const flags = [...RECIPE, "--epochs", "1.5", ...more, "--schedule", "linear:total_iters=1+cosine", "--out", "auto"];
+    const { status, stdout, stderr } = await runCli("train", flags, { cwd, env });
+    expect([status, stderr.match(/^train:.*/m)]).toEqual([0, null]);
+    const { suggestion, suggestions } = json(read("auto/lr-finder.json").toString()) as {
+      suggestion: number;
+      suggestions: Record<string, number>;
+    };
+    expect(suggestion).toBe(suggestions["steepest"]);
+    expect(stdout).toMatch(/^Suggested LR: \d\.\d\dE-\d\d$/m);
+    expect(json(read("auto/config.json").toString())["settings"]).toMatchObject({
+      lr: suggestion,
+      epochs: 1.5,
+      ema: 0.9,
+    });
+    for (const name of ["lr-finder.svg", "lr-finder.png"]) expect(existsSync(join(cwd, "auto", name))).toBe(true);
+    // 80 images in steps of 40 are 2 steps an epoch, 3 in one and a half; the first epoch is the warm-up's, at a third.
+    expect(lines("auto/steps.jsonl").map(({ epoch }) => epoch)).toEqual([1, 1, 2]);
+    expect(lines("auto/steps.jsonl")[0]["lr"]).toBeCloseTo(suggestion / 3, 12);
+    expect(lines("auto/steps.jsonl")[2]["lr"]).toBeCloseTo(suggestion, 12);
+    expect(lines("auto/metrics.jsonl")).toHaveLength(2);
   });
 
   it("starts from weights, with another number of classes, and trains the last layer only", async () => {
@@ -172,10 +210,14 @@ describe("train", () => {
       "--optimizer",
       "adam",
     ];
-    const { status, stderr, stdout } = await runCli("train", [...flags, "--batch-size", "4", "--out", "tuned"], {
-      cwd,
-      env,
-    });
+    const { status, stderr, stdout } = await runCli(
+      "train",
+      [...flags, "--batch-size", "4", "--no-report", "--out", "tuned"],
+      {
+        cwd,
+        env,
+      },
+    );
     expect(stderr).toMatch(/made a fresh fc \(the file's is for 10 classes\)/);
     expect(status).toBe(0);
     expect(stdout).toMatch(/^best test accuracy .* in epoch \d \(chosen by the test set/m);
@@ -217,6 +259,16 @@ describe("evaluate", () => {
     const confusion = result["confusion"] as number[][];
     expect(confusion.map((row) => row.reduce((sum, n) => sum + n, 0))).toEqual(new Array(10).fill(4));
     expect(confusion.reduce((sum, row, i) => sum + row[i], 0)).toBe(right);
+    expect(result).toMatchObject({ tta: "none", misclassified: 40 - right, count: 40 });
+    for (const name of ["top5Accuracy", "macro", "confusionNormalised", "calibration", "confusedPairs"]) {
+      expect(result[name], name).not.toBeUndefined();
+    }
+    expect((result["mistakes"] as unknown[]).length).toBe(40 - right);
+    for (const name of ["class-accuracy", "confusion", "confusion-normalised", "calibration", "misclassified"]) {
+      expect(read(`whole/${name}.png`).subarray(1, 4).toString()).toBe("PNG");
+    }
+    const views = await runCli("evaluate", [...flags, "--tta", "six", "--out", "six", "--json"], { cwd, env });
+    expect(json(views.stdout)["loss"]).not.toBe(result["loss"]);
   });
 
   it("gives every class of a smaller folder the number that the checkpoint has for it", async () => {

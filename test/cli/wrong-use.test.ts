@@ -50,9 +50,16 @@ describe("wrong use (exit status 2)", () => {
         ["--schedule cosin", /^train: --schedule: unknown schedule "cosin"; did you mean "cosine"\?/],
         ["--schedule multistep", /milestones is missing/],
         ["--augment flp", /^train: --augment: unknown augmentation "flp"; did you mean "flip"\?/],
-        ["--epochs 0", /^train: --epochs must be a whole number from 1, not 0$/],
-        ["--lr abc", /^train: --lr must be a number above 0, not abc$/],
-        ["--lr NaN", /^train: --lr must be a number above 0, not NaN$/],
+        ["--epochs 0", /^train: --epochs must be a number above 0, not 0$/],
+        ["--lr abc", /^train: --lr must be a number above 0, or auto, auto:valley, .*, not abc$/],
+        ["--lr auto:slope", /^train: --lr must be a number above 0, or auto, .*auto:steepest.*, not auto:slope$/],
+        ["--lr auto --schedule onecycle:max_lr=1", /^train: --lr auto would change nothing: --schedule gives max_lr/],
+        ["--preset s9", /^train: unknown preset "s9"; did you mean "s0"\?/],
+        ["--preset airbench94 --model resnet8 --limit 64 --limit-test 8", /not for resnet8: leave --model out$/],
+        ["--schedule plateau+cosine", /^train: --schedule: schedule plateau: cannot be joined/],
+        ["--ema 1", /^train: --ema must be a number between 0 and 1, not 1$/],
+        ["--tta all", /^train: --tta must be none, mirror or six, not all$/],
+        ["--lr NaN", /^train: --lr must be a number above 0, or auto, .*, not NaN$/],
         ["--batch-size -3", /^train: --batch-size must be a whole number from 1, not -3$/],
         ["--limit 1.5", /^train: --limit must be a whole number from 1, not 1.5$/],
         ["--momentum 1", /^train: --momentum must be a number from 0 to below 1, not 1$/],
@@ -118,7 +125,7 @@ describe("what cannot be done (exit status 1)", () => {
     }
     put(join(cwd, "img/train/bee/2.png"), "no image");
     const env = { ...NO_ADAPTER, KILN_CACHE: join(cwd, "cache") };
-    const lenient = await runCli("train", ["--data", "img"], { cwd, env });
+    const lenient = await runCli("train", ["--data", "img", "--no-report"], { cwd, env });
     expect(lenient.stderr).toMatch(/^warning: .*\b1\b.*$/m);
     expect(lenient.stderr).toMatch(/^data {4}img: 2 training, 2 test images, 2 classes, 32 x 32$/m);
     expectRefusal(await runCli("train", ["--data", "img", "--strict"], { cwd, env }), /cannot decode .*bee\/2\.png/, 1);
@@ -194,7 +201,7 @@ describe("what cannot be done (exit status 1)", () => {
 
 describe("--help", () => {
   it("shows every flag with its default", async () => {
-    const commands = ["train", "evaluate", "summary", "bench", "doctor"];
+    const commands = ["train", "find-lr", "evaluate", "explain", "compare", "summary", "bench", "doctor"];
     const results = await Promise.all(commands.map((name) => runCli(name, ["--help"], options)));
     for (const { status, stdout, stderr } of results) {
       expect([status, stderr]).toEqual([0, ""]);

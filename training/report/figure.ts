@@ -49,10 +49,17 @@ export function drawFigure(name: string, title: string, options: PlotOptions): F
   });
   drawn.setAttribute("role", "img");
   drawn.setAttribute("aria-label", title);
-  // A browser writes the name space itself; linkedom does not.
-  const text = drawn.outerHTML.replace(/^<svg (?![^>]*xmlns=)/, '<svg xmlns="http://www.w3.org/2000/svg" ');
-  return { name, title, svg: text };
+  return { name, title, svg: xmlOf(drawn.outerHTML) };
 }
+
+/** HTML leaves < and > in attributes as they are, knows &nbsp;, and needs no name space (browsers write it, linkedom does not). */
+const xmlOf = (svg: string): string =>
+  svg
+    .replace(/^<svg (?![^>]*xmlns=)/, '<svg xmlns="http://www.w3.org/2000/svg" ')
+    .replaceAll("&nbsp;", "&#160;")
+    .replace(/<[^>"]*(?:"[^"]*"[^>"]*)*>/g, (tag) =>
+      tag.replace(/"[^"]*"/g, (value) => value.replaceAll("<", "&lt;").replaceAll(">", "&gt;")),
+    );
 
 /** For programs that know no CSS variables: each becomes its light value. */
 export const plainColors = (svg: string): string =>

@@ -23,3 +23,6 @@ export function duration(seconds: number): string {
 
 export const plural = (count: number, one: string, many = `${one}s`): string =>
   `${grouped(count)} ${count === 1 ? one : many}`;
+
+/** Where a model has more outputs than there are classes they have no names. */
+export const className = (classes: readonly string[], label: number): string => classes[label] ?? `output ${label}`;

@@ -1,36 +1,87 @@
 // What an evaluation found, for people and for programs.
-import type { Evaluation, RawDataset } from "../../../training/index.ts";
+import type { ClassificationReport, ClassReport, RawDataset, Tta } from "../../../training/index.ts";
 import { grouped, percent } from "../shared/output.ts";
 
 /** A matrix with more columns is unreadable in a terminal. */
 const LARGEST_MATRIX = 20;
+const SHOWN_PAIRS = 5;
+/** evaluation.json keeps so many. */
+const KEPT_PAIRS = 50;
+const KEPT_MISTAKES = 100;
 
-/** evaluation.json. `confusion[truth][prediction]` counts images. */
-export function toDocument(
-  { count, loss, accuracy, perClass, confusion }: Evaluation,
-  source: { readonly checkpoint: string; readonly model: string; readonly data: RawDataset },
-): Record<string, unknown> {
-  const { checkpoint, model, data } = source;
-  const { name, classes, mean, std } = data;
-  return { checkpoint, model, data: name, count, loss, accuracy, classes, perClass, confusion, mean, std };
+/** Where the figures come from. */
+export interface Source {
+  readonly checkpoint: string;
+  readonly model: string;
+  readonly data: RawDataset;
+  readonly tta: Tta;
 }
 
-export function resultLines(evaluation: Evaluation, classes: readonly string[]): string[] {
-  const { count, loss, accuracy, perClass, confusion } = evaluation;
-  const width = Math.max(...classes.map((name) => name.length));
+/** evaluation.json: the report, with the most confident mistakes and the most frequent pairs. `confusion[truth][prediction]` counts images. */
+export function toDocument(report: ClassificationReport, source: Source): Record<string, unknown> {
+  const { checkpoint, model, data, tta } = source;
+  const { name, classes, mean, std, test } = data;
+  const { count, loss, accuracy, top5Accuracy, mistakes, confusedPairs, ...rest } = report;
+  const withFiles = mistakes
+    .slice(0, KEPT_MISTAKES)
+    .map((mistake) => ({ ...mistake, ...(test.paths && { path: test.paths[mistake.index] }) }));
+  return {
+    ...{ checkpoint, model, data: name, tta, count, loss, accuracy, top5Accuracy, classes },
+    ...rest,
+    mistakes: withFiles,
+    confusedPairs: confusedPairs.slice(0, KEPT_PAIRS),
+    mean,
+    std,
+  };
+}
+
+export function resultLines(report: ClassificationReport, classes: readonly string[]): string[] {
+  const { count, loss, accuracy, top5Accuracy, perClass, confusion, calibration, macro } = report;
+  const width = Math.max(5, ...classes.map((name) => name.length));
   const lines = [
     `images    ${grouped(count)}`,
     `loss      ${loss.toFixed(4)}`,
     `accuracy  ${percent(accuracy)}`,
+    ...(top5Accuracy === null ? [] : [`top 5     ${percent(top5Accuracy)}`]),
+    `ECE       ${percent(calibration.ece)} (calibration error)`,
     "",
-    ...perClass
-      .filter((row) => row.count > 0)
-      .map((row) => `${row.class.padEnd(width)}  ${percent(row.accuracy).padStart(8)}  ${row.correct} of ${row.count}`),
+    ...classLines(
+      perClass.filter((row) => row.count > 0),
+      { ...macro, accuracy },
+      width,
+    ),
+    ...pairLines(report, classes),
   ];
   return classes.length > LARGEST_MATRIX ? lines : [...lines, "", ...matrixLines(confusion, classes, width)];
 }
 
-function matrixLines(confusion: Evaluation["confusion"], classes: readonly string[], width: number): string[] {
+type Shares = Pick<ClassReport, "accuracy" | "precision" | "recall" | "f1">;
+
+function classLines(rows: readonly ClassReport[], means: Shares, width: number): string[] {
+  const shares = ({ accuracy, precision, recall, f1 }: Shares): string =>
+    [accuracy, precision, recall, f1].map((share) => percent(share).padStart(10)).join("");
+  const heads = ["accuracy", "precision", "recall", "F1"].map((head) => head.padStart(10)).join("");
+  return [
+    `${"class".padEnd(width)}${heads}`,
+    ...rows.map((row) => `${row.class.padEnd(width)}${shares(row)}  ${row.correct} of ${row.count}`),
+    `${"mean".padEnd(width)}${shares(means)}`,
+  ];
+}
+
+function pairLines({ confusedPairs }: ClassificationReport, classes: readonly string[]): string[] {
+  if (confusedPairs.length === 0) return [];
+  const name = (index: number): string => classes[index] ?? `output ${index}`;
+  const pairs = confusedPairs.slice(0, SHOWN_PAIRS).map(({ truth, prediction, count, share }) => {
+    return `${name(truth)} taken for ${name(prediction)}: ${count} (${percent(share)})`;
+  });
+  return ["", "most confused", ...pairs];
+}
+
+function matrixLines(
+  confusion: ClassificationReport["confusion"],
+  classes: readonly string[],
+  width: number,
+): string[] {
   const cell = Math.max(4, String(Math.max(...confusion.flat())).length + 1);
   const column = (text: string): string => text.padStart(cell);
   const numbers = confusion[0].map((_, i) => column(String(i))).join("");
@@ -42,11 +93,11 @@ function matrixLines(confusion: Evaluation["confusion"], classes: readonly strin
 }
 
 /** A line for each image, in data-set order. */
-export function logitLines({ logits, count }: Evaluation, labels: ArrayLike<number>): string {
-  const outputs = logits!.length / count;
+export function logitLines(logits: Float32Array, labels: ArrayLike<number>): string {
+  const outputs = logits.length / labels.length;
   const lines: string[] = [];
-  for (let index = 0; index < count; index++) {
-    const row = Array.from(logits!.subarray(index * outputs, (index + 1) * outputs));
+  for (let index = 0; index < labels.length; index++) {
+    const row = Array.from(logits.subarray(index * outputs, (index + 1) * outputs));
     lines.push(`${JSON.stringify({ index, label: labels[index], logits: row })}\n`);
   }
   return lines.join("");

@@ -1,7 +1,7 @@
 // The flags of train.js.
 import type { Command, Option } from "commander";
 import type { Stem } from "../../../nn/index.ts";
-import { augmentNames, TTA_VIEWS, type Tta } from "../../../training/index.ts";
+import { augmentNames, LR_METHODS, TTA_VIEWS, type LrMethod, type Tta } from "../../../training/index.ts";
 import { presetNames } from "../../../training/presets/index.ts";
 import { scheduleNames } from "../../../training/schedule-grammar.ts";
 import { suggestion } from "../../../training/suggest.ts";
@@ -41,7 +41,7 @@ export interface TrainFlags extends DataFlags, DeviceFlags {
   readonly epochs: number;
   readonly batchSize: number;
   readonly optimizer: OptimizerName;
-  readonly lr?: number | "auto";
+  readonly lr?: number | AutoRate;
   readonly momentum?: number;
   readonly nesterov: boolean;
   readonly weightDecay?: number;
@@ -63,11 +63,12 @@ export interface TrainFlags extends DataFlags, DeviceFlags {
   readonly out?: string;
   readonly resume?: string;
   readonly config?: string;
+  readonly report: boolean;
   readonly json: boolean;
 }
 
 /** These say how a command is run, not what is trained: a resumed run takes them anew, and config.json leaves them out. */
-export const RUN_FLAGS: readonly string[] = ["out", "resume", "config", "adapter", "json", "debug"];
+export const RUN_FLAGS: readonly string[] = ["out", "resume", "config", "adapter", "report", "json", "debug"];
 
 export function trainCommand(): Command {
   const command = makeCommand("train", "Trains an image classifier and writes a run folder.");
@@ -108,7 +109,7 @@ export function addRecipeFlags(command: Command): void {
     .addOption(
       flag(
         "--lr <rate>",
-        "learning rate, the schedule's highest; auto finds one first by a range test",
+        "learning rate, the schedule's highest; auto finds one first by a range test, auto:steepest by another of its rules",
         rateOrAuto,
         later("sgd 0.1, adam(w) 0.001"),
       ),
@@ -164,11 +165,22 @@ export function addRecipeFlags(command: Command): void {
     .addOption(flag("--precision <name>", "f32", oneOf("f32"), "f32"));
 }
 
+/** "auto" or "auto:steepest": the range test, and whose answer counts. */
+export type AutoRate = "auto" | `auto:${LrMethod}`;
+
+const AUTO_RATES: readonly AutoRate[] = ["auto", ...LR_METHODS.map((method) => `auto:${method}` as const)];
+
 /** A number, or the word that asks for the range test. */
-const rateOrAuto: Rule<number | "auto"> = {
-  wanted: `${above0.wanted}, or auto`,
-  read: (text) => (text === "auto" ? text : above0.read(text)),
+const rateOrAuto: Rule<number | AutoRate> = {
+  wanted: `${above0.wanted}, or ${AUTO_RATES.join(", ")}`,
+  read: (text) => AUTO_RATES.find((word) => word === text) ?? above0.read(text),
 };
+
+/** The rule that `--lr auto...` names; null for a plain rate. */
+export function autoMethod(lr: TrainFlags["lr"]): LrMethod | null {
+  if (typeof lr !== "string") return null;
+  return LR_METHODS.find((method) => lr === `auto:${method}`) ?? "valley";
+}
 
 function addRunFlags(command: Command): void {
   command
@@ -180,6 +192,7 @@ function addRunFlags(command: Command): void {
       }),
     )
     .addOption(configFlag())
+    .addOption(toggle("--no-report", "write no report.html and no pictures at the end"))
     .addOption(toggle("--json", "print one JSON document to stdout, everything else to stderr"));
 }
 

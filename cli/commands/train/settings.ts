@@ -24,7 +24,7 @@ export interface Recipe {
 }
 
 /** All that decides a run's bits: `settings` in config.json. */
-export type Settings = Omit<TrainFlags, "json" | "debug" | "out" | "resume" | "config" | "adapter" | "lr"> &
+export type Settings = Omit<TrainFlags, "json" | "debug" | "report" | "out" | "resume" | "config" | "adapter" | "lr"> &
   ModelChoice &
   Recipe & {
     readonly classes: number;
@@ -48,8 +48,8 @@ export function checkFlags(flags: TrainFlags): void {
     throw new UsageError("--mean and --std go together: give both or neither");
   }
   const own = /\b(max_lr|base_lr)=/.exec(schedule)?.[1];
-  if (lr === "auto" && own) {
-    throw new UsageError(`--lr auto would change nothing: --schedule gives ${own}; leave one of the two out`);
+  if (typeof lr === "string" && own) {
+    throw new UsageError(`--lr ${lr} would change nothing: --schedule gives ${own}; leave one of the two out`);
   }
   if (augment !== undefined) usage(() => parseAugment(augment), "--augment");
   makeSchedule(chooseRecipe(flags));
@@ -85,7 +85,7 @@ export function chooseModel({ model, stem, imageSize }: TrainFlags, init: InitFi
 export function chooseRecipe({ optimizer, lr, momentum, weightDecay, schedule }: TrainFlags): Recipe {
   return {
     optimizer,
-    lr: lr === undefined || lr === "auto" ? RATES[optimizer] : lr,
+    lr: typeof lr === "number" ? lr : RATES[optimizer],
     momentum: momentum ?? 0.9,
     weightDecay: weightDecay ?? DECAYS[optimizer],
     schedule: schedule ?? (momentum === undefined ? "onecycle" : "onecycle:cycle_momentum=false"),

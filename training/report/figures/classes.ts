@@ -9,8 +9,12 @@ const MOST_CELLS = 30;
 /** Cells with more classes than this have no numbers. */
 const MOST_NUMBERS = 15;
 
+/** Longer names are cut on axes. */
+const MOST_LETTERS = 22;
+const short = (name: string): string => (name.length > MOST_LETTERS ? `${name.slice(0, MOST_LETTERS - 1)}…` : name);
+
 const marginFor = (names: readonly string[]): number =>
-  Math.min(180, 24 + 7.5 * Math.max(...names.map((name) => name.length)));
+  24 + 7.5 * names.reduce((most, name) => Math.max(most, short(name).length), 0);
 
 /** Accuracy of each class, the mean as a line. */
 export function classBars({ perClass, accuracy }: ClassificationReport): Figure {
@@ -23,7 +27,7 @@ export function classBars({ perClass, accuracy }: ClassificationReport): Figure 
     marginLeft: marginFor(bars.map(({ name }) => name)),
     marginRight: 54,
     x: { label: "accuracy (%)", domain: [0, 100], grid: true },
-    y: { label: null, domain: bars.map(({ name }) => name) },
+    y: { label: null, domain: bars.map(({ name }) => name), tickFormat: short },
     marks: [
       barX(bars, { x: "percent", y: "name", fill: ink.train, insetTop: 2, insetBottom: 2 }),
       ruleX([100 * accuracy], { stroke: ink.test, strokeWidth: 2, strokeDasharray: "5 3" }),
@@ -57,7 +61,7 @@ export function countBars(
     marginLeft: marginFor([...some, "validation"]),
     marginRight: 110,
     x: { label: "images", grid: true },
-    fy: { label: null, domain: some, padding: 0.15 },
+    fy: { label: null, domain: some, padding: 0.15, tickFormat: short },
     y: { axis: null, domain: parts.map(({ name }) => name) },
     color: { type: "identity" },
     marks: [
@@ -101,8 +105,8 @@ export function confusionMatrix(
     marginLeft: margin,
     marginBottom: margin,
     marginTop: 24,
-    x: { label: "predicted", domain: names, tickRotate: -45 },
-    y: { label: "true", domain: names },
+    x: { label: "predicted", domain: names, tickRotate: -45, tickFormat: short },
+    y: { label: "true", domain: names, tickFormat: short },
     color: { type: "linear", domain: [0, 1], range: ["rgba(0,114,178,0.04)", "rgba(0,114,178,1)"] },
     marks: [
       cell(cells, {

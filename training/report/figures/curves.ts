@@ -217,13 +217,13 @@ export function lrFinderCurve({ lrs, losses, smoothed, suggestions, suggestion, 
       ),
       ruleX(chosen, { x: "x", stroke: ink.mark, strokeDasharray: "4 3" }),
       dot(marks, { x: "x", y: "y", fill: ink.background, stroke: ink.test, strokeWidth: 2, r: 4 }),
-      // At different heights: methods often agree.
-      ...marks.map((mark, i) =>
-        text([mark], {
-          x: "x",
-          y: "y",
-          text: "label",
-          dy: 15 + 14 * i,
+      ruleX(marks, { x: "x", stroke: ink.test, strokeOpacity: 0.6, strokeDasharray: "1 3" }),
+      // One above the other: methods often agree.
+      ...marks.map(({ x, label }, i) =>
+        text([label], {
+          x: [x],
+          frameAnchor: "bottom",
+          dy: -6 - 15 * i,
           fill: ink.test,
           stroke: ink.background,
           strokeWidth: 4,

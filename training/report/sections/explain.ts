@@ -6,17 +6,20 @@ import { rawImage } from "../../data/looks.ts";
 import type { DecodedImage } from "../../files.ts";
 import type { Figure } from "../figure.ts";
 import { gallery } from "../figures/gallery.ts";
+import { className } from "../format.ts";
 import { html } from "../html.ts";
 import type { Material } from "../material.ts";
 import { show, type Section } from "../section.ts";
 import { fitted } from "../small-picture.ts";
-import { className } from "./mistakes.ts";
 
 const MOST_CLASSES = 10;
 const MOST_LAYERS = 8;
 
 export async function explainSection(material: Material): Promise<Section> {
   const { data, check } = material;
+  if (stages(material).length === 0) {
+    return { id: "explain", title: "Where the model looks", body: html`<p>${NO_MAPS}</p>`, figures: [] };
+  }
   const index = chooseImage(material);
   const truth = className(data.classes, data.test.labels[index]);
   const layers = await layerFigure(material, index);
@@ -37,11 +40,22 @@ function chooseImage({ result, data }: Material): number {
   return 0;
 }
 
-/** The model's stages with places; where it has none the first of its layers. */
+/** Why there are no maps, where there are none. */
+export const NO_MAPS = "The model has no layer with places: there are no maps of where it looks.";
+
+/** The model's stages with places, the last ones; where it has none its own layers with places; none where its shapes are not known. */
 export function stages({ model, data: { test } }: Material): string[] {
-  const layers = spatialLayers(model, [test.height, test.width]).map(({ name }) => name);
+  const layers = placesOf(model, [test.height, test.width]);
   const parts = layers.filter((name) => !name.includes(".") && model.module(name).namedChildren().length > 0);
   return (parts.length > 0 ? parts : layers.filter((name) => !name.includes("."))).slice(-MOST_LAYERS);
+}
+
+function placesOf(model: Material["model"], size: readonly [number, number]): string[] {
+  try {
+    return spatialLayers(model, size).map(({ name }) => name);
+  } catch {
+    return [];
+  }
 }
 
 async function layerFigure(material: Material, index: number): Promise<Figure> {

@@ -6,11 +6,13 @@ import { rawImage } from "../../data/looks.ts";
 import type { DecodedImage } from "../../files.ts";
 import type { Figure } from "../figure.ts";
 import { gallery, type GalleryItem } from "../figures/gallery.ts";
-import { grouped, percent, plural } from "../format.ts";
+import { className, grouped, percent, plural } from "../format.ts";
 import { details, html, table, type Html } from "../html.ts";
 import type { Material } from "../material.ts";
 import { show, type Section } from "../section.ts";
+
 import { fitted } from "../small-picture.ts";
+import { NO_MAPS, stages } from "./explain.ts";
 
 const SHOWN = 25;
 
@@ -23,30 +25,35 @@ export async function mistakesSection(material: Material): Promise<Section> {
   if (shown.length === 0) return { id: "mistakes", title: "Mistakes", body: count, figures: [] };
   const plain = await mistakeGrid(material, shown);
   check();
-  const maps = await mapsOf(material, shown);
-  const cams: Figure[] = [];
-  for (const [i, mistake] of shown.entries()) {
-    check();
-    cams.push(await mistakeMaps(material, mistake, { rank: i, maps }));
-  }
+  const { body: mapped, figures } =
+    stages(material).length > 0 ? await explained(material, shown) : { body: html`<p>${NO_MAPS}</p>`, figures: [] };
+  const which =
+    shown.length === result.misclassified ? "These are all of them" : `These ${shown.length} the model was surest of`;
   const body = html`${count}
-    <p>
-      These
-      ${shown.length === result.misclassified ? "are all of them" : `${shown.length} are those the model was surest of`}:
-      what it said and how sure it was, and what is true.
-    </p>
-    ${show(plain)} ${details("The same as a table", mistakeTable(shown, data))}
-    <h3>Grad-CAM of each</h3>
+    <p>${which}: what it said and how sure it was, and what is true.</p>
+    ${show(plain)} ${details("The same as a table", mistakeTable(shown, data))} ${mapped}`;
+  return { id: "mistakes", title: "Mistakes", body, figures: [plain, ...figures] };
+}
+
+/** Maps of each mistake. */
+async function explained(
+  material: Material,
+  shown: readonly Mistake[],
+): Promise<{ readonly body: Html; readonly figures: readonly Figure[] }> {
+  const maps = await mapsOf(material, shown);
+  const figures: Figure[] = [];
+  for (const [rank, mistake] of shown.entries()) {
+    material.check();
+    figures.push(await mistakeMaps(material, mistake, { rank, maps }));
+  }
+  const body = html`<h3>Grad-CAM of each</h3>
     <p>
       At ${maps.layers.join(", ")}. From the left: the image; what spoke for the predicted class; what spoke for the
       true class; the difference of both, red where the prediction has more, blue where the truth has.
     </p>
-    <div class="grid small">${cams.map((cam) => show(cam))}</div>`;
-  return { id: "mistakes", title: "Mistakes", body, figures: [plain, ...cams] };
+    <div class="grid small">${figures.map((figure) => show(figure))}</div>`;
+  return { body, figures };
 }
-
-/** Where a model has more outputs than there are classes they have no names. */
-export const className = (classes: readonly string[], label: number): string => classes[label] ?? `output ${label}`;
 
 function mistakeGrid({ data: { test, classes } }: Material, shown: readonly Mistake[]): Promise<Figure> {
   const items = shown.map(({ index, label, prediction, confidence }) => ({
