@@ -53,12 +53,13 @@ async function main() {
   const evaluated = await run("evaluate", ["--checkpoint", join(out, "best.safetensors"), "--out", out]);
   if (evaluated !== 0) return evaluated;
   console.log(`
-Your run is in ${out}: config.json, metrics.jsonl, steps.jsonl, evaluation.json and the weights.
+Your run is in ${out}. Open report.html there: curves, mistakes, and where the model looked.
 
 Next:
   node cli/train.js --data cifar10 --model resnet20     the real CIFAR-10, downloaded once (170 MB)
   node cli/train.js --data cifar10 --model resnet18     a larger net, best on a real GPU
   node cli/train.js --data FOLDER                       your own: FOLDER/train/<class>/*.jpg, FOLDER/test/<class>/*.jpg
+  node cli/explain.js --checkpoint ${join(out, "best.safetensors")} --image PICTURE
   node cli/train.js --help                              every flag
   node cli/bench.js                                     how fast this GPU trains`);
   return 0;

@@ -14,7 +14,10 @@ const LAYERS: Record<string, readonly string[]> = {
   cli: ["engine", "nn", "training"],
   web: ["engine", "nn", "training"],
 };
-const PLATFORM_PACKAGES = new Set(["sharp", "pngjs", "webgpu", "commander", "cli-progress", ...builtinModules]);
+const PLATFORM_PACKAGES = new Set([
+  ...["sharp", "pngjs", "webgpu", "commander", "cli-progress", "linkedom", "@resvg", "dejavu-fonts-ttf"],
+  ...builtinModules,
+]);
 const NODE_GLOBALS = ["process", "Buffer", "require", "__dirname", "__filename"];
 const DOM_GLOBALS = ["document", "window", "localStorage", "HTMLElement", "HTMLCanvasElement", "Image"];
 /** Not an op: the known-answer check when a device opens. */

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { noGrad, scope } from "../../engine/index.ts";
+import type {
+  Airbench} from "../../nn/index.ts";
 import {
-  Airbench,
   airbench94,
   airbench96,
   createModel,
