@@ -55,7 +55,10 @@ describe("wrong use (exit status 2)", () => {
         ["--lr auto:slope", /^train: --lr must be a number above 0, or auto, .*auto:steepest.*, not auto:slope$/],
         ["--lr auto --schedule onecycle:max_lr=1", /^train: --lr auto would change nothing: --schedule gives max_lr/],
         ["--preset s9", /^train: unknown preset "s9"; did you mean "s0"\?/],
-        ["--preset airbench94 --model resnet8 --limit 64 --limit-test 8", /not for resnet8: leave --model out$/],
+        [
+          "--preset airbench94 --model resnet8",
+          /^train: --preset airbench94 is a recipe for airbench94 alone: leave --model out$/,
+        ],
         ["--schedule plateau+cosine", /^train: --schedule: schedule plateau: cannot be joined/],
         ["--ema 1", /^train: --ema must be a number between 0 and 1, not 1$/],
         ["--tta all", /^train: --tta must be none, mirror or six, not all$/],

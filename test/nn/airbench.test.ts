@@ -1,7 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { noGrad, scope } from "../../engine/index.ts";
-import type {
-  Airbench} from "../../nn/index.ts";
+import type { Airbench } from "../../nn/index.ts";
 import {
   airbench94,
   airbench96,

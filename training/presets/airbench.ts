@@ -48,7 +48,7 @@ async function firstImages(train: DeviceDataset): Promise<Float32Array> {
   const all = new Float32Array(count * size);
   for (let first = 0; first < count; first += IMAGES_AT_ONCE) {
     const images = train.images(Array.from({ length: Math.min(IMAGES_AT_ONCE, count - first) }, (_, i) => first + i));
-    all.set((await images.data()), first * size);
+    all.set(await images.data(), first * size);
     images.dispose();
   }
   return all;

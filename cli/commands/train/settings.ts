@@ -2,6 +2,7 @@
 import path from "node:path";
 import { createModel, type Checkpoint, type ModelInfo, type Stem } from "../../../nn/index.ts";
 import { parseAugment, parseSchedule, ratesAt, type RawDataset, type ScheduleMaker } from "../../../training/index.ts";
+import { preset } from "../../../training/presets/index.ts";
 import { planAugment } from "../../../training/data/augment-plan.ts";
 import { isDownloadable } from "../../../training/data/download.ts";
 import { usage, UsageError } from "../shared/errors.ts";
@@ -46,6 +47,11 @@ export function checkFlags(flags: TrainFlags): void {
   }
   if ((flags.mean === undefined) !== (flags.std === undefined)) {
     throw new UsageError("--mean and --std go together: give both or neither");
+  }
+  const recipe = flags.preset === undefined ? null : preset(flags.preset);
+  if (recipe?.hooks && flags.model !== recipe.settings["model"]) {
+    const { model } = recipe.settings;
+    throw new UsageError(`--preset ${recipe.name} is a recipe for ${String(model)} alone: leave --model out`);
   }
   const own = /\b(max_lr|base_lr)=/.exec(schedule)?.[1];
   if (typeof lr === "string" && own) {
