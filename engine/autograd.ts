@@ -25,6 +25,9 @@ export function noGrad<T>(work: () => T): T {
   }
 }
 
+/** False inside of `noGrad`. */
+export const recordsGradients = (): boolean => recording;
+
 /** True if gradients can flow to `tensor`. */
 export const tracksGrad = (tensor: Tensor): boolean => tensor.requiresGrad || tensor.node !== null;
 

@@ -1,6 +1,7 @@
 // Flat parameters: all parameters of a model in one buffer and their gradients in a second, so that an optimizer step is one
 // dispatch and gradient clipping one reduction. The parameters themselves stay ordinary tensors: ranges of the buffer.
 import { setGradientSink } from "./autograd.ts";
+import { everyRun } from "./capture.ts";
 import { accumulate, BLOCK, clipGradientNorm, UNTOUCHED, zeroFill, type FlatBuffers } from "./ops/optimizer-step.ts";
 import { keep, scope } from "./scope.ts";
 import { check } from "./shape.ts";
@@ -72,10 +73,12 @@ export class FlatParameters implements FlatBuffers, Disposable {
    * buffer keeps its old content until then.
    */
   zeroGrad(): void {
-    for (const slot of this.#slots) {
-      slot.parameter.grad = null;
-      if (slot.content === "gradient") slot.content = "stale";
-    }
+    everyRun(() => {
+      for (const slot of this.#slots) {
+        slot.parameter.grad = null;
+        if (slot.content === "gradient") slot.content = "stale";
+      }
+    });
   }
 
   /** Makes the flat gradients whole: parameters that got no gradient since `zeroGrad()` have zeros. */
@@ -84,7 +87,7 @@ export class FlatParameters implements FlatBuffers, Disposable {
       if (slot.content !== "stale") continue;
       const { offset, size } = slot;
       scope(() => zeroFill(this.gradients.range(offset, [roundUp(size)])));
-      slot.content = "zero";
+      everyRun(() => (slot.content = "zero"));
     }
   }
 
@@ -153,8 +156,10 @@ export class FlatParameters implements FlatBuffers, Disposable {
     owners.set(parameter, this);
     setGradientSink(parameter, (leaf, value) => {
       accumulate(value, gradient, slot.content === "gradient" ? "add" : "overwrite");
-      slot.content = "gradient";
-      leaf.grad = gradient;
+      everyRun(() => {
+        slot.content = "gradient";
+        leaf.grad = gradient;
+      });
     });
     return slot;
   }

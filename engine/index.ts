@@ -8,6 +8,7 @@ export type { KernelTime } from "./gpu/profiler.ts";
 export { Tensor, tensor, empty, fromData, type DType, type NestedNumbers } from "./tensor.ts";
 export { noGrad } from "./autograd.ts";
 export { scope, keep } from "./scope.ts";
+export { capture, everyRun, type Captured, type CaptureArgument, type CaptureOptions } from "./capture.ts";
 export { sizeOf, showShape, type Shape } from "./shape.ts";
 export * from "./random.ts";
 export { uploadImages, ImageWindows, type ImageWindow } from "./image-windows.ts";

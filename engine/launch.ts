@@ -1,7 +1,7 @@
 // The one way to run a kernel. Makes a dispatch record, checks it against the adapter's limits, and encodes it.
 import type { Device } from "./gpu/device.ts";
-import { paramsBytes, type BoundBuffer, type Dispatch } from "./gpu/dispatch.ts";
-import type { Constants, KernelSource, ParamValue } from "./gpu/kernel.ts";
+import type { BoundBuffer, Dispatch } from "./gpu/dispatch.ts";
+import { packParams, type Constants, type KernelSource, type ParamValue } from "./gpu/kernel.ts";
 import { showShape } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
 import { currentDevice } from "./current.ts";
@@ -14,7 +14,8 @@ type DeclarationNames<K extends KernelSource> = K["declarations"][number];
 export interface LaunchArguments<K extends KernelSource> {
   /** A tensor for every binding. One tensor may not be bound both for reading and for writing. */
   readonly bindings: { readonly [name in BindingNames<K>]: Tensor };
-  readonly params?: { readonly [name in ParamNames<K>]: ParamValue };
+  /** A function is a live value: read now, and again at each replay of a captured step. For what changes from step to step. */
+  readonly params?: { readonly [name in ParamNames<K>]: ParamValue | (() => ParamValue) };
   readonly constants?: { readonly [name in DeclarationNames<K>]?: number | boolean | string };
   /**
    * Workgroups in one dimension. More than 65,535 are folded into two: kernels compute
@@ -47,10 +48,30 @@ export function record<const K extends KernelSource>(kernel: K, args: LaunchArgu
   return {
     kernel: device.kernels.get(kernel, (args.constants ?? {}) as Constants),
     buffers,
-    params: paramsBytes(kernel, args.params ?? {}),
+    ...pack(kernel, args.params ?? {}),
     groups: foldWorkgroups(kernel.name, args.workgroups, limits.maxComputeWorkgroupsPerDimension),
     flops: args.flops ?? 0,
   };
+}
+
+type LiveParams = Readonly<Record<string, ParamValue | (() => ParamValue) | undefined>>;
+
+function pack(kernel: KernelSource, values: LiveParams): Pick<Dispatch, "params" | "live"> {
+  const { size } = kernel.params;
+  if (size === 0) return { params: null, live: null };
+  const names = Object.keys(values).filter((name) => typeof values[name] === "function");
+  const packed = (now: LiveParams): Uint8Array => {
+    const bytes = new Uint8Array(size);
+    packParams(kernel, now as Record<string, ParamValue>, new DataView(bytes.buffer), 0);
+    return bytes;
+  };
+  if (names.length === 0) return { params: packed(values), live: null };
+  const repack = (): Uint8Array => {
+    const now = { ...values };
+    for (const name of names) now[name] = (values[name] as () => ParamValue)();
+    return packed(now);
+  };
+  return { params: repack(), live: { names, repack } };
 }
 
 function bind(kernel: string, name: string, tensor: Tensor, device: Device): BoundBuffer {

@@ -110,7 +110,13 @@ export class Tensor {
   }
 
   /** Reads the elements back as a typed array, in row-major order. */
-  async data(): Promise<Float32Array | Uint32Array> {
+  data(): Promise<Float32Array | Uint32Array> {
+    // At once: a rejected promise could go unnoticed in the step.
+    this.device.refuseWhileRecording();
+    return this.#read();
+  }
+
+  async #read(): Promise<Float32Array | Uint32Array> {
     const { buffer, offset, byteLength } = this.location("data");
     if (byteLength === 0) return this.dtype === "f32" ? new Float32Array(0) : new Uint32Array(0);
     const bytes = await this.device.read(buffer, offset, byteLength);

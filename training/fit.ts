@@ -56,6 +56,7 @@ export async function* fitEvents(
   const run = new Run(trainer, train, options, { steps, stepsPerEpoch });
   let failed = false;
   try {
+    await run.compile();
     while (trainer.position.epoch < epochs) {
       if (run.monitors.stopped) {
         yield { type: "end", reason: "early-stop", position: trainer.position };
@@ -113,6 +114,14 @@ class Run {
     this.#stepsPerEpoch = size.stepsPerEpoch;
     this.monitors = new Monitors(options.schedule, options.earlyStop, trainer.position);
     this.#recorded = trainer.position.step;
+  }
+
+  /** Compiles what a whole step needs: in parallel, instead of one kernel after the other during the first. */
+  async compile(): Promise<void> {
+    const [epoch, step] = [this.#trainer.position.epoch + 1, this.#recorded];
+    if (step >= this.#steps) return;
+    const indices = this.#trainer.order(this.#train, epoch).subarray(0, this.#trainer.stepImages);
+    await this.#trainer.compile(this.#train, indices, { epoch, step, steps: this.#steps });
   }
 
   /** The rest of the current epoch. False where it was stopped. */

@@ -69,22 +69,25 @@ function keepMask(height: number, width: number, [x0, y0, x1, y1]: NonNullable<M
   });
 }
 
-/** The mixed batch: its images, its dominant labels, and the loss that counts both labels by their shares. */
-export function mixBatch(
-  batch: Batch,
-  other: Batch,
-  mix: Mix,
-  loss: Loss,
-): Batch & { readonly loss: (logits: Tensor) => Tensor } {
+/** A batch of mixed images. Its loss counts the labels of both by their shares: `mixedLoss`. */
+export interface MixedBatch extends Batch {
+  /** u32 [N]: the dominant labels are `labels`, these are the partners'. */
+  readonly other: Tensor;
+  /** Scalars: the share of `labels`, and of `other`. */
+  readonly shares: readonly [Tensor, Tensor];
+}
+
+export function mixBatch(batch: Batch, partner: Batch, mix: Mix): MixedBatch {
   const { share } = mix;
-  return {
-    images: mixImages(batch.images, other.images, mix),
-    labels: share >= 0.5 ? batch.labels : other.labels,
-    loss: (logits) =>
-      loss(logits, batch.labels)
-        .mul(share)
-        .add(loss(logits, other.labels).mul(1 - share)),
-  };
+  const [labels, other] = share >= 0.5 ? [batch.labels, partner.labels] : [partner.labels, batch.labels];
+  const scalar = (value: number): Tensor => fromData([value], []);
+  const shares = [scalar(Math.max(share, 1 - share)), scalar(Math.min(share, 1 - share))] as const;
+  return { images: mixImages(batch.images, partner.images, mix), labels, other, shares };
+}
+
+/** The loss of logits by both labels of a mixed batch. */
+export function mixedLoss(loss: Loss, logits: Tensor, { labels, other, shares }: Omit<MixedBatch, "images">): Tensor {
+  return loss(logits, labels).mul(shares[0]).add(loss(logits, other).mul(shares[1]));
 }
 
 /** A number from Beta(alpha, alpha). */

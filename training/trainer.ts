@@ -1,5 +1,5 @@
 // The Trainer: what one step of training is. training/fit.ts makes a run of steps.
-import { permutation, scope, type Tensor } from "../engine/index.ts";
+import { capture, everyRun, permutation, scope, type Captured, type Tensor } from "../engine/index.ts";
 import { Dropout, loadStateDict, stateDict, type Module, type StateDict } from "../nn/index.ts";
 import type { AugmentStep } from "./augment-grammar.ts";
 import { Averages, type AveragesState, type EmaOptions, type LookaheadOptions } from "./averaging.ts";
@@ -8,7 +8,7 @@ import { checkClasses } from "./evaluate.ts";
 import { START, type Position, type TrainEvent } from "./events.ts";
 import { fitEvents, type FitOptions } from "./fit.ts";
 import { crossEntropy, type Loss } from "./losses.ts";
-import { drawMix, mixBatch } from "./mix.ts";
+import { drawMix, mixBatch, mixedLoss } from "./mix.ts";
 import type { Optimizer, OptimizerState } from "./optimizers/index.ts";
 import type { Rates } from "./schedules/index.ts";
 
@@ -93,6 +93,10 @@ export class Trainer implements Disposable {
   readonly cutmix: number | undefined;
   readonly #averages: Averages;
   readonly #beforeStep: ((at: StepAt) => void) | undefined;
+  readonly #captured: Captured<Tensor[], StepOutput>;
+  /** Of the first batch of the step, counted over the whole run: what dropout draws by. */
+  #batchNumber = 0;
+  #dataset: DeviceDataset | null = null;
   /** Where the last `fit()` stands: right while it is suspended in an "epoch" or "end" event, and after it has returned. */
   position: Position = START;
 
@@ -119,6 +123,15 @@ export class Trainer implements Disposable {
     this.cutmix = cutmix;
     this.#averages = new Averages(model, options.ema, options.lookahead);
     this.#beforeStep = options.beforeStep;
+    this.#captured = capture((...tensors: Tensor[]) => this.#update(tensors), {
+      name: "the training step",
+      // What is frozen decides which gradients are computed.
+      key: () => model.parameters().map(({ requiresGrad }) => (requiresGrad ? "" : "f")).join(), // prettier-ignore
+    });
+  }
+
+  get #mixes(): boolean {
+    return this.mixup !== undefined || this.cutmix !== undefined;
   }
 
   /** Images of a full step. */
@@ -160,54 +173,69 @@ export class Trainer implements Disposable {
     if (rates) optimizer.setLr(rates.lr);
     if (rates?.momentum !== undefined) optimizer.setMomentum(rates.momentum);
     if (!model.training) model.train();
+    this.#batchNumber = at.step * this.accumulate;
     return scope(() => {
-      optimizer.zeroGrad();
-      const batches = [];
-      let loss: Tensor | null = null;
-      for (let first = 0; first < indices.length; first += this.batchSize) {
-        const batch = indices.subarray(first, first + this.batchSize);
-        const output = scope(() => this.#batch(train, batch, at, first, batch.length / indices.length));
-        batches.push(output);
-        loss = loss ? loss.add(output.loss) : output.loss;
-      }
-      if (this.clipGrad !== null) optimizer.clipGradNorm(this.clipGrad);
-      optimizer.step();
+      const output = this.#captured(...this.#batches(train, indices, at));
       this.#averages.step(at.step + 1, at.steps ?? at.step + 1);
-      return { loss: loss!, batches };
+      return output;
     });
   }
 
-  /** Adds a batch's gradients, weighted by its share of the step's images. */
-  #batch(
-    train: DeviceDataset,
-    indices: Uint32Array,
-    at: StepAt,
-    first: number,
-    share: number,
-  ): { readonly loss: Tensor; readonly logits: Tensor; readonly labels: Tensor } {
-    const { model } = this;
-    const number = at.step * this.accumulate + first / this.batchSize;
-    for (const module of model.modules()) if (module instanceof Dropout) module.step = number;
-    const { images, labels, loss } = this.#images(train, indices, { ...at, step: number });
-    const logits = model.forward(images);
-    checkClasses("Trainer", logits, train);
-    const mean = loss(logits);
-    const part = share === 1 ? mean : mean.mul(share);
-    part.backward();
-    return { loss: part, logits, labels };
+  /** Compiles the kernels of a step over these images, in parallel. Changes nothing. */
+  async compile(train: DeviceDataset, indices: Uint32Array, at: StepAt): Promise<void> {
+    if (!this.model.training) this.model.train();
+    const batches = scope(() => this.#batches(train, indices, at));
+    await this.#captured.compile(...batches);
+    for (const tensor of batches) tensor.dispose();
   }
 
-  #images(
-    train: DeviceDataset,
-    indices: Uint32Array,
-    { epoch, step }: StepAt,
-  ): Batch & { readonly loss: (logits: Tensor) => Tensor } {
-    const { seed, augment } = this;
+  /** What is replayed: gradients of the mean loss of all images, clipping, update. */
+  #update(tensors: readonly Tensor[]): StepOutput {
+    const { model, optimizer } = this;
+    const batches = grouped(tensors, this.#mixes ? 5 : 2);
+    const count = batches.reduce((sum, [images]) => sum + images.shape[0], 0);
+    const dropouts = [...model.modules()].filter((module) => module instanceof Dropout);
+    optimizer.zeroGrad();
+    const outputs = batches.map(([images, ...targets], i) =>
+      scope(() => {
+        everyRun(() => dropouts.forEach((dropout) => (dropout.step = this.#batchNumber + i)));
+        const logits = model.forward(images);
+        if (this.#dataset) checkClasses("Trainer", logits, this.#dataset);
+        const mean = this.#lossOf(logits, targets);
+        const part = images.shape[0] === count ? mean : mean.mul(images.shape[0] / count);
+        part.backward();
+        return { loss: part, logits };
+      }),
+    );
+    const loss = outputs.map((output) => output.loss).reduce((sum, part) => sum.add(part));
+    if (this.clipGrad !== null) optimizer.clipGradNorm(this.clipGrad);
+    optimizer.step();
+    return { loss, batches: outputs.map(({ logits }, i) => ({ logits, labels: batches[i][1] })) };
+  }
+
+  #lossOf(logits: Tensor, [labels, other, ...shares]: readonly Tensor[]): Tensor {
+    if (!this.#mixes) return this.loss(logits, labels);
+    return mixedLoss(this.loss, logits, { labels, other, shares: [shares[0], shares[1]] });
+  }
+
+  /** Images and labels (with mixing: also the other labels and the two shares) of one batch after the other. */
+  #batches(train: DeviceDataset, indices: Uint32Array, { epoch, step }: StepAt): Tensor[] {
+    this.#dataset = train;
+    const { seed, augment, accumulate, batchSize } = this;
     const batchOf = (some: Uint32Array): Batch => train.batch(some, { augment, seed, epoch });
-    const batch = batchOf(indices);
-    const mix = drawMix(this, { count: indices.length, ...sizeOf(batch.images) }, { seed, epoch, step });
-    if (!mix) return { ...batch, loss: (logits) => this.loss(logits, batch.labels) };
-    return mixBatch(batch, batchOf(mix.partner.map((i) => indices[i])), mix, this.loss);
+    const all: Tensor[] = [];
+    for (let first = 0; first < indices.length; first += batchSize) {
+      const some = indices.subarray(first, first + batchSize);
+      const batch = batchOf(some);
+      const number = step * accumulate + first / batchSize;
+      const mix = drawMix(this, { count: some.length, ...sizeOf(batch.images) }, { seed, epoch, step: number });
+      if (!mix) all.push(batch.images, batch.labels);
+      else {
+        const { images, labels, other, shares } = mixBatch(batch, batchOf(mix.partner.map((i) => some[i])), mix);
+        all.push(images, labels, other, ...shares);
+      }
+    }
+    return all;
   }
 
   /**
@@ -258,15 +286,20 @@ export class Trainer implements Disposable {
     this.#averages.loadState(averages, origin);
   }
 
-  /** Frees the averages. Model and optimizer belong to who made them. */
+  /** Frees the averages, and the memory that steps keep for replays. Model and optimizer belong to who made them. */
   dispose(): void {
     this.#averages.dispose();
+    this.#captured.dispose();
   }
 
   [Symbol.dispose](): void {
     this.dispose();
   }
 }
+
+/** A list cut into pieces of `size`. */
+const grouped = <T>(list: readonly T[], size: number): T[][] =>
+  Array.from({ length: list.length / size }, (_, i) => list.slice(i * size, (i + 1) * size));
 
 const sizeOf = ({ shape }: Tensor): { height: number; width: number } => ({ height: shape[1], width: shape[2] });
 

@@ -58,7 +58,7 @@ export class BindGroupCache {
     let group = this.#groups.get(key);
     if (!group) {
       if (this.#groups.size >= MOST_BIND_GROUPS) this.#groups.clear();
-      this.#groups.set(key, (group = this.#create(kernel, buffers)));
+      this.#groups.set(key, (group = this.create(kernel, buffers)));
     }
     return group;
   }
@@ -68,7 +68,8 @@ export class BindGroupCache {
     this.#groups.clear();
   }
 
-  #create(kernel: CompiledKernel, buffers: readonly BoundBuffer[]): GPUBindGroup {
+  /** One that is not kept here. */
+  create(kernel: CompiledKernel, buffers: readonly BoundBuffer[]): GPUBindGroup {
     const entries: GPUBindGroupEntry[] = buffers.map(({ buffer, offset, size }, binding) => ({
       binding,
       resource: { buffer: buffer.gpu, offset, size },

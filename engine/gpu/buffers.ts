@@ -4,9 +4,11 @@
 
 /** A GPU buffer with the identity that caches use as key. */
 export interface PooledBuffer {
-  readonly id: number;
-  readonly gpu: GPUBuffer;
+  id: number;
+  gpu: GPUBuffer;
   readonly size: number;
+  /** Counts how often it was handed out: who kept the number sees whether it is still the same tensor's. */
+  generation: number;
   /** Number of the submit that used it last: an upload into a buffer of the still open one must flush first. */
   lastSubmit: number;
 }
@@ -57,14 +59,16 @@ export class BufferPool {
     report.peakBytes = Math.max(report.peakBytes, report.bytes);
     if (buffer) {
       report.pooled -= size;
+      buffer.generation++;
       return buffer;
     }
     const usage = GPU_STORAGE | GPU_COPY_SRC | GPU_COPY_DST;
-    return { id: this.#nextId++, gpu: this.#device.createBuffer({ size, usage }), size, lastSubmit: -1 };
+    return { id: this.#nextId++, gpu: this.#device.createBuffer({ size, usage }), size, generation: 0, lastSubmit: -1 };
   }
 
   /** Takes a buffer back for reuse. Work that is already recorded may still use it: the queue keeps the order. */
   release(buffer: PooledBuffer): void {
+    buffer.generation++;
     this.#report.tensors--;
     this.#report.bytes -= buffer.size;
     this.#report.pooled += buffer.size;

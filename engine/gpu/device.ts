@@ -3,8 +3,8 @@ import { settle } from "#open-gpu";
 import type { GpuAccess } from "./access.ts";
 import { BindGroupCache, ParamArena } from "./bindings.ts";
 import { BufferPool, GPU_COPY_DST, GPU_MAP_READ, type MemoryReport, type PooledBuffer } from "./buffers.ts";
-import { bytesOf, type Dispatch } from "./dispatch.ts";
-import { KernelCache } from "./kernel.ts";
+import type { BoundBuffer, Dispatch, Recorder } from "./dispatch.ts";
+import { KernelCache, type CompiledKernel } from "./kernel.ts";
 import { Profiler, type KernelTime } from "./profiler.ts";
 
 /** How convolution and GEMM kernels are tiled: see docs/architecture.md, "Three kernel families". */
@@ -32,6 +32,8 @@ export class Device implements Disposable {
    */
   winograd: boolean | 2 | 4 = true;
   readonly kernels: KernelCache;
+  /** Set while a step is recorded: nothing runs then. */
+  recorder: Recorder | null = null;
   readonly #buffers: BufferPool;
   #access: GpuAccess | null;
   readonly #params: ParamArena;
@@ -67,11 +69,11 @@ export class Device implements Disposable {
 
   allocate(bytes: number): PooledBuffer {
     this.#assertOpen();
-    return this.#buffers.allocate(bytes);
+    return this.recorder ? this.recorder.allocate(bytes) : this.#buffers.allocate(bytes);
   }
 
   release(buffer: PooledBuffer): void {
-    if (!this.#disposed) this.#buffers.release(buffer);
+    if (!this.#disposed && !this.recorder?.release(buffer)) this.#buffers.release(buffer);
   }
 
   memory(): MemoryReport {
@@ -93,15 +95,21 @@ export class Device implements Disposable {
     return this.#dispatches;
   }
 
+  /** A bind group for dispatches that are replayed: it is not forgotten as the cache's may be. */
+  bindGroup(kernel: CompiledKernel, buffers: readonly BoundBuffer[]): GPUBindGroup {
+    return this.#bindGroups.create(kernel, buffers);
+  }
+
   /** Encodes one dispatch into the open pass. */
   encode(dispatch: Dispatch): void {
+    if (this.recorder) return this.recorder.encode(dispatch);
     this.#assertOpen();
     const { kernel, buffers, params, groups } = dispatch;
-    const bindGroup = this.#bindGroups.get(kernel, buffers);
+    const bindGroup = dispatch.bindGroup ?? this.#bindGroups.get(kernel, buffers);
     if (params && !this.#params.holds(params)) this.flush();
     this.#encoder ??= this.gpu.createCommandEncoder();
     const pass = this.#profiler
-      ? this.#encoder.beginComputePass(this.#profiler.next(kernel.label, dispatch.flops, bytesOf(buffers)))
+      ? this.#encoder.beginComputePass(this.#profiler.next(dispatch))
       : (this.#pass ??= this.#encoder.beginComputePass());
     pass.setPipeline(kernel.pipeline);
     if (params) pass.setBindGroup(0, bindGroup, [this.#params.place(params)]);
@@ -131,6 +139,7 @@ export class Device implements Disposable {
   /** Copies bytes to the GPU. `queue.writeBuffer` overtakes unsubmitted dispatches, so a buffer in use is flushed first. */
   upload(buffer: PooledBuffer, data: ArrayBufferView, offset = 0): void {
     this.#assertOpen();
+    if (this.recorder) return this.recorder.upload(buffer, data, offset);
     if (buffer.lastSubmit === this.#submit) this.flush();
     const { byteLength } = data;
     const whole = byteLength - (byteLength % 4); // not by bits: those are lost from 2 GiB on
@@ -150,6 +159,7 @@ export class Device implements Disposable {
   /** Reads bytes back. The copy is ordered after everything recorded so far. */
   async read(buffer: PooledBuffer, offset: number, bytes: number): Promise<ArrayBuffer> {
     this.#assertOpen();
+    this.refuseWhileRecording();
     const size = Math.ceil(bytes / 4) * 4;
     const staging = this.gpu.createBuffer({
       label: "readback",
@@ -172,6 +182,12 @@ export class Device implements Disposable {
     staging.destroy();
     this.#throwPending();
     return result;
+  }
+
+  /** @throws where a captured step is being recorded: there is nothing to read yet */
+  refuseWhileRecording(): void {
+    if (!this.recorder) return;
+    throw new Error("capture: a captured step cannot read results back; return the tensor and read it after the call");
   }
 
   /** Submits and waits until the GPU has done everything. */

@@ -1,6 +1,6 @@
 // What `launch()` makes and a device encodes.
 import type { PooledBuffer } from "./buffers.ts";
-import { packParams, type CompiledKernel, type KernelSource, type ParamValue } from "./kernel.ts";
+import type { CompiledKernel } from "./kernel.ts";
 
 /** One dispatch, complete: what `launch()` makes, what is encoded now or (under capture) later. */
 export interface Dispatch {
@@ -8,9 +8,13 @@ export interface Dispatch {
   readonly buffers: readonly BoundBuffer[];
   /** The bytes of `Params`, or null for a kernel without. */
   readonly params: Uint8Array | null;
+  /** The fields of `Params` that are functions, and what packs all of them again with the values of that moment. */
+  readonly live: { readonly names: readonly string[]; readonly repack: () => Uint8Array } | null;
   readonly groups: readonly [number, number];
   /** Floating-point operations, for profiles and for splitting submits. */
   readonly flops: number;
+  /** Made beforehand for dispatches that are replayed on the same buffers. */
+  readonly bindGroup?: GPUBindGroup;
 }
 
 export interface BoundBuffer {
@@ -22,11 +26,14 @@ export interface BoundBuffer {
 /** Bytes that a dispatch binds. */
 export const bytesOf = (buffers: readonly BoundBuffer[]): number => buffers.reduce((sum, b) => sum + b.size, 0);
 
-/** Packs `Params` for a dispatch record. */
-export function paramsBytes(kernel: KernelSource, values: Readonly<Record<string, ParamValue>>): Uint8Array | null {
-  const { size } = kernel.params;
-  if (size === 0) return null;
-  const bytes = new Uint8Array(size);
-  packParams(kernel, values, new DataView(bytes.buffer), 0);
-  return bytes;
+/**
+ * What takes dispatches, allocations and uploads while a step is recorded instead of run: see ../capture.ts. Buffers that it hands
+ * out do not exist yet.
+ */
+export interface Recorder {
+  allocate(bytes: number): PooledBuffer;
+  /** Takes back what it handed out; false for other buffers. */
+  release(buffer: PooledBuffer): boolean;
+  encode(dispatch: Dispatch): void;
+  upload(buffer: PooledBuffer, data: ArrayBufferView, offset: number): void;
 }

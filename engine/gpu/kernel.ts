@@ -53,13 +53,67 @@ function literal(value: number | boolean | string, type: string | undefined): st
   return String(value);
 }
 
-/** A compiled kernel: its pipeline and the layout that its bind groups share. */
-export interface CompiledKernel {
+/** One variant of a kernel. It compiles when it is first needed, or beforehand beside others. */
+export class CompiledKernel {
   readonly id: number;
   readonly source: KernelSource;
   readonly label: string;
-  readonly pipeline: GPUComputePipeline;
+  /** What its bind groups share. */
   readonly layout: GPUBindGroupLayout;
+  readonly #device: GPUDevice;
+  readonly #constants: Constants;
+  #pipeline: GPUComputePipeline | null = null;
+
+  constructor(device: GPUDevice, id: number, source: KernelSource, constants: Constants, key: string) {
+    if (source.subgroups && !device.features.has("subgroups")) {
+      throw new Error(`${source.name}: needs the "subgroups" feature, which this adapter lacks`);
+    }
+    this.id = id;
+    this.source = source;
+    this.label = key ? `${source.name} {${key}}` : source.name;
+    this.#device = device;
+    this.#constants = constants;
+    const entries: GPUBindGroupLayoutEntry[] = source.bindings.map(({ access }, binding) => ({
+      binding,
+      visibility: 4, // GPUShaderStage.COMPUTE
+      buffer: { type: access === "read" ? "read-only-storage" : "storage" },
+    }));
+    if (source.params.size > 0) {
+      entries.push({
+        binding: entries.length,
+        visibility: 4,
+        buffer: { type: "uniform", hasDynamicOffset: true, minBindingSize: source.params.size },
+      });
+    }
+    this.layout = device.createBindGroupLayout({ label: this.label, entries });
+  }
+
+  /** The text that is compiled: the file with its constants replaced. */
+  get wgsl(): string {
+    return specialize(this.source, this.#constants);
+  }
+
+  /** Compiles now where `compile()` was not awaited before. */
+  get pipeline(): GPUComputePipeline {
+    return (this.#pipeline ??= this.#device.createComputePipeline(this.#descriptor()));
+  }
+
+  /** Compiles without blocking: several at a time run in parallel, where the driver can. */
+  async compile(): Promise<void> {
+    if (this.#pipeline) return;
+    const pipeline = await this.#device.createComputePipelineAsync(this.#descriptor());
+    this.#pipeline ??= pipeline;
+  }
+
+  #descriptor(): GPUComputePipelineDescriptor {
+    const device = this.#device;
+    const { label, layout } = this;
+    return {
+      label,
+      layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+      compute: { module: device.createShaderModule({ label, code: this.wgsl }) },
+    };
+  }
 }
 
 /** Compiles each (kernel, constants) once. */
@@ -81,36 +135,11 @@ export class KernelCache {
     if (!variants) this.#compiled.set(source, (variants = new Map<string, CompiledKernel>()));
     const key = constantsKey(constants);
     let kernel = variants.get(key);
-    if (!kernel) variants.set(key, (kernel = this.#compile(source, constants, key)));
+    if (!kernel) {
+      kernel = new CompiledKernel(this.#device, this.#nextId++, source, constants, key);
+      variants.set(key, kernel);
+    }
     return kernel;
-  }
-
-  #compile(source: KernelSource, constants: Constants, key: string): CompiledKernel {
-    const device = this.#device;
-    if (source.subgroups && !device.features.has("subgroups")) {
-      throw new Error(`${source.name}: needs the "subgroups" feature, which this adapter lacks`);
-    }
-    const label = key ? `${source.name} {${key}}` : source.name;
-    const entries: GPUBindGroupLayoutEntry[] = source.bindings.map(({ access }, binding) => ({
-      binding,
-      visibility: 4, // GPUShaderStage.COMPUTE
-      buffer: { type: access === "read" ? "read-only-storage" : "storage" },
-    }));
-    if (source.params.size > 0) {
-      entries.push({
-        binding: entries.length,
-        visibility: 4,
-        buffer: { type: "uniform", hasDynamicOffset: true, minBindingSize: source.params.size },
-      });
-    }
-    const layout = device.createBindGroupLayout({ label, entries });
-    const module = device.createShaderModule({ label, code: specialize(source, constants) });
-    const pipeline = device.createComputePipeline({
-      label,
-      layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-      compute: { module },
-    });
-    return { id: this.#nextId++, source, label, pipeline, layout };
   }
 }
 
@@ -140,6 +169,18 @@ export function packParams(
       for (let i = 0; i < field.length; i++) writeScalar(into, at + field.offset + 4 * i, field.type, value[i] ?? 0);
     }
   }
+}
+
+/** The numbers of a `Params` struct, by field: for people to read. */
+export function unpackParams({ params }: KernelSource, bytes: Uint8Array): Record<string, number[]> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const read = { f32: "getFloat32", i32: "getInt32", u32: "getUint32" } as const;
+  return Object.fromEntries(
+    Object.entries(params.fields).map(([name, { offset, type, length }]) => {
+      const get = read[type as keyof typeof read];
+      return [name, Array.from({ length }, (_, i) => view[get](offset + 4 * i, true))];
+    }),
+  );
 }
 
 export type ParamValue = number | readonly number[];

@@ -12,8 +12,8 @@ const ELEMENTS_PER_WORKGROUP = 64 * 4 * 4;
 export interface DropoutOptions {
   /** u32. Layers of one model need different seeds, or they drop the same positions. Default 0. */
   seed?: number;
-  /** u32, another for each training step. Default 0. */
-  step?: number;
+  /** u32, another for each training step; a function is read again when a captured step is replayed. Default 0. */
+  step?: number | (() => number);
   /** Without training nothing is dropped or scaled. Default true. */
   training?: boolean;
 }

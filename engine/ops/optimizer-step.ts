@@ -27,6 +27,12 @@ export interface FlatBuffers {
   readonly blocks: Tensor;
 }
 
+/** Options of a step, or a function that gives them as they are when it runs: in a captured step they are read at each replay. */
+export type LiveOptions<T> = T | (() => T);
+
+const reader = <T>(options: LiveOptions<T>): (() => T) =>
+  typeof options === "function" ? (options as () => T) : () => options;
+
 /** The hyperparameters of one parameter group. */
 export interface GroupRate {
   readonly lr: number;
@@ -49,9 +55,9 @@ export interface SgdStepOptions {
  *
  * @param buffers the momentum buffers [n]; without them w -= lr * d
  */
-export function sgdStep(flat: FlatBuffers, buffers: Tensor | null, options: SgdStepOptions): void {
-  const { momentum = 0, dampening = 0, nesterov = false, first = false } = options;
-  const groups = packGroups("sgdStep", options.groups, ({ lr, weightDecay }) => [lr, weightDecay]);
+export function sgdStep(flat: FlatBuffers, buffers: Tensor | null, options: LiveOptions<SgdStepOptions>): void {
+  const read = reader(options);
+  const groups = (): number[] => packGroups("sgdStep", read().groups, ({ lr, weightDecay }) => [lr, weightDecay]);
   forEachWindow("sgdStep", flat, buffers ? [buffers] : [], ({ weights, gradients, blocks }, [window]) => {
     const vectors = weights.size / 4;
     const workgroups = ceilDiv(vectors, VECTORS_PER_WORKGROUP);
@@ -68,10 +74,10 @@ export function sgdStep(flat: FlatBuffers, buffers: Tensor | null, options: SgdS
       params: {
         groups,
         vectors,
-        momentum,
-        retained: first ? 0 : momentum,
-        fresh: first ? 1 : 1 - dampening,
-        nesterov: nesterov ? 1 : 0,
+        momentum: () => read().momentum ?? 0,
+        retained: () => (read().first ? 0 : (read().momentum ?? 0)),
+        fresh: () => (read().first ? 1 : 1 - (read().dampening ?? 0)),
+        nesterov: () => (read().nesterov ? 1 : 0),
       },
       workgroups,
     });
@@ -94,14 +100,20 @@ export interface AdamStepOptions {
  *
  * @param moments the running means of g and of g^2, [n] each; zeros before the first step
  */
-export function adamStep(flat: FlatBuffers, moments: readonly [Tensor, Tensor], options: AdamStepOptions): void {
-  const { betas, eps, step, decoupled = false } = options;
-  const [beta1, beta2] = betas;
-  const groups = packGroups("adamStep", options.groups, ({ lr, weightDecay }) => [
-    lr / (1 - beta1 ** step),
-    decoupled ? 0 : weightDecay,
-    decoupled ? 1 - lr * weightDecay : 1,
-  ]);
+export function adamStep(
+  flat: FlatBuffers,
+  moments: readonly [Tensor, Tensor],
+  options: LiveOptions<AdamStepOptions>,
+): void {
+  const read = reader(options);
+  const groups = (): number[] => {
+    const { betas, step, decoupled } = read();
+    return packGroups("adamStep", read().groups, ({ lr, weightDecay }) => [
+      lr / (1 - betas[0] ** step),
+      decoupled ? 0 : weightDecay,
+      decoupled ? 1 - lr * weightDecay : 1,
+    ]);
+  };
   forEachWindow("adamStep", flat, moments, ({ weights, gradients, blocks }, [first, second]) => {
     const vectors = weights.size / 4;
     launch(kernels.optimizerStep.adam, {
@@ -109,12 +121,12 @@ export function adamStep(flat: FlatBuffers, moments: readonly [Tensor, Tensor], 
       params: {
         groups,
         vectors,
-        beta1,
-        fresh1: 1 - beta1,
-        beta2,
-        fresh2: 1 - beta2,
-        correction: 1 / Math.sqrt(1 - beta2 ** step),
-        epsilon: eps,
+        beta1: () => read().betas[0],
+        fresh1: () => 1 - read().betas[0],
+        beta2: () => read().betas[1],
+        fresh2: () => 1 - read().betas[1],
+        correction: () => 1 / Math.sqrt(1 - read().betas[1] ** read().step),
+        epsilon: () => read().eps,
       },
       workgroups: ceilDiv(vectors, VECTORS_PER_WORKGROUP),
     });

@@ -1,3 +1,4 @@
+import { everyRun } from "../../engine/capture.ts";
 import { batchNorm, type BatchNormPartials } from "../../engine/ops/index.ts";
 import { check, showShape, type Shape } from "../../engine/shape.ts";
 import type { Tensor } from "../../engine/tensor.ts";
@@ -60,7 +61,7 @@ export class BatchNorm2d extends Module {
 
   override forward(x: Tensor, fused: FusedBatchNorm = {}): Tensor {
     const { weight, bias, runningMean, runningVar, training, momentum, eps } = this;
-    if (training) this.numBatchesTracked.value++;
+    if (training) everyRun(() => this.numBatchesTracked.value++);
     return batchNorm(x, { weight, bias, runningMean, runningVar, training, momentum, eps, ...fused });
   }
 

@@ -1,3 +1,4 @@
+import { everyRun } from "../../engine/capture.ts";
 import { dropout } from "../../engine/ops/index.ts";
 import { check, type Shape } from "../../engine/shape.ts";
 import type { Tensor } from "../../engine/tensor.ts";
@@ -27,7 +28,10 @@ export class Dropout extends Module {
 
   override forward(x: Tensor): Tensor {
     const { p, seed, training } = this;
-    return dropout(x, p, { seed, step: training ? this.step++ : 0, training });
+    // Of this call alone: the gradient needs it again when the layer may have run once more.
+    let step = 0;
+    if (training) everyRun(() => (step = this.step++));
+    return dropout(x, p, { seed, step: () => step, training });
   }
 
   override reseed(seed: number, name: string): void {

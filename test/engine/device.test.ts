@@ -84,7 +84,9 @@ describe("launch", () => {
 
   it("reports a kernel that does not compile, with its name and line", async () => {
     const broken = { ...kernels.copy.fill, wgsl: `${kernels.copy.fill.wgsl}\nfn broken() -> u32 { return 1.5; }` };
-    new KernelCache(device.gpu).get(broken, {});
+    const kernel = new KernelCache(device.gpu).get(broken, {});
+    await expect(kernel.compile()).rejects.toThrow(/copy\/fill/);
+    void kernel.pipeline;
     await expect(device.idle()).rejects.toThrow(/copy\/fill/);
     await expect(device.idle()).resolves.toBeUndefined();
   });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import type { Device } from "../../engine/index.ts";
+import { keep, tensor, type Device } from "../../engine/index.ts";
 import { Dropout, exportWeights, Flatten, Linear, resnet8, Sequential } from "../../nn/index.ts";
 import {
   Adam,
@@ -14,6 +14,7 @@ import {
   type EpochReport,
   type FitOptions,
   type Loss,
+  type StepAt,
   type StepEvent,
   type TrainEvent,
   type TrainerOptions,
@@ -36,6 +37,7 @@ function setUp(options: Partial<TrainerOptions> & { lr?: number } = {}): Trainer
   const trainer = new Trainer({ model, optimizer, batchSize: 8, ...options });
   return Object.assign(trainer, {
     [Symbol.dispose]: () => {
+      trainer.dispose();
       optimizer.dispose();
       model.dispose();
     },
@@ -203,9 +205,10 @@ describe("Trainer", () => {
       [NaN, "NaN"],
       [Infinity, "infinite"],
     ] as const) {
-      let calls = 0;
-      const loss: Loss = (logits, labels) => crossEntropy()(logits, labels).scale(++calls === 3 ? factor : 1);
-      using trainer = setUp({ loss });
+      using scale = keep(tensor(1));
+      const loss: Loss = (logits, labels) => crossEntropy()(logits, labels).mul(scale);
+      const beforeStep = ({ step }: StepAt): void => void (step === 2 && scale.write([factor]));
+      using trainer = setUp({ loss, beforeStep });
       const schedule = constant({ lr: 5 });
       const error: unknown = await collect(trainer, { epochs: 5, schedule }).catch((cause: unknown) => cause);
       expect(error).toBeInstanceOf(DivergedError);
@@ -228,6 +231,7 @@ describe("Trainer", () => {
     await new Promise((done) => setImmediate(done));
     process.off("unhandledRejection", unhandled);
     expect(unhandled).not.toHaveBeenCalled();
+    trainer.dispose();
     // The parameters came to the device; the log is gone.
     expect(device.memory().tensors).toBeLessThanOrEqual(before + trainer.model.namedState().length);
   });

@@ -44,14 +44,14 @@ export class Adam extends Optimizer {
     this.#beta1 = this.check("beta1", beta1, isRate(beta1), "be from 0 up to below 1");
   }
 
-  protected update(flat: FlatParameters, groups: readonly GroupRate[], step: number): void {
-    adamStep(flat, this.#moments, {
+  protected update(flat: FlatParameters, groups: readonly GroupRate[]): void {
+    adamStep(flat, this.#moments, () => ({
       groups,
       betas: [this.#beta1, this.#beta2],
       eps: this.#eps,
-      step,
+      step: this.steps,
       decoupled: this.#decoupled,
-    });
+    }));
   }
 
   protected buffers(): Readonly<Record<string, Tensor>> {

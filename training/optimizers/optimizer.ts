@@ -1,5 +1,12 @@
 // What the optimizers have in common: parameter groups over flat buffers, learning rates, clipping, saving and resuming.
-import { flattenParameters, UNTOUCHED, type FlatParameters, type GroupRate, type Tensor } from "../../engine/index.ts";
+import {
+  everyRun,
+  flattenParameters,
+  UNTOUCHED,
+  type FlatParameters,
+  type GroupRate,
+  type Tensor,
+} from "../../engine/index.ts";
 
 /** Parameters with a rate or decay of their own; what is left out comes from the optimizer's options. */
 export interface ParameterGroup {
@@ -109,8 +116,8 @@ export abstract class Optimizer implements Disposable {
   step(): void {
     this.#refreshFrozen();
     this.#flat.settleGradients();
-    this.#steps++;
-    this.update(this.#flat, this.#groups, this.#steps);
+    everyRun(() => this.#steps++);
+    this.update(this.#flat, this.#groups);
   }
 
   /** Reads back what resuming needs. Bit-exact. */
@@ -157,8 +164,8 @@ export abstract class Optimizer implements Disposable {
     this.dispose();
   }
 
-  /** One step over the flat buffers. */
-  protected abstract update(flat: FlatParameters, groups: readonly GroupRate[], step: number): void;
+  /** One step over the flat buffers; `groups` and `steps` are to be read as it runs, also when it is replayed. */
+  protected abstract update(flat: FlatParameters, groups: readonly GroupRate[]): void;
   /** The flat state buffers by name. */
   protected abstract buffers(): Readonly<Record<string, Tensor>>;
   /** Numbers that may change during training, by name. */
@@ -188,10 +195,12 @@ export abstract class Optimizer implements Disposable {
 
   /** Rewrites the table of groups where `requiresGrad` of a parameter has changed. */
   #refreshFrozen(): void {
-    const trained = this.parameters.map((parameter) => parameter.requiresGrad);
-    if (this.#trained.length > 0 && trained.every((is, i) => is === this.#trained[i])) return;
-    this.#trained = trained;
-    this.#flat.assignGroups(this.#groupOf.map((group, i) => (trained[i] ? group : UNTOUCHED)));
+    everyRun(() => {
+      const trained = this.parameters.map((parameter) => parameter.requiresGrad);
+      if (this.#trained.length > 0 && trained.every((is, i) => is === this.#trained[i])) return;
+      this.#trained = trained;
+      this.#flat.assignGroups(this.#groupOf.map((group, i) => (trained[i] ? group : UNTOUCHED)));
+    });
   }
 }
 

@@ -49,14 +49,14 @@ export class SGD extends Optimizer {
     this.#momentum = momentum;
   }
 
-  protected update(flat: FlatParameters, groups: readonly GroupRate[], step: number): void {
-    sgdStep(flat, this.#buffers, {
+  protected update(flat: FlatParameters, groups: readonly GroupRate[]): void {
+    sgdStep(flat, this.#buffers, () => ({
       groups,
       momentum: this.#momentum,
       dampening: this.#dampening,
       nesterov: this.#nesterov,
-      first: step === 1,
-    });
+      first: this.steps === 1,
+    }));
   }
 
   protected buffers(): Readonly<Record<string, Tensor>> {

@@ -1,0 +1,230 @@
+// capture(step): the same step, recorded once for each shape of its arguments and replayed from then on.
+import { recordsGradients } from "./autograd.ts";
+import { currentDevice } from "./current.ts";
+import type { Device } from "./gpu/device.ts";
+import { Arena } from "./plan.ts";
+import { materialize, Program } from "./program.ts";
+import { difference, Recording } from "./recording.ts";
+import { asTemplate, rebuild, strip, tensorsIn, type Template } from "./results.ts";
+import { scope } from "./scope.ts";
+import { showShape } from "./shape.ts";
+import { Tensor } from "./tensor.ts";
+
+/** What a captured step takes: tensors, and what chooses between programs. Numbers would become constants: pass a tensor. */
+export type CaptureArgument = Tensor | string | boolean;
+
+export interface CaptureOptions<A extends readonly CaptureArgument[]> {
+  /** For messages; default "the captured step". */
+  readonly name?: string;
+  /** Whatever else decides what the step does (which layers are frozen, say): another key is another program. */
+  readonly key?: (...args: A) => string;
+}
+
+/** A captured step: call it as the step itself. */
+export interface Captured<A extends readonly CaptureArgument[], T> extends Disposable {
+  (...args: A): T;
+  /** Compiles the kernels that these arguments need, in parallel. Runs nothing and has no effects. */
+  compile(...args: A): Promise<void>;
+  /** What it has recorded: a line a dispatch. */
+  toString(): string;
+  /** Frees the memory of its programs. What it has returned stays. */
+  dispose(): void;
+}
+
+let active: Recording | null = null;
+
+/**
+ * Runs a host effect (counting steps, say) of an op or optimizer. In a captured step, whose code runs once, it is repeated at each
+ * replay, in its place among the dispatches. It may write into tensors that were there before, but not launch kernels.
+ */
+export function everyRun(effect: () => void): void {
+  if (active) active.effect(effect);
+  else effect();
+}
+
+function record<R>(device: Device, recording: Recording, work: () => R): R {
+  active = recording;
+  try {
+    // The scope closes while recording: what it frees are buffers of the recording.
+    return recording.run(() => scope(work));
+  } catch (error) {
+    // Lasting tensors (parameters that came to the device just now) survive the failure.
+    for (const virtual of recording.virtuals) if (virtual.alive) materialize(device, virtual);
+    throw error;
+  } finally {
+    active = null;
+  }
+}
+
+/** Programs that a step may have: more than a few shapes of arguments mean that something changes that should not. */
+const MOST_PROGRAMS = 32;
+
+/**
+ * Makes a step that is recorded at its first call for each shape of its arguments, and replayed afterwards without running its code:
+ * the buffers between its kernels are planned by last use, and pipelines, bind groups and grids are ready. Without `capture(` the
+ * program computes the same, bit for bit.
+ *
+ * The step must be synchronous and do the same at every call. The 2nd, 4th, 8th, ... call records again and compares: numbers that
+ * change, tensors that change without being arguments, and other branches throw an Error that names the kernel. So do reading
+ * back, and writing into tensors that were there before. Tensors that the step returns belong to the caller's scope and have no
+ * graph: call `backward()` inside. The first call may prepare lasting state (gradients, moments); the second must be like the third.
+ */
+export function capture<A extends readonly CaptureArgument[], T>(
+  step: (...args: A) => T,
+  options: CaptureOptions<A> = {},
+): Captured<A, T> {
+  const programs = new Programs(step, options);
+  const captured = (...args: A): T => programs.call(args);
+  return Object.assign(captured, {
+    compile: (...args: A) => programs.compile(args),
+    toString: () => programs.toString(),
+    dispose: () => programs.dispose(),
+    [Symbol.dispose]: () => programs.dispose(),
+  });
+}
+
+interface Entry<T> {
+  readonly program: Program;
+  readonly result: Template<T>;
+  calls: number;
+  /** The call that records again and compares. */
+  readonly check: number;
+}
+
+class Programs<A extends readonly CaptureArgument[], T> {
+  readonly #step: (...args: A) => T;
+  readonly #name: string;
+  readonly #key: ((...args: A) => string) | undefined;
+  readonly #entries = new Map<string, Entry<T>>();
+  #arena: { readonly device: Device; readonly arena: Arena } | null = null;
+
+  constructor(step: (...args: A) => T, { name = "the captured step", key }: CaptureOptions<A>) {
+    this.#step = step;
+    this.#name = name;
+    this.#key = key;
+  }
+
+  call(args: A): T {
+    // A captured step within one that is being recorded is part of it.
+    if (active) return this.#step(...args);
+    const device = this.#deviceOf();
+    const tensors = this.#tensors(args);
+    const key = this.#keyOf(args, device);
+    const entry = this.#entries.get(key);
+    if (!entry) return this.#start(key, args, tensors);
+    entry.calls++;
+    if (entry.calls === entry.check) return this.#verify(key, entry, args, tensors);
+    return rebuild(entry.result, entry.program.replay(tensors), args);
+  }
+
+  async compile(args: A): Promise<void> {
+    const device = this.#deviceOf();
+    const tensors = this.#tensors(args);
+    if (this.#entries.has(this.#keyOf(args, device))) return;
+    const recording = new Recording(device, tensors, true);
+    record(device, recording, () => void this.#step(...args));
+    const lasting = recording.virtuals.filter(({ alive }) => alive);
+    for (const virtual of lasting) materialize(device, virtual);
+    if (lasting.some(({ uploads }) => uploads.length === 0)) {
+      throw new Error(`compile: ${this.#name} computes lasting tensors at its first call; call it instead`);
+    }
+    await Promise.all(
+      [...new Set(recording.dispatches.map(({ dispatch }) => dispatch.kernel))].map((k) => k.compile()),
+    );
+  }
+
+  toString(): string {
+    return [...this.#entries].map(([key, { program }]) => `${this.#name} ${key}\n${program.toString()}`).join("\n\n");
+  }
+
+  dispose(): void {
+    for (const { program } of this.#entries.values()) program.dispose();
+    this.#entries.clear();
+    this.#arena?.arena.dispose();
+    this.#arena = null;
+  }
+
+  #start(key: string, args: A, tensors: readonly Tensor[]): T {
+    if (this.#entries.size === MOST_PROGRAMS) {
+      throw new Error(
+        `capture: ${this.#name} got its ${MOST_PROGRAMS + 1}th shape of arguments; it suits steps that repeat`,
+      );
+    }
+    const { program, result, template } = this.#make(args, tensors);
+    this.#entries.set(key, { program, result: template, calls: 1, check: 2 });
+    return result;
+  }
+
+  /** Records again. The call runs what was recorded now; it only decides whether the next may be replays. */
+  #verify(key: string, entry: Entry<T>, args: A, tensors: readonly Tensor[]): T {
+    const { program, result, template } = this.#make(args, tensors);
+    const { calls } = entry;
+    const what = difference(entry.program.recording, program.recording);
+    entry.program.dispose();
+    this.#entries.set(key, { program, result: template, calls, check: what === null ? 2 * calls : calls + 1 });
+    // The first call may have prepared something (moments, a gradient to add to): then the second counts.
+    if (what !== null && calls > 2) {
+      this.dispose();
+      throw new Error(`capture: ${this.#name} does not do the same at each call: ${what}`);
+    }
+    return result;
+  }
+
+  /** Records, and runs what was recorded. */
+  #make(
+    args: A,
+    tensors: readonly Tensor[],
+  ): { readonly program: Program; readonly result: T; readonly template: Template<T> } {
+    const device = this.#deviceOf();
+    const recording = new Recording(device, tensors, false);
+    const result = record(device, recording, () => this.#step(...args));
+    const virtuals = tensorsIn(result).map((tensor) => recording.virtualOf(tensor));
+    const results = [...new Set(virtuals)].filter((virtual) => virtual !== undefined);
+    const program = new Program(device, recording, tensors, results, this.#arenaOf(device));
+    program.runRecorded(tensors);
+    for (const tensor of tensorsIn(result)) if (recording.virtualOf(tensor)) strip(tensor);
+    return {
+      program,
+      result,
+      template: asTemplate(result, args, (tensor) => results.indexOf(recording.virtualOf(tensor)!)),
+    };
+  }
+
+  #deviceOf(): Device {
+    const device = currentDevice();
+    if (this.#arena && this.#arena.device !== device) {
+      throw new Error(`capture: ${this.#name} was recorded on another device than the current one`);
+    }
+    return device;
+  }
+
+  #arenaOf(device: Device): Arena {
+    this.#arena ??= { device, arena: new Arena(device) };
+    return this.#arena.arena;
+  }
+
+  #tensors(args: A): Tensor[] {
+    return args.flatMap((argument, i) => {
+      if (typeof argument === "string" || typeof argument === "boolean") return [];
+      const what = `capture: argument ${i} of ${this.#name}`;
+      if (!(argument instanceof Tensor)) {
+        throw new Error(
+          `${what} is ${String(argument)}: it would become a constant; pass a tensor, a string or a boolean`,
+        );
+      }
+      if (argument.requiresGrad) throw new Error(`${what} requires a gradient: make that tensor inside of the step`);
+      return [argument];
+    });
+  }
+
+  #keyOf(args: A, device: Device): string {
+    const shown = args.map((argument, i) => {
+      if (!(argument instanceof Tensor)) return String(argument);
+      const same = args.indexOf(argument);
+      return same < i ? `=${same}` : `${argument.dtype}${showShape(argument.shape)}`;
+    });
+    const gradients = recordsGradients() ? [] : ["no gradients"];
+    const variant = `${device.family} ${String(device.winograd)}`;
+    return [`(${shown.join(", ")})`, variant, ...gradients, this.#key?.(...args) ?? ""].join(" ").trimEnd();
+  }
+}

@@ -1,0 +1,206 @@
+// A recorded step, ready to run again and again: dispatches with their buffers planned and bound.
+import type { PooledBuffer } from "./gpu/buffers.ts";
+import type { Device } from "./gpu/device.ts";
+import { bytesOf, type BoundBuffer, type Dispatch } from "./gpu/dispatch.ts";
+import type { Arena } from "./plan.ts";
+import {
+  isEffect,
+  type Effect,
+  type RecordedDispatch,
+  type Recording,
+  type Source,
+  type VirtualBuffer,
+} from "./recording.ts";
+import { Storage, type Tensor } from "./tensor.ts";
+
+/** A buffer that each run brings along: an argument's or a result's. */
+interface Varying {
+  /** Which of the dispatch's buffers. */
+  readonly at: number;
+  readonly slot: number;
+  /** From the start of the argument. */
+  readonly offset: number;
+}
+
+interface Step {
+  readonly dispatch: Dispatch & { readonly buffers: BoundBuffer[] };
+  readonly varying: readonly Varying[];
+}
+
+/** Where a program's buffers are. */
+interface Slot {
+  buffer: PooledBuffer;
+  offset: number;
+}
+
+export class Program implements Disposable {
+  readonly recording: Recording;
+  /** How often it has run. */
+  runs = 0;
+  readonly #device: Device;
+  readonly #steps: readonly (Step | Effect)[];
+  /** Arguments, then results. */
+  readonly #slots: Slot[] = [];
+  readonly #results: readonly VirtualBuffer[];
+  readonly #arguments: number;
+  readonly #constants: readonly PooledBuffer[];
+  readonly #outside: { readonly buffer: PooledBuffer; readonly generation: number; readonly user: string }[] = [];
+
+  /** @param results the recording's buffers that the step returns: every run gets fresh ones */
+  constructor(
+    device: Device,
+    recording: Recording,
+    args: readonly Tensor[],
+    results: readonly VirtualBuffer[],
+    arena: Arena,
+  ) {
+    this.#device = device;
+    this.recording = recording;
+    this.#results = results;
+    this.#arguments = args.length;
+    const inner = recording.virtuals.filter((v) => !results.includes(v));
+    const escaped = inner.filter(({ alive }) => alive);
+    const constants = inner.filter(({ alive, uploads }) => !alive && uploads.length > 0);
+    for (const { written } of constants) {
+      if (written >= 0) {
+        const name = (recording.items[written] as RecordedDispatch).dispatch.kernel.source.name;
+        throw new Error(
+          `capture: ${name} writes into a tensor that the step uploads; a replay would not upload it again`,
+        );
+      }
+    }
+    const planned = inner.filter(({ alive, uploads, first }) => !alive && uploads.length === 0 && first >= 0);
+    const places = arena.assign(planned.map(({ buffer, first, last }) => ({ size: buffer.size, first, last })));
+    planned.forEach(({ buffer }, i) => become(buffer, places[i]));
+    for (const virtual of [...escaped, ...constants, ...results]) materialize(device, virtual);
+    this.#constants = constants.map(({ buffer }) => buffer);
+    for (let i = 0; i < args.length + results.length; i++) this.#slots.push({ buffer: null as never, offset: 0 });
+    this.#steps = recording.items.map((item) => (isEffect(item) ? item : this.#prepare(item)));
+  }
+
+  /** The first run: with the results, numbers and effects of the recording. */
+  runRecorded(args: readonly Tensor[]): void {
+    this.#results.forEach(({ buffer }, i) => this.#setSlot(args.length + i, buffer, 0));
+    this.#run(args, false);
+  }
+
+  /** Runs again and returns a storage for each result. */
+  replay(args: readonly Tensor[]): Storage[] {
+    for (const { buffer, generation, user } of this.#outside) {
+      if (buffer.generation === generation) continue;
+      throw new Error(
+        `capture: a tensor that ${user} uses was freed since the step was recorded, and its memory may hold something else; ` +
+          "keep it, or pass it as an argument",
+      );
+    }
+    const storages = this.#results.map(({ buffer }) => new Storage(this.#device, buffer.size));
+    storages.forEach(({ buffer }, i) => this.#setSlot(args.length + i, buffer, 0));
+    this.#run(args, true);
+    return storages;
+  }
+
+  #run(args: readonly Tensor[], again: boolean): void {
+    args.forEach((tensor, i) => {
+      const { buffer, offset } = tensor.location("capture");
+      this.#setSlot(i, buffer, offset);
+    });
+    for (const step of this.#steps) {
+      if ("effect" in step) {
+        if (again) step.effect();
+      } else this.#encode(step, again);
+    }
+    this.runs++;
+  }
+
+  #encode({ dispatch, varying }: Step, again: boolean): void {
+    for (const { at, slot, offset } of varying) {
+      const { buffer, offset: start } = this.#slots[slot];
+      dispatch.buffers[at] = { buffer, offset: start + offset, size: dispatch.buffers[at].size };
+    }
+    const { live } = dispatch;
+    this.#device.encode(live && again ? { ...dispatch, params: live.repack() } : dispatch);
+  }
+
+  #setSlot(slot: number, buffer: PooledBuffer, offset: number): void {
+    this.#slots[slot].buffer = buffer;
+    this.#slots[slot].offset = offset;
+  }
+
+  #prepare({ dispatch, sources }: RecordedDispatch): Step {
+    const varying: Varying[] = [];
+    sources.forEach((source, at) => {
+      if (source.kind === "argument") varying.push({ at, slot: source.index, offset: source.offset });
+      else if (source.kind === "outside") this.#noteOutside(source, dispatch);
+      else {
+        const result = this.#results.indexOf(source.virtual);
+        if (result >= 0) varying.push({ at, slot: this.#arguments + result, offset: dispatch.buffers[at].offset });
+      }
+    });
+    const buffers = dispatch.buffers.map((bound) => ({ ...bound }));
+    if (varying.length > 0) return { dispatch: { ...dispatch, buffers }, varying };
+    return { dispatch: { ...dispatch, buffers, bindGroup: this.#device.bindGroup(dispatch.kernel, buffers) }, varying };
+  }
+
+  #noteOutside({ buffer, generation }: Source & { kind: "outside" }, { kernel }: Dispatch): void {
+    if (this.#outside.some((other) => other.buffer === buffer)) return;
+    this.#outside.push({ buffer, generation, user: kernel.source.name });
+  }
+
+  /** A line a dispatch: kernel and constants, grid, buffers, bytes, floating-point operations. */
+  toString(): string {
+    const names = new Map<PooledBuffer, string>();
+    const nameOf = ({ buffer }: BoundBuffer, source: Source): string => {
+      if (source.kind === "argument") return `argument${source.index}`;
+      const result = source.kind === "virtual" ? this.#results.indexOf(source.virtual) : -1;
+      if (result >= 0) return `result${result}`;
+      if (!names.has(buffer)) names.set(buffer, `${source.kind === "outside" ? "outside" : "planned"}${names.size}`);
+      return names.get(buffer)!;
+    };
+    const rows = this.recording.dispatches.map(({ dispatch, sources }, i) => {
+      const { kernel, groups, buffers, flops } = dispatch;
+      const bound = buffers.map((b, j) => `${kernel.source.bindings[j].name}=${nameOf(b, sources[j])}`).join(" ");
+      return [
+        `${i}`,
+        kernel.label,
+        groups.join(" x "),
+        bound,
+        bytesOf(buffers).toLocaleString("en"),
+        flops.toLocaleString("en"),
+      ];
+    });
+    return table([["#", "kernel", "grid", "buffers", "bytes", "flops"], ...rows]);
+  }
+
+  /** Frees what it uploaded. The planned buffers belong to the arena. */
+  dispose(): void {
+    for (const buffer of this.#constants) this.#device.release(buffer);
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/** A buffer of the recording takes the place of a real one. */
+function become(buffer: PooledBuffer, real: PooledBuffer): void {
+  buffer.id = real.id;
+  buffer.gpu = real.gpu;
+}
+
+/** Gives a buffer of the recording memory of its own, and what the host put into it. */
+export function materialize(device: Device, { buffer, uploads }: VirtualBuffer): void {
+  become(buffer, device.allocate(buffer.size));
+  for (const { bytes, offset } of uploads) device.upload(buffer, bytes, offset);
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column]))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}

@@ -1,0 +1,88 @@
+// What a captured step returns: tensors, alone or in arrays and plain objects, made anew for each run.
+import type { GraphNode } from "./autograd.ts";
+import type { DType, Storage } from "./tensor.ts";
+import { Tensor } from "./tensor.ts";
+
+/** A result with its tensors replaced by where they come from. */
+export interface Template<T> {
+  /** Type only. */
+  readonly of?: T;
+  readonly value: unknown;
+}
+
+/** Stands for a tensor of a template. */
+class Place {
+  readonly make: (storages: Storage[], args: readonly unknown[]) => Tensor;
+
+  constructor(make: Place["make"]) {
+    this.make = make;
+  }
+}
+
+/** All tensors in a value. */
+export function tensorsIn(value: unknown): Tensor[] {
+  const found: Tensor[] = [];
+  replaceTensors(value, (tensor) => found.push(tensor));
+  return found;
+}
+
+/** @param resultOf which of the step's results holds a tensor's elements; -1: none, it was there before */
+export function asTemplate<T>(value: T, args: readonly unknown[], resultOf: (tensor: Tensor) => number): Template<T> {
+  const seen = new Set<number>();
+  const place = (tensor: Tensor): Place => {
+    const argument = args.indexOf(tensor);
+    if (argument >= 0) return new Place((_, now) => now[argument] as Tensor);
+    const result = resultOf(tensor);
+    if (result < 0) return new Place(() => tensor);
+    const first = !seen.has(result);
+    seen.add(result);
+    const { shape, dtype, node } = tensor;
+    const { offset } = tensor.location("capture");
+    return new Place((storages) =>
+      fresh(first ? storages[result] : storages[result].share(), shape, dtype, offset, node),
+    );
+  };
+  return { value: replaceTensors(value, place) };
+}
+
+function fresh(
+  storage: Storage,
+  shape: readonly number[],
+  dtype: DType,
+  offset: number,
+  node: GraphNode | null,
+): Tensor {
+  const tensor = new Tensor(shape, dtype, storage, offset);
+  tensor.node = node;
+  return tensor;
+}
+
+/** The result of a run. */
+export function rebuild<T>(template: Template<T>, storages: Storage[], args: readonly unknown[]): T {
+  return replace(template.value, (value) => (value instanceof Place ? value.make(storages, args) : undefined)) as T;
+}
+
+/** Takes its graph from what a captured step returns: replays have none. */
+export function strip(tensor: Tensor): void {
+  if (tensor.node) tensor.node = GRAPHLESS;
+}
+
+const GRAPHLESS: GraphNode = {
+  op: "capture",
+  inputs: [],
+  backward: () => {
+    throw new Error("backward: what a captured step returns has no graph; call backward() inside of the step");
+  },
+};
+
+const replaceTensors = (value: unknown, by: (tensor: Tensor) => unknown): unknown =>
+  replace(value, (each) => (each instanceof Tensor ? by(each) : undefined));
+
+/** A copy of arrays and plain objects, with the values replaced for which `by` gives one. */
+function replace(value: unknown, by: (value: unknown) => unknown): unknown {
+  const instead = by(value);
+  if (instead !== undefined) return instead;
+  if (Array.isArray(value)) return value.map((item) => replace(item, by));
+  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, replace(item, by)]));
+}
