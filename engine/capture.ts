@@ -224,7 +224,7 @@ class Programs<A extends readonly CaptureArgument[], T> {
       return same < i ? `=${same}` : `${argument.dtype}${showShape(argument.shape)}`;
     });
     const gradients = recordsGradients() ? [] : ["no gradients"];
-    const variant = `${device.family} ${String(device.winograd)}`;
+    const variant = `${device.family} ${String(device.winograd)} ${device.choices.version}`;
     return [`(${shown.join(", ")})`, variant, ...gradients, this.#key?.(...args) ?? ""].join(" ").trimEnd();
   }
 }

@@ -7,6 +7,8 @@ export type { MemoryReport } from "./gpu/buffers.ts";
 export type { KernelTime } from "./gpu/profiler.ts";
 export { Tensor, tensor, empty, fromData, type DType, type NestedNumbers } from "./tensor.ts";
 export { noGrad } from "./autograd.ts";
+export { KernelChoices, type Choice, type ChoiceTable } from "./choices.ts";
+export { tune, type TuneOptions } from "./tune.ts";
 export { scope, keep } from "./scope.ts";
 export { capture, everyRun, type Captured, type CaptureArgument, type CaptureOptions } from "./capture.ts";
 export { sizeOf, showShape, type Shape } from "./shape.ts";

@@ -79,3 +79,4 @@ export {
 export { augmentedViews, channelStatistics, classCounts, labelledSamples, rawImage } from "./data/looks.ts";
 export { preset, presetNames, presets, type Preset, type PresetHooks } from "./presets/index.ts";
 export { verdict, writeReport, type ReportOptions, type Verdict } from "./report/index.ts";
+export { loadTuning, saveTuning, tuningFile } from "./tuning-cache.ts";

@@ -1,7 +1,7 @@
 // A run folder: config.json, metrics.jsonl, steps.jsonl, state.safetensors, last.safetensors, best.safetensors (DESIGN 5).
 // state.safetensors alone decides where a run stands: it is replaced whole, last of all, and on resume the others are cut back to it.
 import { files } from "#files";
-import type { Device } from "../engine/index.ts";
+import type { ChoiceTable, Device } from "../engine/index.ts";
 import { exportWeights, type ExportInfo } from "../nn/index.ts";
 import { decodeState, encodeState, type BestEpoch, type RunState } from "./checkpoint.ts";
 import type { EpochReport, Position, TrainEvent } from "./events.ts";
@@ -25,13 +25,16 @@ const STEP_LINES = 256;
 
 /** What config.json says about the machine: its adapter, and the kernels that were chosen, which decide the last bits. */
 export function environment(device: Device): Environment {
-  return { device: device.info, kernelFamily: device.family, winograd: device.winograd };
+  const { info, family, winograd, choices } = device;
+  return { device: info, kernelFamily: family, winograd, kernels: choices.used };
 }
 
 interface Environment {
   readonly device: Device["info"];
   readonly kernelFamily: Device["family"];
   readonly winograd: Device["winograd"];
+  /** By op and shape, the variant that is used. */
+  readonly kernels: ChoiceTable;
 }
 
 /**

@@ -1,5 +1,14 @@
 // The Trainer: what one step of training is. training/fit.ts makes a run of steps.
-import { capture, everyRun, permutation, scope, type Captured, type Tensor } from "../engine/index.ts";
+import {
+  capture,
+  everyRun,
+  permutation,
+  scope,
+  tune,
+  type Captured,
+  type Tensor,
+  type TuneOptions,
+} from "../engine/index.ts";
 import { Dropout, loadStateDict, stateDict, type Module, type StateDict } from "../nn/index.ts";
 import type { AugmentStep } from "./augment-grammar.ts";
 import { Averages, type AveragesState, type EmaOptions, type LookaheadOptions } from "./averaging.ts";
@@ -187,6 +196,21 @@ export class Trainer implements Disposable {
     const batches = scope(() => this.#batches(train, indices, at));
     await this.#captured.compile(...batches);
     for (const tensor of batches) tensor.dispose();
+  }
+
+  /**
+   * Measures the kernels that a step over these images has to choose from (see `tune()`), and compiles the chosen ones. Without it
+   * the fixed table counts.
+   *
+   * @returns how many choices were measured
+   */
+  async tune(train: DeviceDataset, options: TuneOptions = {}): Promise<number> {
+    const at = { epoch: 1, step: 0 };
+    const indices = this.order(train, 1).subarray(0, this.stepImages);
+    await this.compile(train, indices, at);
+    const measured = await tune(options);
+    if (measured > 0) await this.compile(train, indices, at);
+    return measured;
   }
 
   /** What is replayed: gradients of the mean loss of all images, clipping, update. */

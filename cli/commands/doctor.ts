@@ -1,5 +1,6 @@
 // node cli/doctor.js: does the GPU answer, what can it do, and does it compute correctly?
-import { NoAdapterError, type Device } from "../../engine/index.ts";
+import { NoAdapterError, type ChoiceTable, type Device } from "../../engine/index.ts";
+import { loadTuning, tuningFile } from "../../training/index.ts";
 import { describeDevice, addDeviceFlags, openCommandDevice, type DeviceFlags } from "./shared/device-flags.ts";
 import { STATUS } from "./shared/errors.ts";
 import { makeCommand, toggle } from "./shared/flags.ts";
@@ -55,10 +56,11 @@ async function reportDevice(device: Device, output: Output): Promise<void> {
   const limits = Object.fromEntries(LIMITS.map((name) => [name, device.limits[name]]));
   const features = [...device.gpu.features].sort();
   const { info: adapter, family: kernelFamily } = device;
+  const kernels = await loadTuning(device, versions().kiln);
   if (output.json) {
-    output.document({ ok, adapter, kernelFamily, limits, features, checks, versions: versions() });
+    output.document({ ok, adapter, kernelFamily, kernels, limits, features, checks, versions: versions() });
   } else {
-    for (const line of describe(device, limits, features, checks)) output.result(line);
+    for (const line of describe(device, limits, features, checks, kernels)) output.result(line);
   }
   if (ok) return;
   output.note("doctor: this GPU computes wrong results; update its driver, or choose another one with --adapter");
@@ -70,6 +72,7 @@ function describe(
   limits: Readonly<Record<string, number>>,
   features: readonly string[],
   checks: readonly Check[],
+  kernels: ChoiceTable,
 ): string[] {
   const { vendor, architecture, subgroupSize } = device.info;
   const { kiln, node, webgpu } = versions();
@@ -79,6 +82,7 @@ function describe(
     `subgroups  ${subgroupSize > 0 ? `${subgroupSize} invocations` : "of no fixed size"}`,
     `features   ${features.join(", ") || "none"}`,
     ...Object.entries(limits).map(([name, value]) => `limit      ${name} ${grouped(value)}`),
+    ...describeKernels(device, kernels),
     `versions   kiln ${kiln}, Node ${node}, webgpu (Dawn) ${webgpu}`,
     ...checks.map(({ name, ok, worst, milliseconds }) => {
       const verdict = ok ? "ok" : "WRONG";
@@ -86,4 +90,11 @@ function describe(
     }),
     ...(checks.every((check) => check.ok) ? ["ready: try `npm start`, or `node cli/train.js --help`"] : []),
   ];
+}
+
+/** What `train.js --tune on` has measured on this adapter. */
+function describeKernels(device: Device, kernels: ChoiceTable): string[] {
+  const rows = Object.entries(kernels).map(([name, variant]) => `kernel     ${name}: ${variant}`);
+  if (rows.length > 0) return [...rows, `kernel     measured once, kept in ${tuningFile(device)}`];
+  return ["kernels    the fixed table; `train.js` measures what it needs"];
 }

@@ -29,6 +29,7 @@ import { applyConfigFile, applyPreset } from "./train/config-file.ts";
 import { fit } from "./train/fit.ts";
 import { autoMethod, trainCommand, type TrainFlags } from "./train/flags.ts";
 import { report } from "./train/report.ts";
+import { tuneKernels } from "./train/tune.ts";
 import { reportResult } from "./train/result.ts";
 import {
   recordData,
@@ -127,6 +128,7 @@ async function trainOn(
   buildSchedule(plan.settings, trainer, data.train);
   const parameters = model.parameters().reduce((sum, { size }) => sum + size, 0);
   output.note(`model   ${plan.settings.model}, ${grouped(parameters)} parameters`);
+  if (!plan.folder && plan.settings.tune === "on") await tuneKernels(device, trainer, data, signal, output);
   const opened = plan.folder ? { ...plan, folder: plan.folder } : await open(device, plan, run, data, signal, output);
   if (!opened) return "interrupted";
   const { folder, settings } = opened;

@@ -5,6 +5,7 @@ import { BindGroupCache, ParamArena } from "./bindings.ts";
 import { BufferPool, GPU_COPY_DST, GPU_MAP_READ, type MemoryReport, type PooledBuffer } from "./buffers.ts";
 import type { BoundBuffer, Dispatch, Recorder } from "./dispatch.ts";
 import { KernelCache, type CompiledKernel } from "./kernel.ts";
+import { KernelChoices } from "../choices.ts";
 import { Profiler, type KernelTime } from "./profiler.ts";
 
 /** How convolution and GEMM kernels are tiled: see docs/architecture.md, "Three kernel families". */
@@ -32,6 +33,8 @@ export class Device implements Disposable {
    */
   winograd: boolean | 2 | 4 = true;
   readonly kernels: KernelCache;
+  /** Which kernel does what several can do. */
+  readonly choices = new KernelChoices();
   /** Set while a step is recorded: nothing runs then. */
   recorder: Recorder | null = null;
   readonly #buffers: BufferPool;

@@ -59,6 +59,7 @@ export interface TrainFlags extends DataFlags, DeviceFlags {
   readonly earlyStop?: number;
   readonly seed: number;
   readonly precision: "f32";
+  readonly tune: "on" | "off";
   readonly preset?: string;
   readonly out?: string;
   readonly resume?: string;
@@ -162,7 +163,10 @@ export function addRecipeFlags(command: Command): void {
     .addOption(
       flag("--seed <n>", "draws weights, order and augmentation; splits and shapes do not depend on it", seedNumber, 0),
     )
-    .addOption(flag("--precision <name>", "f32", oneOf("f32"), "f32"));
+    .addOption(flag("--precision <name>", "f32", oneOf("f32"), "f32"))
+    .addOption(
+      flag("--tune <mode>", "measure once which kernels are fastest on this adapter", oneOf("on", "off"), "on"),
+    );
 }
 
 /** "auto" or "auto:steepest": the range test, and whose answer counts. */

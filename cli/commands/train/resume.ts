@@ -1,6 +1,6 @@
 // `--resume DIR`: the settings come from the run's config.json.
 import type { Command } from "commander";
-import type { Device, KernelFamily } from "../../../engine/index.ts";
+import type { ChoiceTable, Device, KernelFamily } from "../../../engine/index.ts";
 import type { RawDataset, RunFolder } from "../../../training/index.ts";
 import { UsageError } from "../shared/errors.ts";
 import type { Output } from "../shared/output.ts";
@@ -13,6 +13,8 @@ export interface RunRecord {
   readonly data: DataRecord;
   readonly device: Device["info"];
   readonly kernelFamily: KernelFamily;
+  /** Runs of before there was a choice have none. */
+  readonly kernels?: ChoiceTable;
 }
 
 export interface DataRecord {
@@ -69,6 +71,7 @@ export function matchDevice(device: Device, record: RunRecord, output: Output): 
   const { info } = device;
   if (info.description === record.device.description && info.name === record.device.name) {
     device.family = record.kernelFamily;
+    device.choices.load(record.kernels ?? {});
     return;
   }
   output.warn(

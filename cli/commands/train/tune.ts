@@ -1,0 +1,32 @@
+// `--tune on`: which kernels a run uses.
+import type { Device } from "../../../engine/index.ts";
+import { loadTuning, saveTuning, type Dataset, type Trainer } from "../../../training/index.ts";
+import type { Output } from "../shared/output.ts";
+import { Progress } from "../shared/progress.ts";
+import { versions } from "../shared/versions.ts";
+
+/** Takes what earlier runs measured on this adapter, and measures what is new to it. */
+export async function tuneKernels(
+  device: Device,
+  trainer: Trainer,
+  data: Dataset,
+  signal: AbortSignal,
+  output: Output,
+): Promise<void> {
+  const { kiln } = versions();
+  await loadTuning(device, kiln);
+  const progress = new Progress(output);
+  const start = performance.now();
+  try {
+    const onProgress = (done: number, total: number): void =>
+      progress.show({ title: "tuning", done, total, text: "measuring kernels" });
+    const measured = await trainer.tune(data.train, { onProgress, signal });
+    progress.hide();
+    if (measured === 0) return;
+    const kept = await saveTuning(device, kiln);
+    const seconds = ((performance.now() - start) / 1000).toFixed(1);
+    output.note(`tuning  ${measured} kernels measured in ${seconds} s${kept ? ", kept for the next run" : ""}`);
+  } finally {
+    progress.hide();
+  }
+}

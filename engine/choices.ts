@@ -1,0 +1,77 @@
+// Which kernel computes something that several can compute: a fixed table in the ops, and what was measured on this device.
+import type { Tensor } from "./tensor.ts";
+import type { Shape } from "./shape.ts";
+
+/** Something that several kernels can compute, with equal results but for rounding. */
+export interface Choice<V extends string = string> {
+  /** `conv2d.forward` */
+  readonly op: string;
+  /** All that the time depends on: `32x32x32x64 3x3x64x64 /1`. */
+  readonly shape: string;
+  readonly variants: readonly V[];
+  /** What is used where nothing was measured. */
+  readonly fixed: V;
+  readonly flops: number;
+  /** Shapes of the tensors that `run` takes. */
+  readonly inputs: readonly Shape[];
+  /** Computes it once, for measuring. */
+  readonly run: (variant: V, inputs: readonly Tensor[]) => void;
+}
+
+/** By op and shape, the name of a variant: plain data for files. */
+export type ChoiceTable = Readonly<Record<string, string>>;
+
+const nameOf = ({ op, shape }: Pick<Choice, "op" | "shape">): string => `${op} ${shape}`;
+
+/** A device's choices. `engine/tune.ts` measures. */
+export class KernelChoices {
+  readonly #measured = new Map<string, string>();
+  readonly #used = new Map<string, string>();
+  readonly #open = new Map<string, Choice>();
+  #version = 0;
+
+  /** The variant to use: what was measured, else the fixed one. */
+  choose<V extends string>(choice: Choice<V>): V {
+    const name = nameOf(choice);
+    const measured = this.#measured.get(name) as V | undefined;
+    const known = measured !== undefined && choice.variants.includes(measured);
+    const variant = known ? measured : choice.fixed;
+    this.#used.set(name, variant);
+    if (!known && choice.variants.length > 1) this.#open.set(name, choice as unknown as Choice);
+    return variant;
+  }
+
+  /** Takes measured choices, of a cache or of the run that is continued. */
+  load(table: ChoiceTable): void {
+    for (const [name, variant] of Object.entries(table)) {
+      this.#measured.set(name, variant);
+      this.#open.delete(name);
+    }
+    this.#version++;
+  }
+
+  /** Notes the fastest. */
+  settle(choice: Pick<Choice, "op" | "shape">, variant: string): void {
+    this.load({ [nameOf(choice)]: variant });
+  }
+
+  /** Choices that were asked for and fell back to the fixed table. */
+  get open(): readonly Choice[] {
+    return [...this.#open.values()];
+  }
+
+  /** What ops have used so far: `config.json` keeps it, since it decides the last bits. */
+  get used(): ChoiceTable {
+    return Object.fromEntries([...this.#used].sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
+  /** Measured choices, for the cache. */
+  get measured(): ChoiceTable {
+    return Object.fromEntries([...this.#measured].sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
+  /** Changes whenever an op could choose otherwise than before. */
+  get version(): number {
+    return this.#version;
+  }
+}

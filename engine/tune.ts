@@ -1,0 +1,73 @@
+// Measures the kernels that a device has to choose from.
+import type { Choice } from "./choices.ts";
+import { currentDevice } from "./current.ts";
+import type { Device } from "./gpu/device.ts";
+import { pcg4d } from "./random.ts";
+import { scope } from "./scope.ts";
+import { sizeOf, type Shape } from "./shape.ts";
+import { fromData, type Tensor } from "./tensor.ts";
+
+export interface TuneOptions {
+  /** Called before each measurement, of `total`. */
+  readonly onProgress?: (done: number, total: number) => void;
+  /** Aborting it leaves the rest as they are. */
+  readonly signal?: AbortSignal;
+}
+
+/** Work below this is over so soon that the choice does not matter, and compiling other kernels would cost more than it saves. */
+const worthwhile = ({ flops }: Choice, device: Device): boolean => flops >= (device.info.software ? 5e8 : 2e9);
+
+const ROUNDS = 3;
+/** Another kernel than the fixed one must be this much faster: timings are noisy, and equal runs should choose alike. */
+const MARGIN = 0.95;
+
+/**
+ * Measures every choice that ops have met on the current device (`device.choices.open`) and keeps the fastest kernel of each. Variants
+ * take turns, and the least time of each counts: noise only adds.
+ *
+ * @returns how many were measured
+ */
+export async function tune({ onProgress, signal }: TuneOptions = {}): Promise<number> {
+  const device = currentDevice();
+  const choices = device.choices.open.filter((choice) => worthwhile(choice, device));
+  for (const [i, choice] of choices.entries()) {
+    if (signal?.aborted) return i;
+    onProgress?.(i, choices.length);
+    device.choices.settle(choice, await fastest(device, choice));
+  }
+  return choices.length;
+}
+
+async function fastest(device: Device, choice: Choice): Promise<string> {
+  const inputs = choice.inputs.map((shape, i) => random(shape, i));
+  const repeats = Math.min(50, Math.ceil((device.info.software ? 1e9 : 2e11) / choice.flops)); // longer than waiting is exact
+  const least = new Map(choice.variants.map((variant) => [variant, Infinity]));
+  try {
+    // The first round compiles.
+    for (let round = 0; round <= ROUNDS; round++) {
+      for (const variant of choice.variants) {
+        const start = performance.now();
+        for (let i = 0; i < repeats; i++) scope(() => choice.run(variant, inputs));
+        await device.idle();
+        if (round > 0) least.set(variant, Math.min(least.get(variant)!, performance.now() - start));
+      }
+    }
+  } finally {
+    for (const tensor of inputs) tensor.dispose();
+    device.trim();
+  }
+  const [best, time] = [...least].reduce((a, b) => (b[1] < a[1] ? b : a));
+  return time < MARGIN * least.get(choice.fixed)! ? best : choice.fixed;
+}
+
+/** Numbers in [-1, 1): zeros could be faster. */
+function random(shape: Shape, seed: number): Tensor {
+  const values = new Float32Array(sizeOf(shape));
+  const period = Math.min(values.length, 4096);
+  for (let i = 0; i < period; i += 4) {
+    const four = pcg4d(seed, i, 0, 0);
+    for (let j = 0; j < 4 && i + j < period; j++) values[i + j] = four[j] / 2 ** 31 - 1;
+  }
+  for (let i = period; i < values.length; i *= 2) values.copyWithin(i, 0, i);
+  return fromData(values, shape);
+}

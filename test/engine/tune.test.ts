@@ -1,0 +1,74 @@
+import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { currentDevice, KernelChoices, tune, type Choice, type Tensor } from "../../engine/index.ts";
+import { testDevice } from "../support/gpu.ts";
+
+beforeAll(testDevice);
+
+/** A choice between doing something a few times and very often. */
+function choice(shape: string, flops = 1e12): Choice<"slow" | "quick"> & { readonly calls: string[] } {
+  const calls: string[] = [];
+  const run = (variant: "slow" | "quick", [x]: readonly Tensor[]): void => {
+    calls.push(variant);
+    for (let i = 0; i < (variant === "slow" ? 40 : 1); i++) x.square();
+  };
+  return { op: "test", shape, variants: ["slow", "quick"], fixed: "slow", flops, inputs: [[300, 1000]], run, calls };
+}
+
+describe("KernelChoices", () => {
+  it("takes the fixed variant until another is measured, and remembers what was used and what is open", () => {
+    const choices = new KernelChoices();
+    const [a, b] = [choice("a"), choice("b")];
+    expect([choices.choose(a), choices.choose(b)]).toEqual(["slow", "slow"]);
+    expect(choices.open.map(({ shape }) => shape)).toEqual(["a", "b"]);
+    const { version } = choices;
+    choices.settle(a, "quick");
+    expect(choices.version).not.toBe(version);
+    expect(choices.choose(a)).toBe("quick");
+    expect(choices.open.map(({ shape }) => shape)).toEqual(["b"]);
+    expect(choices.used).toEqual({ "test a": "quick", "test b": "slow" });
+    expect(choices.measured).toEqual({ "test a": "quick" });
+  });
+
+  it("does not take a variant that there is no more", () => {
+    const choices = new KernelChoices();
+    choices.load({ "test a": "forgotten" });
+    expect(choices.choose(choice("a"))).toBe("slow");
+    expect(choices.open).toHaveLength(1);
+  });
+});
+
+describe("tune", () => {
+  beforeEach(() => expect(currentDevice().choices.open).toEqual([]));
+
+  it("measures what is open, in turns, and keeps the fastest; small work is left to the table", async () => {
+    const { choices } = currentDevice();
+    const [large, small] = [choice("large"), choice("small", 1000)];
+    choices.choose(large);
+    choices.choose(small);
+    const progress: string[] = [];
+    const measured = await tune({ onProgress: (done, total) => progress.push(`${done}/${total}`) });
+    expect([measured, progress]).toEqual([1, ["0/1"]]);
+    expect(large.calls.slice(0, 4)).toEqual(["slow", "quick", "slow", "quick"]);
+    expect(small.calls).toEqual([]);
+    expect([choices.choose(large), choices.choose(small)]).toEqual(["quick", "slow"]);
+    expect(await tune()).toBe(0);
+    choices.settle(small, "slow");
+  });
+
+  it("frees what it needed", async () => {
+    const device = currentDevice();
+    const before = device.memory();
+    device.choices.choose(choice("memory"));
+    await tune();
+    expect(device.memory()).toMatchObject({ tensors: before.tensors, bytes: before.bytes });
+  });
+
+  it("stops when it is aborted", async () => {
+    const device = currentDevice();
+    const open = choice("aborted");
+    device.choices.choose(open);
+    expect(await tune({ signal: AbortSignal.abort() })).toBe(0);
+    expect(open.calls).toEqual([]);
+    device.choices.settle(open, "slow");
+  });
+});
