@@ -38,7 +38,7 @@ export function startCli(name: string, args: readonly string[], { cwd, env, stdo
   const target = stdout === undefined ? out : openSync(stdout, "a");
   const child = spawn(
     process.execPath,
-    [join(root, "cli", `${name}.js`), ...args, ...(fixed ? ["--tune", "off"] : [])],
+    [join(root, "cli", `${name}.js`), ...(fixed ? ["--tune", "off"] : []), ...args],
     {
       cwd,
       env: { ...process.env, ...env },
