@@ -30,6 +30,51 @@ export function gatherSubgroup(
   gather: Gather,
   stats: boolean,
 ): BatchNormPartials | null {
+  return suitsRows(gather) ? gatherRows(x, weight, y, gather, stats) : gatherTiles(x, weight, y, gather, stats);
+}
+
+/** Places and columns of y that a lane of the row kernel computes. */
+const ROW_PLACES = 8;
+const ROW_COLUMNS = 16;
+
+/**
+ * 3 x 3 taps side by side, all of y, and few idle places and columns. With few channels there is little to do for a row of pixels once
+ * its addresses are known: worth it only where tiles would leave lanes idle.
+ */
+function suitsRows({ x, taps, step, spacing, divisor, spread, y }: Gather): boolean {
+  if (x[3] < 16 && !narrow(y[3], lanes())) return false;
+  const plain = [...step, ...divisor, ...spread].every((n) => n === 1) && spacing.every((n) => Math.abs(n) === 1);
+  const filled = (n: number, part: number): number => n / (part * ceilDiv(n, part));
+  return plain && taps.every((n) => n === 3) && filled(y[2], ROW_PLACES) * filled(y[3], ROW_COLUMNS) >= 0.75;
+}
+
+function gatherRows(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats: boolean): BatchNormPartials | null {
+  const LANES = lanes();
+  const [N, P, Q, K] = gather.y;
+  const tiles = ceilDiv(N * P * ceilDiv(Q, ROW_PLACES), LANES);
+  // A tile with places past the end of a row would have fewer than the others.
+  const sums = stats && Q % ROW_PLACES === 0;
+  return scope(() => {
+    const partials = sums ? empty([tiles, 2, K]) : noPartials();
+    launch(kernels.conv2d.gatherRowSubgroup, {
+      bindings: { x, weight, y, partials },
+      constants: { LANES },
+      params: {
+        x_size: gather.x,
+        y_size: gather.y,
+        origin: gather.origin,
+        spacing: gather.spacing,
+        stats: sums ? 1 : 0,
+      },
+      workgroups: tiles * ceilDiv(K, ROW_COLUMNS),
+      flops: gatherFlops(gather),
+    });
+    return sums ? { means: partials, rowsPerTile: ROW_PLACES * LANES, rows: N * P * Q } : null;
+  });
+}
+
+/** Any gather: tiles of 4 LANES places x 4 LANES columns (2 LANES where there are so few). */
+function gatherTiles(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats: boolean): BatchNormPartials | null {
   return scope(() => {
     const LANES = lanes();
     const K = gather.y[3];

@@ -31,6 +31,12 @@ const cases: Case[] = [
   { x: [1, 2, 2, 4], weight: [3, 3, 4, 8], options: { stride: 3, padding: 2 } },
   { x: [2, 2, 2, 8], weight: [4, 4, 8, 36], options: { padding: 2 } }, // a window larger than the image
   { x: [5, 4, 4, 4], weight: [3, 3, 4, 68], options: { padding: 1 } },
+  // Rows of 8 places and 16 columns, 8 rows to a tile.
+  { x: [1, 3, 8, 4], weight: [3, 3, 4, 16], options: { padding: 1 } }, // the narrow stem; fewer rows than a tile
+  { x: [3, 5, 16, 20], weight: [3, 3, 20, 28], options: { padding: 1 } }, // two pieces a row, a last tile of 6, 7 vec4s of columns
+  { x: [2, 4, 7, 16], weight: [3, 3, 16, 16], options: { padding: 1 } }, // pieces with one place missing
+  { x: [1, 6, 10, 16], weight: [3, 3, 16, 12] }, // no padding forward, 2 backward
+  { x: [1, 5, 6, 16], weight: [3, 3, 16, 16], options: { padding: 2 } }, // the other way round
 ];
 
 describe.each(cases)("x $x weight $weight $options", (shape) => {
@@ -47,6 +53,8 @@ describe("batch norm's partial sums", () => {
     { x: [3, 5, 5, 4], weight: [3, 3, 4, 8], options: { padding: 1 } }, // 75 places: the last tile is partial
     { x: [2, 9, 9, 3], weight: [3, 3, 3, 64], options: { stride: 2, padding: 1 } }, // channels padded from 3
     { x: [1, 1, 33, 4], weight: [1, 1, 4, 100] }, // a last tile of one place: no deviations
+    { x: [1, 8, 8, 16], weight: [3, 3, 16, 16], options: { padding: 1 } }, // one whole tile of rows
+    { x: [3, 3, 16, 4], weight: [3, 3, 4, 16], options: { padding: 1 } }, // 18 pieces of rows: the last tile has 2
   ])("x $x weight $weight $options", async (shape, context) => {
     needsSubgroupTiles(context);
     await checkStats(shape, "subgroup");
@@ -58,6 +66,8 @@ describe("batch norm's partial sums", () => {
     expect(run([3, 3, 4, 6], 1).partials).toBeNull();
     expect(run([3, 3, 2, 8], 2).partials).toBeNull();
     expect(run([3, 3, 4, 6], 1).y.shape).toEqual([1, 2, 2, 6]);
+    const rowsOf7 = conv2d(toGpu(randomArr([2, 4, 9, 16], 1)), toGpu(randomArr([3, 3, 16, 16], 2)), { stats: true });
+    expect(rowsOf7.partials).toBeNull();
   });
 
   it("have gradients as conv2d", async () => {
@@ -77,6 +87,7 @@ describe("subgroups of 4 lanes", () => {
   it.for<Case>([
     { x: [1, 3, 5, 4], weight: [1, 1, 4, 8] }, // tile - 1 places, the narrow tile's columns
     { x: [1, 1, 17, 8], weight: [1, 1, 8, 16] }, // tile + 1 places, a tile's columns
+    { x: [2, 3, 8, 16], weight: [3, 3, 16, 28], options: { padding: 1 } }, // rows
     { x: [2, 7, 6, 8], weight: [3, 3, 8, 36], options: { stride: 2, padding: 1 } }, // two vec4s of columns a lane in the weight gradient
   ])("x $x weight $weight $options", async (shape, context) => {
     needsSubgroupTiles(context);

@@ -1,7 +1,7 @@
 """Makes reference.json: what PyTorch computes, for the parity tests.
 
     apt-get install --no-install-recommends python3-torch     # Debian 12: PyTorch 1.13
-    /usr/bin/python3 test/pytorch/make-reference.py           # half a minute on two cores
+    /usr/bin/python3 test/pytorch/make-reference.py           # five minutes on two cores
     npx prettier --write test/pytorch/reference.json
 
 Starting weights, images and labels come from a formula that formula.ts evaluates too, so only results are stored:
@@ -18,9 +18,11 @@ batch-norm weights and biases that keep activations away from the kink (inside a
 addition 4 above), with images small enough that none comes near; then float32 and float64 agree to 1e-5 after three steps.
 
 Models run in float32 and in float64 (from the same float32 values): the difference is PyTorch's own rounding error, the yardstick
-for ours. Everything else runs in float64.
+for ours. Of training steps twelve such differences are taken ("draws"): after three steps of Adam they spread by a factor of 20.
+Everything else runs in float64.
 """
 
+import itertools
 import json
 import pathlib
 
@@ -193,13 +195,22 @@ def logits(make, dtype):
         return {**out, "train": numbers(y), "loss": numbers(plain), "smoothedLoss": numbers(smoothed)}
 
 
-def train(make, optimizer, smoothing, dtype):
+def jittered(x, jitter):
+    """The same but for about one rounding to float32 of each number; 0: the same."""
+    if jitter == 0:
+        return x
+    noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(jitter)) * 2 - 1
+    return x * (1 + noise * 2.0 ** -23)
+
+
+def train(make, optimizer, smoothing, dtype, layout=torch.contiguous_format, jitter=0):
     """Calm start: the first step's gradients; each step's losses before the update and state after it; eval logits at the end."""
-    model = from_formula(make(), dtype, calm=True)
+    model = from_formula(make(), dtype, calm=True).to(memory_format=layout)
     optimizer = optimizer(model.parameters())
     steps, gradients = [], None
     for step in range(STEPS):
-        y = model.train()(images(TRAINING_BATCH, step, dtype))
+        x = jittered(images(TRAINING_BATCH, step, dtype), jitter).to(memory_format=layout)
+        y = model.train()(x)
         plain, smoothed = losses(y, labels(TRAINING_BATCH, step))
         optimizer.zero_grad()
         (smoothed if smoothing else plain).backward()
@@ -211,6 +222,23 @@ def train(make, optimizer, smoothing, dtype):
     with torch.no_grad():
         after = numbers(model.eval()(images(TRAINING_BATCH, 0, dtype)))
     return {"firstLogits": first, "gradients": gradients, "steps": steps, "evalLogitsAfter": after}
+
+
+def draws(make, optimizer, smoothing, exactly):
+    """The largest relative error of float32 after each step, over several ways of rounding: other convolution kernels, other layouts,
+    and inputs that differ by a rounding. Adam divides by the size of the gradient and ReLU has a kink, so that one draw says little."""
+    start = digests(from_formula(make(), torch.float64, calm=True).state_dict())
+    worst = [{kind: {"values": 0.0, "updates": 0.0} for kind in ("weights", "statistics")} for _ in range(STEPS)]
+    for kernels, layout, jitter in itertools.product((True, False), (torch.contiguous_format, torch.channels_last), range(3)):
+        with torch.backends.mkldnn.flags(enabled=kernels):
+            run = train(make, optimizer, smoothing, torch.float32, layout, jitter)
+        for step, (got, want) in enumerate(zip(run["steps"], exactly["steps"])):
+            for name, digest_of in want["state"].items():
+                entry = worst[step]["statistics" if ".running_" in name else "weights"]
+                a, b, s = (np.array(d["samples"], dtype=np.float64) for d in (got["state"][name], digest_of, start[name]))
+                entry["values"] = max(entry["values"], float(np.abs(a - b).max() / np.abs(b).max()))
+                entry["updates"] = max(entry["updates"], float(np.abs(a - b).max() / np.abs(b - s).max()))
+    return [{kind: {figure: number(value) for figure, value in of.items()} for kind, of in step.items()} for step in worst]
 
 
 def resnet18():
@@ -228,14 +256,18 @@ def models():
     def adam(parameters):
         return torch.optim.Adam(parameters, lr=1e-3, weight_decay=1e-4)
 
+    def trained(make, optimizer, smoothing):
+        runs = both(lambda t: train(make, optimizer, smoothing, t))
+        return {**runs, "draws": draws(make, optimizer, smoothing, runs["f64"])}
+
     return {
         "resnet18": {
             "parameters": sum(p.numel() for p in resnet18().parameters()),
             "logits": both(lambda t: logits(resnet18, t)),
             "sgd": {"lr": 0.05, "momentum": 0.9, "weightDecay": 5e-4, "nesterov": True, "labelSmoothing": 0.1,
-                    **both(lambda t: train(resnet18, sgd, True, t))},
+                    **trained(resnet18, sgd, True)},
             "adam": {"lr": 1e-3, "weightDecay": 1e-4, "labelSmoothing": 0,
-                     **both(lambda t: train(resnet18, adam, False, t))},
+                     **trained(resnet18, adam, False)},
         },
         "resnet20": {"logits": both(lambda t: logits(lambda: ResNet([16, 32, 64], 3), t))},
         "resnet20-pad-shortcut": {"logits": both(lambda t: logits(lambda: ResNet([16, 32, 64], 3, "pad"), t))},

@@ -103,8 +103,8 @@ export interface Parity {
   /** How often a value of which magnitude was rounded to float32 since it was exact: weights, at each step. */
   stored?: { times: number; scale: number };
   /**
-   * Relative float32 error of PyTorch's that is known of other tensors of the same step: one draw for each tensor is a poor
-   * estimate of what rounding does. Default: that of these numbers alone.
+   * Relative float32 error of PyTorch's over several ways of rounding and all tensors of the same step: one draw is a poor estimate of
+   * what rounding does. Default: that of these numbers alone.
    */
   pooled?: number | undefined;
   /** How much larger the roundings of our convolutions are than those of direct sums, which PyTorch's are: Winograd's growth. Default 1. */
@@ -127,10 +127,6 @@ export function expectParity({ topic, what, got, want, terms, scale, stored, poo
 
 export const largest = (values: readonly number[]): number =>
   values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-
-/** The largest of PyTorch's relative float32 errors over several tensors. */
-export const pooledError = (tensors: readonly Both<readonly number[]>[]): number =>
-  largest(tensors.map(({ f32, f64 }) => furthest(f32, f64) / largest(f64)));
 
 const furthest = (a: ArrayLike<number>, b: readonly number[]): number => largest(b.map((value, i) => a[i] - value));
 

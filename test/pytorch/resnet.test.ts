@@ -15,7 +15,6 @@ import {
   largest,
   modelFromFormula,
   pick,
-  pooledError,
   report,
   startValues,
   valuesOf,
@@ -126,6 +125,16 @@ interface Stored {
   readonly evalLogitsAfter: readonly (readonly number[])[];
 }
 
+/** The largest relative errors of several ways in which PyTorch's float32 rounds, after each step. */
+interface Draws {
+  readonly draws: readonly Readonly<Record<"weights" | "statistics", Spread>>[];
+}
+
+interface Spread {
+  readonly values: number;
+  readonly updates: number;
+}
+
 interface Run {
   readonly start: Digests;
   readonly gradients: Digests;
@@ -177,7 +186,7 @@ const runs = algorithms.flatMap((algorithm) => kinds.map((kind) => ({ algorithm,
 
 describe.each(runs)("three steps of resnet18 as PyTorch makes them: $kind, $algorithm", ({ kind, algorithm }) => {
   const prefix = `${kind}, ${algorithm}:`;
-  const stored: Both<Stored> = resnet18[kind];
+  const stored: Both<Stored> & Draws = resnet18[kind];
   const terms = TERMS.resnet18;
   /** What rounding does to a step's gradients, Adam hands on to the weights in full, however small they are. */
   const growth = algorithm === "Winograd" ? winogradGrowth(4, "forward") : 1;
@@ -220,15 +229,13 @@ describe.each(runs)("three steps of resnet18 as PyTorch makes them: $kind, $algo
   function compareSteps(topic: string, chosen: (name: string) => boolean): void {
     run.steps.forEach(({ state }, step) => {
       const names = Object.keys(state).filter(chosen);
-      const samplesOf = (name: string) => pick(stored, (of) => of.steps[step].state[name].samples);
-      const movedOf = (name: string) => pick(samplesOf(name), (values) => minus(values, run.start[name].samples));
-      const pooled = { values: pooledError(names.map(samplesOf)), updates: pooledError(names.map(movedOf)) };
+      const pooled = stored.draws[step][topic === "weights" ? "weights" : "statistics"];
       for (const name of names) compareUpdate(`${prefix} ${topic}`, name, step, pooled);
     });
   }
 
   /** Values, and by how much they moved: small steps would hide in large values. */
-  function compareUpdate(topic: string, name: string, step: number, pooled: { values: number; updates: number }): void {
+  function compareUpdate(topic: string, name: string, step: number, pooled: Spread): void {
     const got = run.steps[step].state[name];
     const want = pick(stored, (of) => of.steps[step].state[name]);
     const what = `${name} after step ${step}`;
