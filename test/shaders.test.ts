@@ -36,7 +36,7 @@ describe("every kernel file", () => {
       // The device above was opened without asking for limits: 16 KB of workgroup memory, 256 invocations, 8 storage buffers.
       expect(kernel.bindings.length).toBeLessThanOrEqual(8);
       device.pushErrorScope("validation");
-      new KernelCache(device).get(kernel, {});
+      void new KernelCache(device).get(kernel, {}).pipeline;
       const error = await settle(device.popErrorScope());
       expect(error?.message).toBeUndefined();
     },
@@ -45,7 +45,7 @@ describe("every kernel file", () => {
   it("finds a broken kernel", async () => {
     const broken = { ...kernels.copy.fill, wgsl: kernels.copy.fill.wgsl.replace("@compute", "@compute @nonsense") };
     device.pushErrorScope("validation");
-    new KernelCache(device).get(broken, {});
+    void new KernelCache(device).get(broken, {}).pipeline;
     expect((await settle(device.popErrorScope()))?.message).toContain("nonsense");
   });
 });

@@ -37,6 +37,9 @@ export function gatherSubgroup(
 const ROW_PLACES = 8;
 const ROW_COLUMNS = 16;
 
+/** The share of parts of `part` that n elements fill. */
+const filled = (n: number, part: number): number => n / (part * ceilDiv(n, part));
+
 /**
  * 3 x 3 taps side by side, all of y, and few idle places and columns. With few channels there is little to do for a row of pixels once
  * its addresses are known: worth it only where tiles would leave lanes idle.
@@ -44,7 +47,6 @@ const ROW_COLUMNS = 16;
 function suitsRows({ x, taps, step, spacing, divisor, spread, y }: Gather): boolean {
   if (x[3] < 16 && !narrow(y[3], lanes())) return false;
   const plain = [...step, ...divisor, ...spread].every((n) => n === 1) && spacing.every((n) => Math.abs(n) === 1);
-  const filled = (n: number, part: number): number => n / (part * ceilDiv(n, part));
   return plain && taps.every((n) => n === 3) && filled(y[2], ROW_PLACES) * filled(y[3], ROW_COLUMNS) >= 0.75;
 }
 
@@ -96,6 +98,32 @@ function gatherTiles(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats
 }
 
 export function weightGradientSubgroup(x: Tensor, dy: Tensor, g: Geometry): Tensor {
+  return weightsSuitRows(g) ? weightGradientRows(x, dy, g) : weightGradientTiles(x, dy, g);
+}
+
+/** 3 x 3 taps side by side, and few idle lanes (one for 3 taps x 4 channels) and columns. */
+function weightsSuitRows({ stride, dilation, groups, weight: [R, S, C, K] }: Geometry): boolean {
+  const plain = [...stride, ...dilation, groups].every((n) => n === 1) && R === 3 && S === 3;
+  return plain && filled((3 * C) / 4, lanes()) * filled(K, ROW_COLUMNS) >= 0.75;
+}
+
+function weightGradientRows(x: Tensor, dy: Tensor, g: Geometry): Tensor {
+  const LANES = lanes();
+  const [R, S, C, K] = g.weight;
+  const tiles = ceilDiv((3 * C) / 4, LANES) * ceilDiv(K, ROW_COLUMNS);
+  const { splits, rowsPerSplit } = splitRows(g, tiles, 16);
+  const parts = empty([splits, R, S, C, K]);
+  launch(kernels.conv2d.weightGradientRowSubgroup, {
+    bindings: { x, dy, dweight: parts },
+    constants: { LANES },
+    params: { x_size: g.x, dy_size: g.y, padding: g.padding, splits, rows_per_split: rowsPerSplit },
+    workgroups: splits * tiles,
+    flops: weightGradientFlops(g),
+  });
+  return sumSplits(parts, g);
+}
+
+function weightGradientTiles(x: Tensor, dy: Tensor, g: Geometry): Tensor {
   const LANES = lanes();
   const [R, S, C, K] = g.weight;
   const isNarrow = narrow(K, LANES);
