@@ -91,7 +91,8 @@ export function runBackward(output: Tensor, dy: Tensor, add: (a: Tensor, b: Tens
       `backward: the gradient ${showShape(dy.shape)} must have the output's shape ${showShape(output.shape)}`,
     );
   }
-  if (dy.dtype !== "f32") throw new Error(`backward: the gradient must be f32, got ${dy.toString()}`);
+  if (dy.dtype !== output.dtype)
+    throw new Error(`backward: the gradient must be ${output.dtype} as the output, got ${dy.toString()}`);
   const pending = new Map<Tensor, { gradient: Tensor; owned: boolean }>([[output, { gradient: dy, owned: false }]]);
   noGrad(() => {
     for (const tensor of reverseOrder(output)) {

@@ -2,6 +2,7 @@
 // dispatch and gradient clipping one reduction. The parameters themselves stay ordinary tensors: ranges of the buffer.
 import { setGradientSink } from "./autograd.ts";
 import { everyRun } from "./capture.ts";
+import { unscaleGradients, type LossScaleOptions } from "./ops/loss-scale.ts";
 import { accumulate, BLOCK, clipGradientNorm, UNTOUCHED, zeroFill, type FlatBuffers } from "./ops/optimizer-step.ts";
 import { keep, scope } from "./scope.ts";
 import { check } from "./shape.ts";
@@ -29,8 +30,12 @@ export class FlatParameters implements FlatBuffers, Disposable {
   readonly weights: Tensor;
   /** All gradients, in the same layout. */
   readonly gradients: Tensor;
-  /** The parameter group of each block of 64 elements, [n / 64]. */
-  readonly blocks: Tensor;
+  /** Steps that loss scaling has skipped: [4], the first. Zeros without it. */
+  readonly skips: Tensor;
+  readonly #table: Tensor;
+  /** The table of this step where loss scaling decides about it. */
+  readonly #active: Tensor;
+  #scaled = false;
   readonly #slots: Slot[];
   readonly #norm: Tensor;
 
@@ -41,7 +46,9 @@ export class FlatParameters implements FlatBuffers, Disposable {
     const size = ranges[length - 1].end;
     this.weights = this.#zeros(size);
     this.gradients = this.#zeros(size);
-    this.blocks = keep(fromData(new Uint32Array(size / BLOCK), [size / BLOCK], "u32"));
+    this.#table = keep(fromData(new Uint32Array(size / BLOCK), [size / BLOCK], "u32"));
+    this.#active = keep(empty([size / BLOCK], "u32"));
+    this.skips = keep(fromData([0, 0, 0, 0], [4], "u32"));
     this.#norm = keep(fromData([0, 1], [2]));
     this.#slots = parameters.map((parameter, i) => this.#take(parameter, ranges[i]));
   }
@@ -49,6 +56,11 @@ export class FlatParameters implements FlatBuffers, Disposable {
   /** The parameters, in the order given. */
   get tensors(): readonly Tensor[] {
     return this.#slots.map((slot) => slot.parameter);
+  }
+
+  /** The parameter group of each block of 64 elements, [n / 64]; in a step that loss scaling skips all are untouched. */
+  get blocks(): Tensor {
+    return this.#scaled ? this.#active : this.#table;
   }
 
   /** Where each parameter lies. */
@@ -61,11 +73,11 @@ export class FlatParameters implements FlatBuffers, Disposable {
     check(groups.length === this.#slots.length, "assignGroups", () => {
       return `${groups.length} groups for ${this.#slots.length} parameters`;
     });
-    const blocks = new Uint32Array(this.blocks.size).fill(UNTOUCHED);
+    const blocks = new Uint32Array(this.#table.size).fill(UNTOUCHED);
     this.#slots.forEach(({ offset, size }, i) => {
       blocks.fill(groups[i], offset / BLOCK, Math.ceil((offset + size) / BLOCK));
     });
-    this.blocks.write(blocks);
+    this.#table.write(blocks);
   }
 
   /**
@@ -101,6 +113,17 @@ export class FlatParameters implements FlatBuffers, Disposable {
     return this.#norm;
   }
 
+  /**
+   * Divides the gradients by the scale of the loss; where they overflowed, the steps that follow change nothing until the next call.
+   * `state` is that of one scaler: see training/loss-scaling.ts.
+   */
+  unscale(state: Tensor, options: LossScaleOptions): void {
+    this.settleGradients();
+    this.#scaled = true;
+    const flat = { gradients: this.gradients, blocks: this.#table };
+    unscaleGradients(flat, { state, skips: this.skips }, this.#active, options);
+  }
+
   /** A buffer in the layout of the parameters, filled with zeros: moments. The caller disposes of it. */
   zeros(): Tensor {
     return this.#zeros(this.weights.size);
@@ -129,7 +152,8 @@ export class FlatParameters implements FlatBuffers, Disposable {
       }
       gradient.dispose();
     }
-    for (const tensor of [this.weights, this.gradients, this.blocks, this.#norm]) tensor.dispose();
+    const { weights, gradients, skips } = this;
+    for (const tensor of [weights, gradients, skips, this.#table, this.#active, this.#norm]) tensor.dispose();
   }
 
   [Symbol.dispose](): void {

@@ -49,6 +49,7 @@ const methods = {
   maxPool2d: ops.maxPool2d,
   avgPool2d: ops.avgPool2d,
   globalAvgPool: ops.globalAvgPool,
+  to: ops.cast,
   dropout: ops.dropout,
   resizeBilinear: ops.resizeBilinear,
   crossEntropy: ops.crossEntropy,

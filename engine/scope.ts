@@ -38,6 +38,9 @@ export function keep<T extends Tensor>(tensor: T): T {
   return tensor;
 }
 
+/** Whether something will free what is made now. */
+export const insideScope = (): boolean => stack.length > 0;
+
 /** Registers a new tensor with the innermost scope. */
 export function adopt(tensor: Tensor): void {
   stack[stack.length - 1]?.add(tensor);

@@ -4,10 +4,14 @@ import type { GraphNode } from "./autograd.ts";
 import type { Device } from "./gpu/device.ts";
 import type { PooledBuffer } from "./gpu/buffers.ts";
 import { currentDevice } from "./current.ts";
+import { halfToNumber, numberToHalf } from "./half-floats.ts";
 import { adopt } from "./scope.ts";
 import { showShape, sizeOf, type Shape } from "./shape.ts";
 
-export type DType = "f32" | "u32";
+/** f16 is for storing: kernels compute in f32. Pairs of elements are packed into 4 bytes. */
+export type DType = "f32" | "f16" | "u32";
+
+export const bytesOf = (dtype: DType): number => (dtype === "f16" ? 2 : 4);
 
 /** A pooled buffer and how many tensors look at it. */
 export class Storage {
@@ -70,7 +74,7 @@ export class Tensor {
   /** Where the elements lie: for `launch()`. */
   location(user = "tensor"): { device: Device; buffer: PooledBuffer; offset: number; byteLength: number } {
     const { device, buffer } = this.#live(user);
-    return { device, buffer, offset: this.#offset, byteLength: this.size * 4 };
+    return { device, buffer, offset: this.#offset, byteLength: Math.ceil((this.size * bytesOf(this.dtype)) / 4) * 4 };
   }
 
   /** Another tensor over the same elements. */
@@ -80,15 +84,18 @@ export class Tensor {
         `view: ${showShape(this.shape)} has ${this.size} elements, ${showShape(shape)} would have ${sizeOf(shape)}`,
       );
     }
+    if (bytesOf(dtype) !== bytesOf(this.dtype))
+      throw new Error(`view: ${this.toString()} has elements of another size than ${dtype}; use cast()`);
     return new Tensor(shape, dtype, this.#live("view").share(), this.#offset);
   }
 
   /** A tensor over part of a flat one: `offset` in elements, a multiple of 64 (bindings start at multiples of 256 bytes). */
   range(offset: number, shape: Shape): Tensor {
-    if (offset % 64 !== 0) throw new Error(`range: offset ${offset} is not a multiple of 64`);
+    const bytes = offset * bytesOf(this.dtype);
+    if (bytes % 256 !== 0) throw new Error(`range: offset ${offset} is not a multiple of ${256 / bytesOf(this.dtype)}`);
     if (offset + sizeOf(shape) > this.size)
       throw new Error(`range: ${showShape(shape)} at ${offset} exceeds ${this.size} elements`);
-    return new Tensor(shape, this.dtype, this.#live("range").share(), this.#offset + offset * 4);
+    return new Tensor(shape, this.dtype, this.#live("range").share(), this.#offset + bytes);
   }
 
   /** Makes this tensor look at the elements of `other` (same shape) instead of its own. Used to flatten parameters. */
@@ -109,17 +116,18 @@ export class Tensor {
     return this;
   }
 
-  /** Reads the elements back as a typed array, in row-major order. */
+  /** Reads the elements back as a typed array, in row-major order; f16 as Float32Array. */
   data(): Promise<Float32Array | Uint32Array> {
     // At once: a rejected promise could go unnoticed in the step.
-    this.device.refuseWhileRecording();
+    if (!this.disposed) this.device.refuseWhileRecording();
     return this.#read();
   }
 
   async #read(): Promise<Float32Array | Uint32Array> {
     const { buffer, offset, byteLength } = this.location("data");
-    if (byteLength === 0) return this.dtype === "f32" ? new Float32Array(0) : new Uint32Array(0);
+    if (byteLength === 0) return this.dtype === "u32" ? new Uint32Array(0) : new Float32Array(0);
     const bytes = await this.device.read(buffer, offset, byteLength);
+    if (this.dtype === "f16") return Float32Array.from(new Uint16Array(bytes, 0, this.size), halfToNumber);
     return this.dtype === "f32" ? new Float32Array(bytes) : new Uint32Array(bytes);
   }
 
@@ -178,7 +186,7 @@ export type NestedNumbers = number | NestedNumbers[];
 export function empty(shape: Shape, dtype: DType = "f32"): Tensor {
   for (const n of shape)
     if (!Number.isInteger(n) || n < 0) throw new Error(`empty: ${showShape(shape)} is not a shape`);
-  return new Tensor(shape, dtype, new Storage(currentDevice(), Math.max(16, sizeOf(shape) * 4)));
+  return new Tensor(shape, dtype, new Storage(currentDevice(), Math.max(16, sizeOf(shape) * bytesOf(dtype))));
 }
 
 /** A tensor from a typed array and its shape. */
@@ -195,7 +203,7 @@ export function tensor(values: NestedNumbers, options: { dtype?: DType; requires
   if (flat.length !== sizeOf(shape))
     throw new Error(`tensor: the nested arrays are ragged (${flat.length} numbers for ${showShape(shape)})`);
   const { dtype = "f32", requiresGrad = false } = options;
-  if (requiresGrad && dtype !== "f32") throw new Error(`tensor: gradients need f32, got ${dtype}`);
+  if (requiresGrad && dtype === "u32") throw new Error(`tensor: gradients need floats, got ${dtype}`);
   const result = fromData(flat, shape, dtype);
   result.requiresGrad = requiresGrad;
   return result;
@@ -206,7 +214,8 @@ function flatten(values: NestedNumbers, into: number[]): void {
   else for (const value of values) flatten(value, into);
 }
 
-function toTyped(values: ArrayLike<number>, dtype: DType): Float32Array | Uint32Array {
+function toTyped(values: ArrayLike<number>, dtype: DType): Float32Array | Uint32Array | Uint16Array {
+  if (dtype === "f16") return Uint16Array.from(values, numberToHalf);
   if (dtype === "f32") return values instanceof Float32Array ? values : Float32Array.from(values);
   return values instanceof Uint32Array ? values : Uint32Array.from(values);
 }

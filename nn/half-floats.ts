@@ -1,3 +1,4 @@
+import { halfToNumber } from "../engine/half-floats.ts";
 import type { SafeTensor } from "./safetensors.ts";
 
 /**
@@ -29,14 +30,4 @@ export function toFloat32(tensor: SafeTensor): Float32Array {
         `toFloat32: the tensor [${tensor.shape.join(",")}] has the type ${tensor.dtype}, not a float type`,
       );
   }
-}
-
-/** The value of IEEE 754 binary16 bits: 1 sign, 5 exponent, 10 fraction bits. */
-export function halfToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 31) return fraction ? NaN : sign * Infinity;
-  if (exponent === 0) return sign * fraction * 2 ** -24; // zero and subnormals
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }

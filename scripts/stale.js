@@ -6,7 +6,7 @@ import { join } from "node:path";
 /** What tsconfig.build.json compiles, and what else decides the result. */
 const sourceFolders = ["engine", "shaders", "nn", "training", "cli/commands"];
 const buildFiles = ["tsconfig.json", "tsconfig.build.json", "scripts/embed-shaders.js"];
-const generated = "shaders/kernels.ts";
+const generated = ["shaders/kernels.ts", "shaders/ladder.ts"];
 
 /**
  * @param {string} have such as "20.20.2"
@@ -80,10 +80,11 @@ function walk(root, folder) {
 
 /** @param {string} root @returns {boolean} whether dist/ is missing or older than what it is built from */
 export function buildIsStale(root) {
-  if (modified(join(root, generated)) === undefined) return true; // the sources, which the tests load, need it too
-  const inputs = sourceFolders.flatMap((folder) => walk(root, folder)).filter((path) => path !== generated);
+  // The sources, which the tests load, need them too.
+  if (generated.some((path) => modified(join(root, path)) === undefined)) return true;
+  const inputs = sourceFolders.flatMap((folder) => walk(root, folder)).filter((path) => !generated.includes(path));
   const sources = inputs.filter((path) => path.endsWith(".ts") && !path.endsWith(".d.ts"));
-  const outputs = [...sources, generated].map((path) => `dist/${path.replace(/\.ts$/, ".js")}`);
+  const outputs = [...sources, ...generated].map((path) => `dist/${path.replace(/\.ts$/, ".js")}`);
   const times = [...inputs, ...buildFiles].map((path) => modified(join(root, path)) ?? Infinity);
   return outputsAreOlder(
     [Math.max(...times)],

@@ -46,6 +46,13 @@ function shaderViolations(modules: readonly Module[]): string[] {
     .map(({ path }) => `${path} imports shaders: only engine/ops may`);
 }
 
+/** The rungs of the kernel tour are for bench/ and the tests: no program may carry them along. */
+function ladderViolations(modules: readonly Module[]): string[] {
+  return modules
+    .filter(({ imports }) => imports.some(({ targets }) => targets.includes("shaders/ladder.ts")))
+    .map(({ path }) => `${path} imports the ladder's kernels: only bench/ and tests may`);
+}
+
 function platformViolations(modules: readonly Module[]): string[] {
   return modules.flatMap(({ path, imports, globals }) => {
     const node = layerOf(path) === "cli" || path.endsWith(".node.ts");
@@ -94,6 +101,9 @@ describe("architecture", () => {
   it("only engine/ops imports shaders", () => {
     expect(shaderViolations(modules)).toEqual([]);
   });
+  it("nothing that programs load imports the ladder's kernels", () => {
+    expect(ladderViolations(modules)).toEqual([]);
+  });
   it("platform modules and globals stay in their files", () => {
     expect(platformViolations(modules)).toEqual([]);
   });
@@ -129,6 +139,10 @@ describe("the checks above", () => {
     expect(layerViolations([module("cli/train.js", 'import "../training/trainer.ts"; import "commander";')])).toEqual(
       [],
     );
+  });
+  it("see the ladder in a program", () => {
+    const bad = module("engine/ops/matmul.ts", 'import { ladder } from "../../shaders/ladder.ts";');
+    expect(ladderViolations([bad, module("engine/ops/unary.ts", 'import "../../shaders/kernels.ts";')])).toHaveLength(1);
   });
   it("tell globals from properties, declarations and other names", () => {
     const innocent =

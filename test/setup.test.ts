@@ -181,8 +181,8 @@ describe("staleness of a checkout", () => {
     const sources = ["engine/gpu/a.ts", "nn/b.ts", "training/c.ts", "cli/commands/d.ts", "shaders/e.wgsl"];
     for (const path of [...sources, "tsconfig.json", "tsconfig.build.json", "scripts/embed-shaders.js"])
       write(path, 1000);
-    write("shaders/kernels.ts", 3000); // written by every build, and so no sign of a change
-    for (const path of ["engine/gpu/a", "nn/b", "training/c", "cli/commands/d", "shaders/kernels"])
+    for (const name of ["kernels", "ladder"]) write(`shaders/${name}.ts`, 3000); // written by every build: no sign of a change
+    for (const path of ["engine/gpu/a", "nn/b", "training/c", "cli/commands/d", "shaders/kernels", "shaders/ladder"])
       write(`dist/${path}.js`, 2000);
     const settle = () => {
       for (const folder of ["engine/gpu", "engine", "nn", "training", "cli/commands", "shaders"])

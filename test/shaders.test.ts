@@ -6,8 +6,13 @@ import { openGpu, settle } from "#open-gpu";
 import type { GpuAccess } from "../engine/gpu/access.ts";
 import { KernelCache, specialize, type KernelSource } from "../engine/gpu/kernel.ts";
 import { kernels } from "../shaders/kernels.ts";
+import { ladder } from "../shaders/ladder.ts";
 
-const all = Object.values(kernels).flatMap((family) => Object.values(family as Record<string, KernelSource>));
+const sourcesOf = (families: Record<string, Record<string, KernelSource>>): KernelSource[] =>
+  Object.values(families).flatMap((family) => Object.values(family));
+const production = sourcesOf(kernels);
+const rungs = sourcesOf(ladder);
+const all = [...production, ...rungs];
 
 describe("every kernel file", () => {
   let access: GpuAccess | null = null;
@@ -22,11 +27,14 @@ describe("every kernel file", () => {
     access = null;
   });
 
-  it("is in the generated list", () => {
+  it("is in one of the generated lists: rungs of the kernel tour, whose names begin with a digit, in their own", () => {
     const root = join(import.meta.dirname, "../shaders");
     const folders = readdirSync(root, { withFileTypes: true }).filter((entry) => entry.isDirectory());
     const files = folders.flatMap(({ name }) => readdirSync(join(root, name)).map((file) => `${name}/${file}`));
     expect(all.map(({ name }) => `${name}.wgsl`).sort()).toEqual(files.sort());
+    const numbered = (kernel: KernelSource): boolean => /\/\d/.test(kernel.name);
+    expect(production.filter(numbered)).toEqual([]);
+    expect(rungs.filter(numbered)).toEqual(rungs);
     for (const kernel of all) expect(kernel.wgsl).toBe(readFileSync(join(root, `${kernel.name}.wgsl`), "utf8"));
   });
 

@@ -2,6 +2,7 @@
 import { loadStateDict, readSafetensors, writeSafetensors, type SafeTensor, type StateDict } from "../nn/index.ts";
 import type { AveragesState } from "./averaging.ts";
 import type { Position } from "./events.ts";
+import type { LossScaleState } from "./loss-scaling.ts";
 import type { OptimizerState } from "./optimizers/index.ts";
 import type { Trainer } from "./trainer.ts";
 
@@ -30,6 +31,8 @@ export interface RunState {
   readonly weights: StateDict;
   /** The moving average and lookahead's slow weights, where the run has them. */
   readonly averages: AveragesState;
+  /** In mixed precision. */
+  readonly lossScale?: LossScaleState;
   /** The file's name, for messages. */
   readonly origin: string;
 }
@@ -40,7 +43,7 @@ export async function encodeState(
   position: Position,
   best: BestEpoch | null,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { weights, optimizer, averages } = await trainer.snapshot();
+  const { weights, optimizer, averages, lossScale } = await trainer.snapshot();
   refuseLost(weights, position);
   const tensors = new Map<string, SafeTensor>();
   for (const [name, tensor] of weights) tensors.set(MODEL + name, tensor);
@@ -57,6 +60,7 @@ export async function encodeState(
     batchSize: trainer.batchSize,
     optimizerName: trainer.optimizer.name,
     optimizer: optimizer.scalars,
+    ...(lossScale && { lossScale }),
   };
   return writeSafetensors(tensors, { [KEY]: JSON.stringify(rest) });
 }
@@ -90,9 +94,10 @@ export function decodeState(bytes: Uint8Array, origin: string): RunState {
   const moments = Object.fromEntries(below(tensors, OPTIMIZER));
   const [ema, slow] = [below(tensors, EMA), below(tensors, SLOW)];
   const averages = { ...(ema.size > 0 && { ema }), ...(slow.size > 0 && { slow }) };
-  const { position, best, seed, batchSize, optimizerName, optimizer: scalars } = rest;
+  const { position, best, seed, batchSize, optimizerName, optimizer: scalars, lossScale } = rest;
   const optimizer = { tensors: moments, scalars };
-  return { position, best, seed, batchSize, optimizerName, optimizer, weights, averages, origin };
+  const scaling = lossScale ? { lossScale } : {};
+  return { position, best, seed, batchSize, optimizerName, optimizer, weights, averages, ...scaling, origin };
 }
 
 /** The flat arrays under a prefix, by what follows it. */
@@ -123,6 +128,7 @@ export function restoreTrainer(trainer: Trainer, state: RunState): void {
   loadStateDict(trainer.model, state.weights, { origin });
   trainer.optimizer.loadState(state.optimizer);
   trainer.loadAverages(averages, origin);
+  trainer.loadLossScale(state.lossScale, origin);
   trainer.position = position;
 }
 
@@ -153,6 +159,7 @@ function checkMoments(trainer: Trainer, { optimizer, weights, origin }: RunState
 
 type Rest = Pick<RunState, "position" | "best" | "seed" | "batchSize" | "optimizerName"> & {
   optimizer: Record<string, number>;
+  lossScale?: LossScaleState;
 };
 
 function parse(text: string): Record<string, unknown> | undefined {
@@ -170,9 +177,11 @@ const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (val
 const isNumber = (value: unknown): boolean => Number.isFinite(value);
 
 function isRest(value: Record<string, unknown>): value is Record<string, unknown> & Rest {
-  const { position, best, seed, batchSize, optimizerName, optimizer } = value;
+  const { position, best, seed, batchSize, optimizerName, optimizer, lossScale = {} } = value;
   return (
     isPosition(position) &&
+    isObject(lossScale) &&
+    Object.values(lossScale).every(isNumber) &&
     (best === null || (isObject(best) && isCount(best["epoch"]) && isNumber(best["accuracy"]))) &&
     isCount(seed) &&
     isCount(batchSize) &&

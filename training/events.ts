@@ -53,6 +53,8 @@ export interface EpochReport {
   /** The same of the images held out for choosing the best epoch, where there are such. */
   readonly validationLoss?: number;
   readonly validationAccuracy?: number;
+  /** In mixed precision: steps of the run so far that changed nothing because gradients overflowed. */
+  readonly skippedSteps?: number;
   /** Training and evaluation; after a resume within the epoch, since the resume. */
   readonly seconds: number;
   /** While training. */

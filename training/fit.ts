@@ -163,6 +163,7 @@ class Run {
     this.#evaluationSeconds = (now() - start) / 1000;
     const { running, step, epoch: done } = this.#trainer.position;
     const { lr, images, seconds } = this.#epoch;
+    const skippedSteps = await this.#trainer.skippedSteps();
     const report: EpochReport = {
       epoch: done + 1,
       lr,
@@ -173,6 +174,7 @@ class Run {
       ...(chosen && { validationLoss: chosen.loss, validationAccuracy: chosen.accuracy }),
       seconds: seconds + this.#evaluationSeconds,
       imagesPerSecond: images === 0 ? 0 : images / seconds,
+      ...(skippedSteps !== null && { skippedSteps }),
     };
     this.monitors.observe(report);
     this.#trainer.position = { step, epoch: done + 1, running: EMPTY_SUMS, ...this.monitors.state() };

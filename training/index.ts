@@ -1,5 +1,13 @@
 // The public names of kiln/training.
-export { Trainer, type StepAt, type StepOutput, type TrainerOptions, type TrainerSnapshot } from "./trainer.ts";
+export {
+  PRECISIONS,
+  Trainer,
+  type Precision,
+  type StepAt,
+  type StepOutput,
+  type TrainerOptions,
+  type TrainerSnapshot,
+} from "./trainer.ts";
 export type { AveragesState, EmaOptions, LookaheadOptions } from "./averaging.ts";
 export type { EarlyStopOptions } from "./monitors.ts";
 export { forwardViews, TTA_VIEWS, type Tta } from "./tta.ts";
@@ -79,4 +87,5 @@ export {
 export { augmentedViews, channelStatistics, classCounts, labelledSamples, rawImage } from "./data/looks.ts";
 export { preset, presetNames, presets, type Preset, type PresetHooks } from "./presets/index.ts";
 export { verdict, writeReport, type ReportOptions, type Verdict } from "./report/index.ts";
+export { LossScaler, type LossScalerOptions, type LossScaleState } from "./loss-scaling.ts";
 export { loadTuning, saveTuning, tuningFile } from "./tuning-cache.ts";

@@ -17,6 +17,7 @@ import { checkClasses } from "./evaluate.ts";
 import { START, type Position, type TrainEvent } from "./events.ts";
 import { fitEvents, type FitOptions } from "./fit.ts";
 import { crossEntropy, type Loss } from "./losses.ts";
+import { LossScaler, type LossScaleState } from "./loss-scaling.ts";
 import { drawMix, mixBatch, mixedLoss } from "./mix.ts";
 import type { Optimizer, OptimizerState } from "./optimizers/index.ts";
 import type { Rates } from "./schedules/index.ts";
@@ -51,9 +52,18 @@ export interface TrainerOptions {
   readonly ema?: EmaOptions | undefined;
   /** Slow weights that pull the trained ones back every few steps; default none. */
   readonly lookahead?: LookaheadOptions | undefined;
+  /**
+   * "mixed" keeps activations and their gradients as f16, with the loss scaled; weights, statistics and sums stay f32. Half of the memory,
+   * and faster where memory is what limits. Evaluation is in f32. Default "f32".
+   */
+  readonly precision?: Precision | undefined;
   /** Called before each step. It may change what is trained (`requiresGrad`) by `at` alone: a resumed run calls it from there on. */
   readonly beforeStep?: ((at: StepAt) => void) | undefined;
 }
+
+/** How activations are stored while training. */
+export const PRECISIONS = ["f32", "mixed"] as const;
+export type Precision = (typeof PRECISIONS)[number];
 
 /** When a step happens: with the seed it decides everything random. */
 export interface StepAt {
@@ -78,6 +88,8 @@ export interface TrainerSnapshot {
   readonly weights: StateDict;
   readonly optimizer: OptimizerState;
   readonly averages: AveragesState;
+  /** In mixed precision. */
+  readonly lossScale?: LossScaleState;
   readonly position: Position;
 }
 
@@ -100,6 +112,8 @@ export class Trainer implements Disposable {
   readonly accumulate: number;
   readonly mixup: number | undefined;
   readonly cutmix: number | undefined;
+  readonly precision: Precision;
+  readonly #scaler: LossScaler | null;
   readonly #averages: Averages;
   readonly #beforeStep: ((at: StepAt) => void) | undefined;
   readonly #captured: Captured<Tensor[], StepOutput>;
@@ -130,6 +144,8 @@ export class Trainer implements Disposable {
     this.accumulate = accumulate;
     this.mixup = mixup;
     this.cutmix = cutmix;
+    this.precision = options.precision ?? "f32";
+    this.#scaler = this.precision === "mixed" ? new LossScaler(optimizer) : null;
     this.#averages = new Averages(model, options.ema, options.lookahead);
     this.#beforeStep = options.beforeStep;
     this.#captured = capture((...tensors: Tensor[]) => this.#update(tensors), {
@@ -223,15 +239,16 @@ export class Trainer implements Disposable {
     const outputs = batches.map(([images, ...targets], i) =>
       scope(() => {
         everyRun(() => dropouts.forEach((dropout) => (dropout.step = this.#batchNumber + i)));
-        const logits = model.forward(images);
+        const logits = model.forward(this.#scaler ? images.to("f16") : images).to("f32");
         if (this.#dataset) checkClasses("Trainer", logits, this.#dataset);
         const mean = this.#lossOf(logits, targets);
         const part = images.shape[0] === count ? mean : mean.mul(images.shape[0] / count);
-        part.backward();
+        (this.#scaler?.scale(part) ?? part).backward();
         return { loss: part, logits };
       }),
     );
     const loss = outputs.map((output) => output.loss).reduce((sum, part) => sum.add(part));
+    this.#scaler?.unscale();
     if (this.clipGrad !== null) optimizer.clipGradNorm(this.clipGrad);
     optimizer.step();
     return { loss, batches: outputs.map(({ logits }, i) => ({ logits, labels: batches[i][1] })) };
@@ -289,19 +306,21 @@ export class Trainer implements Disposable {
 
   /** Reads everything that training changes. `restore` puts it back, to the bit. */
   async snapshot(): Promise<TrainerSnapshot> {
-    const [weights, optimizer, averages] = await Promise.all([
+    const [weights, optimizer, averages, lossScale] = await Promise.all([
       stateDict(this.model),
       this.optimizer.state(),
       this.#averages.state(),
+      this.#scaler?.read(),
     ]);
-    return { weights, optimizer, averages, position: this.position };
+    return { weights, optimizer, averages, ...(lossScale && { lossScale }), position: this.position };
   }
 
   /** @throws Error of one line where the snapshot is of another model or optimizer */
-  restore({ weights, optimizer, averages, position }: TrainerSnapshot): void {
+  restore({ weights, optimizer, averages, lossScale, position }: TrainerSnapshot): void {
     loadStateDict(this.model, weights, { origin: "the snapshot" });
     this.optimizer.loadState(optimizer);
     this.loadAverages(averages, "the snapshot");
+    this.loadLossScale(lossScale, "the snapshot");
     this.position = position;
   }
 
@@ -310,10 +329,25 @@ export class Trainer implements Disposable {
     this.#averages.loadState(averages, origin);
   }
 
+  /** @throws Error of one line where it was saved in another precision */
+  loadLossScale(state: LossScaleState | undefined, origin: string): void {
+    if ((state !== undefined) !== (this.#scaler !== null)) {
+      const saved = state ? "mixed" : "f32";
+      throw new Error(`${origin} was saved with precision ${saved}, not ${this.precision}: continue with the same`);
+    }
+    if (state) this.#scaler?.load(state);
+  }
+
+  /** Steps of the run that were skipped because gradients overflowed; null in f32, which has no such steps. */
+  async skippedSteps(): Promise<number | null> {
+    return this.#scaler ? (await this.#scaler.read()).skipped : null;
+  }
+
   /** Frees the averages, and the memory that steps keep for replays. Model and optimizer belong to who made them. */
   dispose(): void {
     this.#averages.dispose();
     this.#captured.dispose();
+    this.#scaler?.dispose();
   }
 
   [Symbol.dispose](): void {

@@ -128,7 +128,7 @@ async function trainOn(
   buildSchedule(plan.settings, trainer, data.train);
   const parameters = model.parameters().reduce((sum, { size }) => sum + size, 0);
   output.note(`model   ${plan.settings.model}, ${grouped(parameters)} parameters`);
-  if (!plan.folder && plan.settings.tune === "on") await tuneKernels(device, trainer, data, signal, output);
+  if (!plan.folder && plan.settings.tune === "on") await tuneKernels(device, trainer, data.train, signal, output);
   const opened = plan.folder ? { ...plan, folder: plan.folder } : await open(device, plan, run, data, signal, output);
   if (!opened) return "interrupted";
   const { folder, settings } = opened;

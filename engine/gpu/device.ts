@@ -32,6 +32,11 @@ export class Device implements Disposable {
    * last digits), 2 or 4 with tiles of that size wherever it applies (for tests). Only the kernels for software GPUs have it.
    */
   winograd: boolean | 2 | 4 = true;
+  /**
+   * Winograd's transform of a layer's input (2.25 times its size) is kept from the forward pass for the weight gradient where it
+   * takes at most this many bytes; a larger one is computed again, to the same bits. 0 spares memory.
+   */
+  keptTransformBytes = 64 * 2 ** 20;
   readonly kernels: KernelCache;
   /** Which kernel does what several can do. */
   readonly choices = new KernelChoices();

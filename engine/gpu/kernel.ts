@@ -32,11 +32,7 @@ export function specialize(kernel: KernelSource, constants: Constants): string {
       `^(const ${name}\\s*(?::\\s*(\\w+))?\\s*=\\s*)[^;]*;|^(alias ${name}\\s*=\\s*)[^;]*;|^(fn ${name}\\([^\\n]*\\{ return )[^\\n]*; \\}`,
       "m",
     );
-    if (!declaration.test(text)) {
-      throw new Error(
-        `${kernel.name}: no declaration named ${name} to replace (it has ${kernel.declarations.join(", ")})`,
-      );
-    }
+    if (!declaration.test(text)) throw undeclared(kernel, name);
     text = text.replace(declaration, (_all, constant?: string, type?: string, alias?: string, fn?: string) => {
       if (constant !== undefined) return `${constant}${literal(value, type)};`;
       if (alias !== undefined) return `${alias}${String(value)};`;
@@ -45,6 +41,9 @@ export function specialize(kernel: KernelSource, constants: Constants): string {
   }
   return text;
 }
+
+const undeclared = ({ name: kernel, declarations }: KernelSource, name: string): Error =>
+  new Error(`${kernel}: no declaration named ${name} to replace (it has ${declarations.join(", ")})`);
 
 function literal(value: number | boolean | string, type: string | undefined): string {
   if (typeof value !== "number") return String(value);
@@ -68,6 +67,7 @@ export class CompiledKernel {
     if (source.subgroups && !device.features.has("subgroups")) {
       throw new Error(`${source.name}: needs the "subgroups" feature, which this adapter lacks`);
     }
+    for (const name of Object.keys(constants)) if (!source.declarations.includes(name)) throw undeclared(source, name);
     this.id = id;
     this.source = source;
     this.label = key ? `${source.name} {${key}}` : source.name;

@@ -1,11 +1,19 @@
 // Timestamps around dispatches.
 import { GPU_COPY_DST, GPU_COPY_SRC, GPU_MAP_READ, GPU_QUERY_RESOLVE } from "./buffers.ts";
+import { bytesOf, type Dispatch } from "./dispatch.ts";
+import { unpackParams } from "./kernel.ts";
 
 export interface KernelTime {
+  /** The kernel's file, and in braces what replaces its named declarations. */
   readonly kernel: string;
   readonly milliseconds: number;
+  /** 0 where the launch does not say. */
   readonly flops: number;
+  /** Of all its bindings, whole. */
   readonly bytes: number;
+  readonly workgroups: number;
+  /** The numbers of its `Params`. */
+  readonly params: Readonly<Record<string, readonly number[]>>;
 }
 
 const CAPACITY = 2048;
@@ -13,9 +21,9 @@ const CAPACITY = 2048;
 /** Collects one pair of timestamps per compute pass. WebGPU has timestamps at pass boundaries only, hence a pass per dispatch. */
 export class Profiler {
   readonly #gpu: GPUDevice;
-  readonly #chunks: { readback: GPUBuffer; rows: Omit<KernelTime, "milliseconds">[] }[] = [];
+  readonly #chunks: { readback: GPUBuffer; rows: Dispatch[] }[] = [];
   #queries: GPUQuerySet | null = null;
-  #rows: Omit<KernelTime, "milliseconds">[] = [];
+  #rows: Dispatch[] = [];
 
   constructor(gpu: GPUDevice) {
     this.#gpu = gpu;
@@ -25,9 +33,9 @@ export class Profiler {
     return this.#rows.length * 2 >= CAPACITY;
   }
 
-  next(kernel: string, flops: number, bytes: number): GPUComputePassDescriptor {
+  next(dispatch: Dispatch): GPUComputePassDescriptor {
     this.#queries ??= this.#gpu.createQuerySet({ type: "timestamp", count: CAPACITY });
-    const index = this.#rows.push({ kernel, flops, bytes }) * 2 - 2;
+    const index = this.#rows.push(dispatch) * 2 - 2;
     return {
       timestampWrites: { querySet: this.#queries, beginningOfPassWriteIndex: index, endOfPassWriteIndex: index + 1 },
     };
@@ -51,9 +59,18 @@ export class Profiler {
     for (const { readback, rows } of this.#chunks) {
       await settle(readback.mapAsync(1));
       const stamps = new BigInt64Array(readback.getMappedRange());
-      rows.forEach((row, i) => times.push({ ...row, milliseconds: Number(stamps[2 * i + 1] - stamps[2 * i]) / 1e6 }));
+      rows.forEach((row, i) => times.push(timeOf(row, Number(stamps[2 * i + 1] - stamps[2 * i]) / 1e6)));
       readback.destroy();
     }
     return times;
   }
 }
+
+const timeOf = ({ kernel, flops, buffers, groups, params }: Dispatch, milliseconds: number): KernelTime => ({
+  kernel: kernel.label,
+  milliseconds,
+  flops,
+  bytes: bytesOf(buffers),
+  workgroups: groups[0] * groups[1],
+  params: params ? unpackParams(kernel.source, params) : {},
+});

@@ -6,6 +6,7 @@ import { launch } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { ceilDiv, check, sameShape, showShape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
+import { single, storedAs, throughSingle } from "./cast.ts";
 import { reciprocal, shift, sqrt } from "./unary.ts";
 
 /** Per tile of rows of a matrix [rows, C]: the columns' means and sums of squared deviations from them. */
@@ -53,6 +54,10 @@ const APPLY_ROWS = 8;
  * @returns a tensor of x's shape
  */
 export function batchNorm(x: Tensor, options: BatchNormOptions): Tensor {
+  // f16 comes in fours only.
+  if (x.dtype === "f16" && x.shape[x.rank - 1] % 4 !== 0) {
+    return throughSingle(x, (wide) => batchNorm(wide, { ...options, add: options.add && single(options.add) }));
+  }
   const layout = layoutOf(x, options);
   const { weight, bias, training, add, relu = false } = options;
   const { mean, inverse } = training
@@ -72,11 +77,13 @@ interface Layout {
   readonly rows: number;
   readonly columns: number;
   readonly constants: { Vector?: string };
+  /** For the kernels that touch x and its like. */
+  readonly stored: ReturnType<typeof storedAs>;
 }
 
 function layoutOf(x: Tensor, options: BatchNormOptions): Layout {
   const op = "batchNorm";
-  check(x.dtype === "f32" && x.size > 0, op, () => `x must be f32 [...,C] with elements, got ${x.toString()}`);
+  check(x.dtype !== "u32" && x.size > 0, op, () => `x must be f32 or f16 [...,C] with elements, got ${x.toString()}`);
   const C = x.shape[x.rank - 1] ?? 0;
   const { weight, bias, runningMean, runningVar, add } = options;
   for (const [name, t] of Object.entries({ weight, bias, runningMean, runningVar })) {
@@ -87,9 +94,9 @@ function layoutOf(x: Tensor, options: BatchNormOptions): Layout {
     );
   }
   check(
-    !add || sameShape(add.shape, x.shape),
+    !add || (sameShape(add.shape, x.shape) && add.dtype === x.dtype),
     op,
-    () => `add ${showShape(add!.shape)} must have the shape of x ${showShape(x.shape)}`,
+    () => `add ${add!.toString()} must have the shape and type of x ${x.toString()}`,
   );
   const rows = x.size / C;
   const { partials } = options;
@@ -105,7 +112,7 @@ function layoutOf(x: Tensor, options: BatchNormOptions): Layout {
     () => `training needs more than one value per channel, x is ${showShape(x.shape)}`,
   );
   const width = C % 4 === 0 ? 4 : 1;
-  return { rows, columns: C / width, constants: width === 1 ? { Vector: "f32" } : {} };
+  return { rows, columns: C / width, constants: width === 1 ? { Vector: "f32" } : {}, stored: storedAs(x.dtype) };
 }
 
 /** Mean and 1 / sqrt(variance + eps) of the batch; moves the running statistics. */
@@ -126,21 +133,27 @@ function batchStatistics(x: Tensor, layout: Layout, options: BatchNormOptions): 
   });
 }
 
-function partialStatistics(x: Tensor, { rows, columns, constants }: Layout): BatchNormPartials {
+function partialStatistics(x: Tensor, { rows, columns, constants, stored }: Layout): BatchNormPartials {
   const tiles = ceilDiv(rows, ROWS);
   const partials = empty([tiles, 2, x.shape[x.rank - 1]]);
   const workgroups = ceilDiv(tiles * columns, 64);
-  launch(kernels.batchNorm.sums, { bindings: { x, partials }, constants, params: { rows, columns }, workgroups });
+  const { Stored, unpack } = stored;
+  launch(kernels.batchNorm.sums, {
+    bindings: { x, partials },
+    constants: { ...constants, ...(unpack ? { Stored, unpack } : {}) },
+    params: { rows, columns },
+    workgroups,
+  });
   return { means: partials, rowsPerTile: ROWS, rows };
 }
 
 function apply(x: Tensor, layout: Layout, options: BatchNormOptions, mean: Tensor, inverse: Tensor): Tensor {
   const { weight, bias, add, relu = false, training, eps = 1e-5 } = options;
-  const { rows, columns, constants } = layout;
-  const y = empty(x.shape);
+  const { rows, columns, constants, stored } = layout;
+  const y = empty(x.shape, x.dtype);
   launch(kernels.batchNorm.apply, {
     bindings: { x, add: add ?? x, mean, inverse, weight, bias, y },
-    constants,
+    constants: { ...constants, ...stored },
     params: { rows, columns, eps, add: add ? 1 : 0, relu: relu ? 1 : 0, evaluation: training ? 0 : 1 },
     workgroups: ceilDiv(ceilDiv(rows, APPLY_ROWS) * columns, 64),
   });
@@ -161,15 +174,15 @@ interface Saved {
 
 /** In training: dx = weight inverse (dy - mean(dy) - xhat mean(dy xhat)), dweight = sum(dy xhat), dbias = sum(dy). Two passes over x. */
 function gradients(dy: Tensor, layout: Layout, saved: Saved, needed: readonly boolean[]): (Tensor | null)[] {
-  const { rows, columns, constants } = layout;
+  const { rows, columns, constants, stored } = layout;
   const { x, y, mean, inverse, weight, relu, training } = saved;
   const C = weight.size;
   const tiles = ceilDiv(rows, ROWS);
-  const masked = saved.masked ? empty(x.shape) : empty([4]);
+  const masked = saved.masked ? empty(x.shape, x.dtype) : empty([4]);
   const partials = empty([tiles, 2, C]);
   launch(kernels.batchNorm.gradientSums, {
     bindings: { x, y, dy, mean, inverse, masked, partials },
-    constants,
+    constants: { ...constants, ...stored },
     params: { rows, columns, relu: relu ? 1 : 0, write_masked: saved.masked ? 1 : 0 },
     workgroups: ceilDiv(tiles * columns, 64),
   });
@@ -182,10 +195,10 @@ function gradients(dy: Tensor, layout: Layout, saved: Saved, needed: readonly bo
   });
   let dx: Tensor | null = null;
   if (needed[0]) {
-    dx = empty(x.shape);
+    dx = empty(x.shape, x.dtype);
     launch(kernels.batchNorm.gradientApply, {
       bindings: { x, y, dy: saved.masked ? masked : dy, coefficients, dx },
-      constants,
+      constants: { ...constants, ...stored },
       params: { rows, columns, relu: relu && !saved.masked ? 1 : 0 },
       workgroups: ceilDiv(ceilDiv(rows, APPLY_ROWS) * columns, 64),
     });

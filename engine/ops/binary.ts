@@ -5,6 +5,7 @@ import { differentiable } from "../autograd.ts";
 import { launch } from "../launch.ts";
 import { broadcastShapes, ceilDiv, check, sameShape, sizeOf, stridesOf, type Shape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
+import { single, storedAs, throughSingle } from "./cast.ts";
 import { full } from "./copy.ts";
 import { sumTo } from "./reduce-axes.ts";
 import { collapse, inVectors, packAxes, stretchedStrides } from "./strided.ts";
@@ -75,7 +76,7 @@ const ELEMENTS_PER_WORKGROUP = 64 * 4;
 
 /** The WGSL that reads an operand for element i of y: see shaders/elementwise/binary.wgsl. */
 const LOADS = {
-  same: (name: string) => `${name}[i]`,
+  same: (name: string) => `unpack(${name}[i])`,
   period: (name: string) => `${name}[i % params.${name}_period]`,
   one: (name: string) => `T(${name}[0].x)`,
   strided: (name: string) => `${name}[at.${name === "a" ? "x" : "y"}]`,
@@ -91,15 +92,20 @@ function repetition(operand: Shape, y: Shape): keyof typeof LOADS {
 }
 
 function binary(op: Op, a: Tensor, b: Tensor): Tensor {
-  const floats = a.dtype === "f32" && b.dtype === "f32";
-  check(floats, op, () => `needs f32 tensors, got ${a.toString()} and ${b.toString()}`);
+  const { dtype } = a;
+  const floats = dtype !== "u32" && b.dtype === dtype;
+  check(floats, op, () => `needs two f32 or two f16 tensors, got ${a.toString()} and ${b.toString()}; cast one`);
+  // Sums of gradients are the one frequent case in f16.
+  if (dtype === "f16" && !(op === "add" && sameShape(a.shape, b.shape))) {
+    return throughSingle(a, (wide) => binary(op, wide, single(b)));
+  }
   const shape = broadcastShapes(op, a.shape, b.shape);
   const row = rows[op];
-  const y = empty(shape);
+  const y = empty(shape, dtype);
   const { constants, params, workgroups } = walk(op, a, b, shape);
   launch(kernels.elementwise.binary, {
     bindings: { a, b, y },
-    constants: { ...constants, apply: row.y },
+    constants: { ...constants, ...storedAs(dtype), apply: row.y },
     params,
     workgroups,
   });

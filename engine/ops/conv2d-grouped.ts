@@ -4,18 +4,19 @@ import { launch } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { ceilDiv, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
+import { loadedAs, storedAs } from "./cast.ts";
 import { splitRows, weightGradientFlops, type Geometry } from "./conv2d-geometry.ts";
 
 const INVOCATIONS = 64;
 
 /** [N,P,Q,K]. */
 export function groupedForward(x: Tensor, weight: Tensor, g: Geometry): Tensor {
-  const y = empty(g.y);
+  const y = empty(g.y, x.dtype);
   const { width, params, constants } = variant(g);
   const { dy_size: y_size, ...others } = params;
   launch(kernels.conv2d.groupedForward, {
     bindings: { x, weight, y },
-    constants,
+    constants: { ...constants, ...storedAs(x.dtype) },
     params: { ...others, y_size },
     workgroups: ceilDiv(y.size / width, INVOCATIONS),
     flops: weightGradientFlops(g),
@@ -25,11 +26,11 @@ export function groupedForward(x: Tensor, weight: Tensor, g: Geometry): Tensor {
 
 /** dx [N,H,W,C]. */
 export function groupedInputGradient(dy: Tensor, weight: Tensor, g: Geometry): Tensor {
-  const dx = empty(g.x);
+  const dx = empty(g.x, dy.dtype);
   const { width, params, constants } = variant(g);
   launch(kernels.conv2d.groupedInputGradient, {
     bindings: { dy, weight, dx },
-    constants,
+    constants: { ...constants, ...storedAs(dy.dtype) },
     params,
     workgroups: ceilDiv(dx.size / width, INVOCATIONS),
     flops: weightGradientFlops(g),
@@ -48,7 +49,7 @@ export function groupedWeightGradient(x: Tensor, dy: Tensor, g: Geometry): Tenso
     const parts = splits === 1 ? total : empty([splits, vectors * 4]);
     launch(kernels.conv2d.groupedWeightGradient, {
       bindings: { x, dy, dweight: parts },
-      constants,
+      constants: { ...constants, ...loadedAs(x.dtype) },
       params: { ...params, splits, rows_per_split: rowsPerSplit, split_size: (vectors * 4) / width },
       workgroups: ceilDiv(splits * values, INVOCATIONS),
       flops: weightGradientFlops(g),
@@ -60,10 +61,14 @@ export function groupedWeightGradient(x: Tensor, dy: Tensor, g: Geometry): Tenso
   });
 }
 
+/** Each channel is a group of its own, and they come by fours: only then f16 can be stored. */
+export const isDepthwise = ({ x, y, groups }: Geometry): boolean =>
+  groups === x[3] && x[3] === y[3] && groups % 4 === 0;
+
 /** How wide a value is: 4 channels where each is a group of its own, since they then never mix. */
 function variant(g: Geometry) {
   const [C, K] = [g.x[3], g.y[3]];
-  const width = g.groups === C && C === K && C % 4 === 0 ? 4 : 1;
+  const width = isDepthwise(g) ? 4 : 1;
   const params = {
     x_size: [g.x[0], g.x[1], g.x[2], C / width],
     dy_size: [g.y[0], g.y[1], g.y[2], K / width],

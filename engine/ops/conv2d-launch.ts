@@ -6,22 +6,38 @@ import { scope } from "../scope.ts";
 import { ceilDiv } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
+import { cast, single } from "./cast.ts";
 import type { Gather, Geometry } from "./conv2d-geometry.ts";
 import { gatherPortable, weightGradientPortable } from "./conv2d-portable.ts";
 import { gatherSubgroup, weightGradientSubgroup } from "./conv2d-subgroup.ts";
 import { winogradForward, winogradInputGradient, winogradTile, winogradWeightGradient } from "./conv2d-winograd.ts";
 import { gatherWorkgroup, weightGradientWorkgroup } from "./conv2d-workgroup.ts";
 
-/** y, and with `stats` the per-tile means and squared deviations of its columns. */
-export function forward(
-  x: Tensor,
-  weight: Tensor,
-  g: Geometry,
-  stats: boolean,
-): { y: Tensor; partials: BatchNormPartials | null } {
+export interface Forward {
+  readonly y: Tensor;
+  /** With `stats`: per-tile means and squared deviations of y's columns. */
+  readonly partials: BatchNormPartials | null;
+  /** With `keep`: what the weight gradient can use again, if there is something. */
+  readonly transformed: Tensor | null;
+}
+
+/**
+ * Which kernel families load and store f16. The others run in f32 on copies; weights and their gradients always are f32.
+ * Kernels that multiply in f16 (subgroup matrices) cast the weights themselves: `cast(weight, "f16")`, once in each pass.
+ */
+const storesHalf = (): boolean => currentDevice().family !== "workgroup";
+
+/** @param x f32 or f16; y is the same */
+export function forward(x: Tensor, weight: Tensor, g: Geometry, stats: boolean, keep: boolean): Forward {
+  if (x.dtype === "f16" && !storesHalf()) {
+    return scope(() => {
+      const { y, ...rest } = forward(single(x), weight, g, stats, keep);
+      return { y: cast(y, "f16"), ...rest };
+    });
+  }
   const tile = winogradTile(g);
-  if (tile) return { y: winogradForward(x, weight, g, tile), partials: null };
-  const y = empty(g.y);
+  if (tile) return winogradForward(x, weight, g, tile, stats, keep);
+  const y = empty(g.y, x.dtype);
   const gather: Gather = {
     x: g.x,
     y: g.y,
@@ -34,7 +50,7 @@ export function forward(
     spread: [1, 1],
     phase: [0, 0],
   };
-  return { y, partials: runGather(x, weight, y, gather, stats) };
+  return { y, partials: runGather(x, weight, y, gather, stats), transformed: null };
 }
 
 /**
@@ -43,10 +59,11 @@ export function forward(
  */
 export function inputGradient(dy: Tensor, weight: Tensor, g: Geometry): Tensor {
   return scope(() => {
+    if (dy.dtype === "f16" && !storesHalf()) return cast(inputGradient(single(dy), weight, g), "f16");
     const turned = turnWeights(weight, g);
     const tile = winogradTile(g);
     if (tile) return winogradInputGradient(dy, turned, g, tile);
-    const dx = empty(g.x);
+    const dx = empty(g.x, dy.dtype);
     const [stepP, stepQ] = g.stride;
     for (let p = 0; p < Math.min(stepP, g.x[1]); p++) {
       for (let q = 0; q < Math.min(stepQ, g.x[2]); q++) {
@@ -78,14 +95,19 @@ function turnWeights(weight: Tensor, { weight: [R, S, C, K] }: Geometry): Tensor
   return turned;
 }
 
-/** dweight [R,S,C,K]: a sum over all output pixels, split so that enough workgroups run, then added in fixed order. */
-export function weightGradient(x: Tensor, dy: Tensor, g: Geometry): Tensor {
+/**
+ * dweight [R,S,C,K]: a sum over all output pixels, split so that enough workgroups run, then added in fixed order.
+ *
+ * @param transformed what `forward` kept
+ */
+export function weightGradient(x: Tensor, dy: Tensor, g: Geometry, transformed: Tensor | null): Tensor {
   return scope(() => {
+    if (dy.dtype === "f16" && !storesHalf()) return weightGradient(single(x), single(dy), g, transformed);
+    const tile = winogradTile(g);
+    if (tile) return winogradWeightGradient(x, dy, g, tile, transformed);
     const family = currentDevice().family;
     if (family === "workgroup") return weightGradientWorkgroup(x, dy, g);
     if (family === "portable") return weightGradientPortable(x, dy, g);
-    const tile = winogradTile(g);
-    if (tile) return winogradWeightGradient(x, dy, g, tile);
     return weightGradientSubgroup(x, dy, g);
   });
 }

@@ -3,6 +3,7 @@ import { kernels } from "../../shaders/kernels.ts";
 import { launch } from "../launch.ts";
 import { ceilDiv } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
+import { loadedAs, storedAs } from "./cast.ts";
 import {
   gatherFlops,
   gatherParams,
@@ -24,6 +25,7 @@ export function gatherPortable(x: Tensor, weight: Tensor, y: Tensor, gather: Gat
   const places = gather.y[0] * gather.places[0] * gather.places[1];
   launch(kernels.conv2d.gatherPortable, {
     bindings: { x, weight, y },
+    constants: storedAs(x.dtype),
     params: gatherParams(gather),
     workgroups: ceilDiv(ceilDiv(places, PLACES) * ceilDiv(gather.y[3], COLUMNS), INVOCATIONS),
     flops: gatherFlops(gather),
@@ -40,6 +42,7 @@ export function weightGradientPortable(x: Tensor, dy: Tensor, g: Geometry): Tens
   const parts = empty([splits, R, S, C, K]);
   launch(kernels.conv2d.weightGradientPortable, {
     bindings: { x, dy, dweight: parts },
+    constants: loadedAs(x.dtype),
     params: weightGradientParams(g, splits, rowsPerSplit),
     workgroups: ceilDiv(splits * invocations, INVOCATIONS),
     flops: weightGradientFlops(g),

@@ -4,8 +4,9 @@ import { currentDevice } from "../current.ts";
 import { launch } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { ceilDiv } from "../shape.ts";
-import { empty, type Tensor } from "../tensor.ts";
+import { empty, type DType, type Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
+import { loadedAs, storedAs } from "./cast.ts";
 import {
   gatherFlops,
   gatherParams,
@@ -22,6 +23,25 @@ const lanes = (): number => currentDevice().info.subgroupSize;
 
 /** Columns a lane computes: 2 where 16 or fewer columns would leave half of the lanes of a vec4 tile idle. */
 const narrow = (K: number, lanes: number): boolean => K <= 2 * lanes && K % 2 === 0;
+
+/** storedAs for the tile kernels, whose columns come in Blocks of 4 or, narrow, of 2. */
+function blocksStoredAs(dtype: DType, isNarrow: boolean) {
+  const { pack } = storedAs(dtype);
+  if (!pack) return {};
+  return {
+    ...loadedAs(dtype),
+    ...(isNarrow ? { StoredBlock: "u32", pack: "pack2x16float(v)" } : { StoredBlock: "vec2u", pack }),
+  };
+}
+
+function blocksLoadedAs(dtype: DType, isNarrow: boolean) {
+  const { unpack } = storedAs(dtype);
+  if (!unpack) return {};
+  const block = isNarrow
+    ? { StoredBlock: "u32", unpack_block: "unpack2x16float(v)" }
+    : { StoredBlock: "vec2u", unpack_block: unpack };
+  return { ...loadedAs(dtype), ...block };
+}
 
 export function gatherSubgroup(
   x: Tensor,
@@ -60,7 +80,7 @@ function gatherRows(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats:
     const partials = sums ? empty([tiles, 2, K]) : noPartials();
     launch(kernels.conv2d.gatherRowSubgroup, {
       bindings: { x, weight, y, partials },
-      constants: { LANES },
+      constants: { LANES, ...storedAs(x.dtype) },
       params: {
         x_size: gather.x,
         y_size: gather.y,
@@ -88,7 +108,7 @@ function gatherTiles(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats
     const partials = stats ? empty([tiles, 2, K]) : noPartials();
     launch(kernels.conv2d.gatherSubgroup, {
       bindings: { x, weight, y, partials },
-      constants: { LANES, ...(isNarrow ? { Block: "vec2f", WIDTH: 2 } : {}) },
+      constants: { LANES, ...(isNarrow ? { Block: "vec2f", WIDTH: 2 } : {}), ...blocksStoredAs(x.dtype, isNarrow) },
       params: { ...gatherParams(gather), stats: stats ? 1 : 0 },
       workgroups: tiles * ceilDiv(K, width * LANES),
       flops: gatherFlops(gather),
@@ -115,7 +135,7 @@ function weightGradientRows(x: Tensor, dy: Tensor, g: Geometry): Tensor {
   const parts = empty([splits, R, S, C, K]);
   launch(kernels.conv2d.weightGradientRowSubgroup, {
     bindings: { x, dy, dweight: parts },
-    constants: { LANES },
+    constants: { LANES, ...loadedAs(x.dtype) },
     params: { x_size: g.x, dy_size: g.y, padding: g.padding, splits, rows_per_split: rowsPerSplit },
     workgroups: splits * tiles,
     flops: weightGradientFlops(g),
@@ -133,7 +153,7 @@ function weightGradientTiles(x: Tensor, dy: Tensor, g: Geometry): Tensor {
   const parts = empty([splits, R, S, C, K]);
   launch(kernels.conv2d.weightGradientSubgroup, {
     bindings: { x, dy, dweight: parts },
-    constants: { LANES, ...(isNarrow ? { Block: "vec2f", WIDTH: 2 } : {}) },
+    constants: { LANES, ...(isNarrow ? { Block: "vec2f", WIDTH: 2 } : {}), ...blocksLoadedAs(x.dtype, isNarrow) },
     params: weightGradientParams(g, splits, rowsPerSplit),
     workgroups: splits * tiles,
     flops: weightGradientFlops(g),

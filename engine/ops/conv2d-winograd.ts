@@ -11,8 +11,11 @@ import { currentDevice } from "../current.ts";
 import { launch } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { ceilDiv } from "../shape.ts";
-import { empty, type Tensor } from "../tensor.ts";
-import type { Geometry } from "./conv2d-geometry.ts";
+import { empty, type DType, type Tensor } from "../tensor.ts";
+import type { BatchNormPartials } from "./batch-norm.ts";
+import { loadedAs, writtenAs } from "./cast.ts";
+import { noPartials, type Geometry } from "./conv2d-geometry.ts";
+import { multiplyPlanes } from "./conv2d-winograd-workgroup.ts";
 
 /** Output pixels on a tile's side. 4 needs fewer products for large images; 2 rounds less and wastes less at borders. */
 export type WinogradTile = 2 | 4;
@@ -23,8 +26,8 @@ type Size2 = readonly [number, number];
 /** The tile for this convolution on the current device. Null: the direct kernels are faster, or the algorithm does not apply. */
 export function winogradTile(g: Geometry): WinogradTile | null {
   const { family, winograd, limits } = currentDevice();
-  if (winograd === false || family !== "subgroup" || !applies(g)) return null;
-  const tile = winograd === true ? fastestTile(g) : winograd;
+  if (winograd === false || family === "portable" || !applies(g)) return null;
+  const tile = winograd !== true ? winograd : family === "workgroup" ? workgroupTile(g) : fastestTile(g);
   return tile !== null && largestPlanes(g, tile) <= limits.maxStorageBufferBindingSize ? tile : null;
 }
 
@@ -49,6 +52,21 @@ function worthCompiling(g: Geometry): boolean {
   const channels = Math.min(C, K);
   return channels >= WIDE_CHANNELS || (channels >= MIN_CHANNELS && C * K * P * Q >= MIN_PRODUCTS);
 }
+
+/**
+ * On real GPUs: 4 or nothing. Estimated, in multiply-adds for a pair of channels: 10 of them while a byte travels each way (45
+ * TFLOP/s, 4.3 TB/s), hence 44 for a value of V or m, which is stored once and loaded once.
+ */
+function workgroupTile(g: Geometry): WinogradTile | null {
+  const [N, P, Q, K] = g.y;
+  const C = g.weight[2];
+  if (Math.min(C, K) < MIN_CHANNELS) return null;
+  const { rows } = tilesOf(g.y, 4);
+  const cost = 36 * rows * (1 + 44 / C + 44 / K) + 36 * TRANSFORMED_WEIGHT;
+  return (9 * N * P * Q) / cost >= MIN_GAIN ? 4 : null;
+}
+/** A pair of channels' 36 weights: stored and loaded too. */
+const TRANSFORMED_WEIGHT = 44;
 
 /** Asked of the estimate, which is right within 20 %. */
 const MIN_GAIN = 1.3;
@@ -83,22 +101,54 @@ function largestPlanes(g: Geometry, tile: WinogradTile): number {
   return 4 * (tile + 2) ** 2 * rows * Math.max(C, K);
 }
 
-/** y [N,P,Q,K] of x [N,H,W,C] and weight [3,3,C,K]. */
-export function winogradForward(x: Tensor, weight: Tensor, g: Geometry, tile: WinogradTile): Tensor {
-  return scope(() => convolve(x, transformWeight(weight, tile, false), g.y, g.padding, tile));
+interface WinogradForward {
+  readonly y: Tensor;
+  readonly partials: BatchNormPartials | null;
+  /** V, unless it is too large to be kept. */
+  readonly transformed: Tensor | null;
+}
+
+/** y [N,P,Q,K] of x [N,H,W,C] and weight [3,3,C,K]; with `stats` batch norm's partial sums, with `keep` V for the weight gradient. */
+export function winogradForward(
+  x: Tensor,
+  weight: Tensor,
+  g: Geometry,
+  tile: WinogradTile,
+  stats: boolean,
+  keep: boolean,
+): WinogradForward {
+  return scope(() => {
+    const tiles = tilesOf(g.y, tile);
+    const v = transformInput(x, tiles, g.padding, tile);
+    const m = scope(() => multiply(v, transformWeight(weight, tile, false), false));
+    const kept = keep && 4 * v.size <= currentDevice().keptTransformBytes;
+    return { ...transformOutput(m, g.y, tiles, tile, stats, x.dtype), transformed: kept ? v : null };
+  });
 }
 
 /** dx [N,H,W,C] of dy [N,P,Q,K] and the weights with their channels exchanged, [3,3,K,C]. */
 export function winogradInputGradient(dy: Tensor, turned: Tensor, g: Geometry, tile: WinogradTile): Tensor {
-  const padding = [2 - g.padding[0], 2 - g.padding[1]] as const;
-  return scope(() => convolve(dy, transformWeight(turned, tile, true), g.x, padding, tile));
+  return scope(() => {
+    const tiles = tilesOf(g.x, tile);
+    const v = transformInput(dy, tiles, [2 - g.padding[0], 2 - g.padding[1]], tile);
+    const m = multiply(v, transformWeight(turned, tile, true), false);
+    return transformOutput(m, g.x, tiles, tile, false, dy.dtype).y;
+  });
 }
 
-/** dweight [3,3,C,K]. V is computed again: kept from the forward pass it would more than double the memory of x. */
-export function winogradWeightGradient(x: Tensor, dy: Tensor, g: Geometry, tile: WinogradTile): Tensor {
+/** dweight [3,3,C,K] of dy and x, or of dy and V where the forward pass kept it. */
+export function winogradWeightGradient(
+  x: Tensor,
+  dy: Tensor,
+  g: Geometry,
+  tile: WinogradTile,
+  transformed: Tensor | null,
+): Tensor {
   return scope(() => {
     const tiles = tilesOf(g.y, tile);
-    const v = transformInput(x, tiles, g.padding, tile);
+    // Of another tile size if the setting has changed since.
+    const fits = transformed?.shape[0] === (tile + 2) ** 2;
+    const v = fits ? transformed : transformInput(x, tiles, g.padding, tile);
     const du = multiply(v, transformGradient(dy, tiles, tile), true);
     const dweight = empty(g.weight);
     const vectors = (g.weight[2] * g.weight[3]) / 4;
@@ -112,18 +162,28 @@ export function winogradWeightGradient(x: Tensor, dy: Tensor, g: Geometry, tile:
   });
 }
 
-/** The stride-1 correlation of x with transformed weights u, of `size` [N,P,Q,K]. */
-function convolve(x: Tensor, u: Tensor, size: Size4, padding: Size2, tile: WinogradTile): Tensor {
-  const tiles = tilesOf(size, tile);
-  const m = scope(() => multiply(transformInput(x, tiles, padding, tile), u, false));
-  const y = empty(size);
-  launch(kernels.winograd.output, {
-    bindings: { m, y },
-    constants: { TILE: tile },
-    params: { y_size: size, tiles: tiles.perImage, rows: tiles.rows },
-    workgroups: ceilDiv(tiles.rows * (size[3] / 4), 64),
+/** y of `size` [N,P,Q,K] from its tiles m, and with `stats` their means and squared deviations, if all tiles are whole. */
+function transformOutput(
+  m: Tensor,
+  size: Size4,
+  tiles: Tiles,
+  tile: WinogradTile,
+  stats: boolean,
+  dtype: DType,
+): { y: Tensor; partials: BatchNormPartials | null } {
+  const [N, P, Q, K] = size;
+  const sums = stats && P % tile === 0 && Q % tile === 0;
+  return scope(() => {
+    const y = empty(size, dtype);
+    const partials = sums ? empty([N * tiles.perImage[0] * tiles.perImage[1], 2, K]) : noPartials();
+    launch(kernels.winograd.output, {
+      bindings: { m, y, partials },
+      constants: { TILE: tile, ...writtenAs(dtype) },
+      params: { y_size: size, tiles: tiles.perImage, rows: tiles.rows, stats: sums ? 1 : 0 },
+      workgroups: ceilDiv(tiles.rows * (K / 4), 64),
+    });
+    return { y, partials: sums ? { means: partials, rowsPerTile: tile ** 2, rows: N * P * Q } : null };
   });
-  return y;
 }
 
 interface Tiles {
@@ -144,7 +204,7 @@ function transformInput(x: Tensor, { perImage, rows }: Tiles, padding: Size2, ti
   const v = empty([(tile + 2) ** 2, rows, C]);
   launch(kernels.winograd.input, {
     bindings: { x, v },
-    constants: { TILE: tile },
+    constants: { TILE: tile, ...loadedAs(x.dtype) },
     params: { x_size: x.shape, tiles: perImage, padding, rows },
     workgroups: ceilDiv(rows * (C / 4), 64),
   });
@@ -171,7 +231,7 @@ function transformGradient(dy: Tensor, { perImage, rows }: Tiles, tile: Winograd
   const dm = empty([(tile + 2) ** 2, rows, K]);
   launch(kernels.winograd.outputGradient, {
     bindings: { dy, dm },
-    constants: { TILE: tile },
+    constants: { TILE: tile, ...loadedAs(dy.dtype) },
     params: { dy_size: dy.shape, tiles: perImage, rows },
     workgroups: ceilDiv(rows * (K / 4), 64),
   });
@@ -180,6 +240,7 @@ function transformGradient(dy: Tensor, { perImage, rows }: Tiles, tile: Winograd
 
 /** a b of a [planes, rows, depth] and b [planes, depth, columns]; with `transposed`, a is [planes, depth, rows]. */
 function multiply(a: Tensor, b: Tensor, transposed: boolean): Tensor {
+  if (currentDevice().family === "workgroup") return multiplyPlanes(a, b, transposed);
   const LANES = currentDevice().info.subgroupSize;
   const [planes, depth, columns] = b.shape as [number, number, number];
   const rows = a.shape[transposed ? 2 : 1];

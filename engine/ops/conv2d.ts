@@ -1,11 +1,12 @@
 // 2-D convolution (cross-correlation, no bias). x [N,H,W,C], weight [R,S,C/groups,K] -> y [N,P,Q,K].
 // This file has the op: shapes, options, gradients. conv2d-launch.ts has the choice and launch of kernels.
-import { differentiable, noGrad } from "../autograd.ts";
-import { scope } from "../scope.ts";
+import { differentiable, noGrad, shouldRecord } from "../autograd.ts";
+import { insideScope, scope } from "../scope.ts";
 import { ceilDiv, check, sameShape, showShape, windowCount, type Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
-import { groupedForward, groupedInputGradient, groupedWeightGradient } from "./conv2d-grouped.ts";
+import { throughSingle } from "./cast.ts";
+import { groupedForward, groupedInputGradient, groupedWeightGradient, isDepthwise } from "./conv2d-grouped.ts";
 import type { Geometry } from "./conv2d-geometry.ts";
 import { forward, inputGradient, weightGradient } from "./conv2d-launch.ts";
 import { pad, slice } from "./view.ts";
@@ -24,7 +25,7 @@ export interface Conv2dOptions {
 /** A convolution's result, and batch norm's partial sums of it where its kernel could take them. */
 export interface ConvolutionWithStats {
   y: Tensor;
-  /** Null for groups, K not a multiple of 4, and Winograd or portable kernels: batch norm then sums by itself. */
+  /** Null for groups, K not a multiple of 4, cut tiles and portable kernels: batch norm then sums by itself. */
   partials: BatchNormPartials | null;
 }
 
@@ -32,9 +33,9 @@ export interface ConvolutionWithStats {
  * 2-D cross-correlation without bias, PyTorch's conv2d in channels-last layout. With `stats: true` it also returns batch norm's
  * partial sums of y from the convolution's own registers: `batchNorm(y, { partials })` then saves a pass over y.
  *
- * @param x [N,H,W,C]
- * @param weight [R,S,C/groups,K]
- * @returns [N,P,Q,K], P = floor((H + 2 padding - dilation (R - 1) - 1) / stride) + 1
+ * @param x [N,H,W,C], f32 or f16
+ * @param weight [R,S,C/groups,K], f32
+ * @returns [N,P,Q,K] of x's type, P = floor((H + 2 padding - dilation (R - 1) - 1) / stride) + 1
  */
 export function conv2d(x: Tensor, weight: Tensor, options: Conv2dOptions & { stats: true }): ConvolutionWithStats;
 export function conv2d(x: Tensor, weight: Tensor, options?: Conv2dOptions): Tensor;
@@ -66,17 +67,26 @@ function direct(x: Tensor, weight: Tensor, g: Geometry, stats: boolean): Convolu
     y: [g.y[0], g.y[1], g.y[2], wideK],
     weight: [R, S, wideC, wideK],
   };
+  // Only in a scope: elsewhere nothing would free it if there is no backward pass.
+  const keep = shouldRecord([weight]) && insideScope();
   const result = scope(() =>
     noGrad(() => {
-      const { y, partials } = forward(resized(x, wide.x), resized(weight, wide.weight), wide, stats);
-      return { y: resized(y, g.y), partials };
+      const { y, ...rest } = forward(resized(x, wide.x), resized(weight, wide.weight), wide, stats, keep);
+      return { y: resized(y, g.y), ...rest };
     }),
   );
+  let { transformed } = result;
   differentiable("conv2d", { x, weight }, result.y, {
     x: (dy) => resized(inputGradient(resized(dy, wide.y), resized(weight, wide.weight), wide), g.x),
-    weight: (dy) => resized(weightGradient(resized(x, wide.x), resized(dy, wide.y), wide), g.weight),
+    weight: (dy) => {
+      const kept = transformed;
+      transformed = null; // a second backward pass computes it again
+      const dweight = weightGradient(resized(x, wide.x), resized(dy, wide.y), wide, kept);
+      kept?.dispose();
+      return resized(dweight, g.weight);
+    },
   });
-  return result;
+  return { y: result.y, partials: result.partials };
 }
 
 /** x itself, or a copy padded with zeros or cut at the ends of its axes to `shape`. */
@@ -88,6 +98,7 @@ function resized(x: Tensor, shape: Shape): Tensor {
 }
 
 function grouped(x: Tensor, weight: Tensor, geometry: Geometry): Tensor {
+  if (x.dtype === "f16" && !isDepthwise(geometry)) return throughSingle(x, (wide) => grouped(wide, weight, geometry));
   return differentiable("conv2d", { x, weight }, groupedForward(x, weight, geometry), {
     x: (dy) => groupedInputGradient(dy, weight, geometry),
     weight: (dy) => groupedWeightGradient(x, dy, geometry),
@@ -96,9 +107,9 @@ function grouped(x: Tensor, weight: Tensor, geometry: Geometry): Tensor {
 
 function geometryOf(x: Tensor, weight: Tensor, options: Conv2dOptions): Geometry {
   const op = "conv2d";
-  const full = (t: Tensor): boolean => t.rank === 4 && t.dtype === "f32" && t.size > 0;
-  check(full(x), op, () => `x must be f32 [N,H,W,C], got ${x.toString()}`);
-  check(full(weight), op, () => `weight must be f32 [R,S,C,K], got ${weight.toString()}`);
+  const full = (t: Tensor): boolean => t.rank === 4 && t.size > 0;
+  check(full(x) && x.dtype !== "u32", op, () => `x must be f32 or f16 [N,H,W,C], got ${x.toString()}`);
+  check(full(weight) && weight.dtype === "f32", op, () => `weight must be f32 [R,S,C,K], got ${weight.toString()}`);
   const [N, H, W, C] = x.shape as [number, number, number, number];
   const [R, S, weightC, K] = weight.shape as [number, number, number, number];
   const groups = options.groups ?? 1;

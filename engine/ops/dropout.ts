@@ -5,6 +5,7 @@ import { launch } from "../launch.ts";
 import { Purpose } from "../random.ts";
 import { ceilDiv, check } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
+import { throughSingle } from "./cast.ts";
 
 /** Elements per workgroup: 64 invocations of 4 vec4. */
 const ELEMENTS_PER_WORKGROUP = 64 * 4 * 4;
@@ -24,6 +25,7 @@ export interface DropoutOptions {
  */
 export function dropout(x: Tensor, p: number, options: DropoutOptions = {}): Tensor {
   const { seed = 0, step = 0, training = true } = options;
+  if (x.dtype === "f16") return throughSingle(x, (wide) => dropout(wide, p, options));
   check(x.dtype === "f32", "dropout", () => `needs an f32 tensor, got ${x.toString()}`);
   check(p >= 0 && p <= 1, "dropout", () => `p must be 0 to 1, got ${p}`);
   if (!training || p === 0) return differentiable("dropout", { x }, x.view(x.shape), { x: (dy) => dy });

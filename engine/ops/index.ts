@@ -16,6 +16,8 @@ export {
   type SgdStepOptions,
   type AdamStepOptions,
 } from "./optimizer-step.ts";
+export { cast } from "./cast.ts";
+export type { LossScale, LossScaleOptions } from "./loss-scale.ts";
 export * from "./binary.ts";
 export * from "./copy.ts";
 export * from "./gather.ts";

@@ -174,18 +174,60 @@ function launchTiles(a: Operand, b: Operand, y: Tensor, { batches, M, N, K }: Si
   else launch(kernels.matmul.portable, { ...args, workgroups: ceilDiv(tiles, 64) });
 }
 
-function launchWorkgroup(a: Operand, b: Operand, y: Tensor, { batches, M, N, K }: Size): void {
+/** Rows and columns of y that a workgroup of the kernel for real GPUs computes. */
+export type MatmulTile = readonly [rows: number, columns: number];
+
+const TILES = { "128x128": [128, 128], "128x64": [128, 64], "64x64": [64, 64] } as const satisfies Record<
+  string,
+  MatmulTile
+>;
+type TileName = keyof typeof TILES;
+
+/** Two workgroups for each of the 132 multiprocessors of a large GPU: with fewer, smaller tiles do better. */
+const ENOUGH_WORKGROUPS = 264;
+
+/** The largest tile that leaves enough workgroups: larger ones load less per multiply-add. */
+export function chooseMatmulTile({ batches, M, N }: Pick<Size, "batches" | "M" | "N">): TileName {
+  const candidates: TileName[] = N > 64 ? ["128x128", "128x64"] : ["128x64"];
+  const workgroups = ([rows, columns]: MatmulTile): number => batches * ceilDiv(M, rows) * ceilDiv(N, columns);
+  return candidates.find((name) => workgroups(TILES[name]) >= ENOUGH_WORKGROUPS) ?? "64x64";
+}
+
+function launchWorkgroup(a: Operand, b: Operand, y: Tensor, size: Size): void {
+  const { batches, M, N, K } = size;
+  const tile = currentDevice().choices.choose<TileName>({
+    op: "matmul",
+    shape: `${batches}x${M}x${K}x${N}`,
+    variants: ["128x128", "128x64", "64x64"],
+    fixed: chooseMatmulTile(size),
+    flops: flopsOf(size),
+    inputs: [a.tensor.shape, b.tensor.shape],
+    run: (variant, [left, right]) => {
+      const operands = [{ ...a, tensor: left }, { ...b, tensor: right }] as const; // prettier-ignore
+      scope(() => matmulTiles(...operands, empty([batches, M, N]), size, TILES[variant]));
+    },
+  });
+  matmulTiles(a, b, y, size, TILES[tile]);
+}
+
+const flopsOf = ({ batches, M, N, K }: Size): number => 2 * batches * M * N * K;
+
+function matmulTiles(a: Operand, b: Operand, y: Tensor, size: Size, tile: MatmulTile): void {
+  const { batches, M, N, K } = size;
   launch(kernels.matmul.workgroup, {
     bindings: { a: a.tensor, b: b.tensor, y },
     constants: {
+      TILE_ROWS: tile[0],
+      TILE_COLUMNS: tile[1],
       ROWS: M,
       COLUMNS: N,
       DEPTH: K,
       A_BATCH: a.batchStride,
       B_BATCH: b.batchStride,
       BATCHES: batches,
+      ...(N % 4 === 0 ? { VECTORS: true, Stored: "vec4f", whole: "v", part: "vec4f(v)" } : {}),
     },
-    workgroups: batches * ceilDiv(M, 64) * ceilDiv(N, 64),
-    flops: 2 * batches * M * N * K,
+    workgroups: batches * ceilDiv(M, tile[0]) * ceilDiv(N, tile[1]),
+    flops: flopsOf(size),
   });
 }

@@ -25,6 +25,8 @@ export interface FlatBuffers {
   readonly gradients: Tensor;
   /** [n / 64] u32: the parameter group of each block of 64 elements, or 255. */
   readonly blocks: Tensor;
+  /** [4] u32, the first: steps that loss scaling has skipped, which Adam's count leaves out. */
+  readonly skips: Tensor;
 }
 
 /** Options of a step, or a function that gives them as they are when it runs: in a captured step they are read at each replay. */
@@ -117,7 +119,7 @@ export function adamStep(
   forEachWindow("adamStep", flat, moments, ({ weights, gradients, blocks }, [first, second]) => {
     const vectors = weights.size / 4;
     launch(kernels.optimizerStep.adam, {
-      bindings: { blocks, gradients, weights, first_moments: first, second_moments: second },
+      bindings: { blocks, skips: flat.skips, gradients, weights, first_moments: first, second_moments: second },
       params: {
         groups,
         vectors,
@@ -127,6 +129,9 @@ export function adamStep(
         fresh2: () => 1 - read().betas[1],
         correction: () => 1 / Math.sqrt(1 - read().betas[1] ** read().step),
         epsilon: () => read().eps,
+        step: () => read().step,
+        log_beta1: () => Math.log(read().betas[0]),
+        log_beta2: () => Math.log(read().betas[1]),
       },
       workgroups: ceilDiv(vectors, VECTORS_PER_WORKGROUP),
     });
@@ -143,7 +148,7 @@ const PARTIALS = 256;
  * @param result [2] f32, receives the norm before clipping and the coefficient
  */
 export function clipGradientNorm(
-  flat: Omit<FlatBuffers, "weights">,
+  flat: Pick<FlatBuffers, "gradients" | "blocks">,
   maxNorm: number,
   result: Tensor,
   windowSize = largestWindow(result),
@@ -211,7 +216,7 @@ function packGroups(op: string, groups: readonly GroupRate[], row: (group: Group
 }
 
 /** Elements that fit one binding, in whole blocks whose table ranges start at multiples of 256 bytes too. */
-function largestWindow(tensor: Tensor): number {
+export function largestWindow(tensor: Tensor): number {
   const step = BLOCK * BLOCK;
   return Math.floor(tensor.device.limits.maxStorageBufferBindingSize / 4 / step) * step;
 }
@@ -244,6 +249,7 @@ function forEachWindow(
         weights: cut(weights),
         gradients: cut(gradients),
         blocks: blocks.range(offset / BLOCK, [size / BLOCK]),
+        skips: flat.skips,
       };
       step(window, states.map(cut));
     }

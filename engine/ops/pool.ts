@@ -4,6 +4,7 @@ import { differentiable } from "../autograd.ts";
 import { launch } from "../launch.ts";
 import { ceilDiv, check, showShape, windowCount } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
+import { single, storedAs, throughSingle } from "./cast.ts";
 
 type Pair = number | readonly [number, number];
 
@@ -68,17 +69,26 @@ function geometry(op: string, x: Tensor, options: PoolOptions): Geometry {
 }
 
 function checkImages(op: string, x: Tensor): void {
-  check(x.rank === 4 && x.dtype === "f32" && x.size > 0, op, () => `x must be f32 [N,H,W,C], got ${x.toString()}`);
+  check(
+    x.rank === 4 && x.dtype !== "u32" && x.size > 0,
+    op,
+    () => `x must be f32 or f16 [N,H,W,C], got ${x.toString()}`,
+  );
 }
+
+/** f16 comes in fours only. */
+const oddHalf = ({ dtype, shape }: Tensor): boolean => dtype === "f16" && shape[shape.length - 1] % 4 !== 0;
 
 const elementTypes = (width: number): { Element: string } => ({ Element: width === 4 ? "vec4f" : "f32" });
 const indexTypes = (width: number): { Index: string } => ({ Index: width === 4 ? "vec4u" : "u32" });
 
 /** The largest value of each window. Of equal values the first in reading order gets the gradient, as in PyTorch. */
 export function maxPool2d(x: Tensor, options: PoolOptions): Tensor {
+  if (oddHalf(x)) return throughSingle(x, (wide) => maxPool2d(wide, options));
   const { yShape, width, params } = geometry("maxPool2d", x, options);
-  const constants = { ...elementTypes(width), ...indexTypes(width) };
-  const y = empty(yShape);
+  const { dtype } = x;
+  const constants = { ...elementTypes(width), ...indexTypes(width), ...storedAs(dtype) };
+  const y = empty(yShape, dtype);
   const indices = empty(yShape, "u32");
   const elements = y.size / width;
   launch(kernels.pool.max, {
@@ -89,7 +99,7 @@ export function maxPool2d(x: Tensor, options: PoolOptions): Tensor {
   });
   return differentiable("maxPool2d", { x }, y, {
     x: (dy) => {
-      const dx = empty(x.shape);
+      const dx = empty(x.shape, x.dtype);
       const elements = x.size / width;
       launch(kernels.pool.maxGradient, {
         bindings: { dy, indices, dx },
@@ -104,43 +114,47 @@ export function maxPool2d(x: Tensor, options: PoolOptions): Tensor {
 
 /** The mean of each window. */
 export function avgPool2d(x: Tensor, options: AveragePoolOptions): Tensor {
+  if (oddHalf(x)) return throughSingle(x, (wide) => avgPool2d(wide, options));
   const windows = geometry("avgPool2d", x, options);
-  return average("avgPool2d", x, windows, windows.yShape, options.countIncludePad ?? true);
+  return average("avgPool2d", x, windows, empty(windows.yShape, x.dtype), options.countIncludePad ?? true);
 }
 
-/** The mean of each channel over the whole image: x [N,H,W,C] -> y [N,C]. */
+/** The mean of each channel over the whole image: x [N,H,W,C] -> y [N,C], also of f16 in f32: what follows is small and wants the digits. */
 export function globalAvgPool(x: Tensor): Tensor {
+  if (oddHalf(x)) return globalAvgPool(single(x));
   checkImages("globalAvgPool", x);
   const [N, H, W, C] = x.shape as [number, number, number, number];
-  return average("globalAvgPool", x, geometry("globalAvgPool", x, { kernel: [H, W] }), [N, C], true);
+  return average("globalAvgPool", x, geometry("globalAvgPool", x, { kernel: [H, W] }), empty([N, C]), true);
 }
 
-function average(
-  op: string,
-  x: Tensor,
-  { width, params }: Geometry,
-  yShape: number[],
-  countIncludePad: boolean,
-): Tensor {
+function average(op: string, x: Tensor, { width, params }: Geometry, y: Tensor, countIncludePad: boolean): Tensor {
   const constants = {
     ...elementTypes(width),
     area: countIncludePad ? "params.window.x * params.window.y" : "size.x * size.y",
   };
-  const y = empty(yShape);
+  const [storedX, storedY] = [storedAs(x.dtype), storedAs(y.dtype)];
   const elements = y.size / width;
   launch(kernels.pool.average, {
     bindings: { x, y },
-    constants,
+    constants: {
+      ...constants,
+      ...(storedX.unpack && { StoredX: storedX.Stored, unpack: storedX.unpack }),
+      ...(storedY.pack && { StoredY: storedY.Stored, pack: storedY.pack }),
+    },
     params: { ...params, elements },
     workgroups: ceilDiv(elements, 64),
   });
   return differentiable(op, { x }, y, {
     x: (dy) => {
-      const dx = empty(x.shape);
+      const dx = empty(x.shape, x.dtype);
       const elements = x.size / width;
       launch(kernels.pool.averageGradient, {
         bindings: { dy, dx },
-        constants,
+        constants: {
+          ...constants,
+          ...(storedY.unpack && { StoredDy: storedY.Stored, unpack: storedY.unpack }),
+          ...(storedX.pack && { StoredDx: storedX.Stored, pack: storedX.pack }),
+        },
         params: { ...params, elements },
         workgroups: ceilDiv(elements, 64),
       });

@@ -5,6 +5,7 @@ import { launch } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { ceilDiv, sameShape, sizeOf, type Shape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
+import { throughSingle } from "./cast.ts";
 import { copyInto, zeros } from "./copy.ts";
 
 /** How two elements become one, in WGSL: see shaders/reduce/reduce.wgsl. */
@@ -59,6 +60,7 @@ export function reduceAxes(
   shape: Shape,
   factor: number,
 ): Tensor {
+  if (x.dtype === "f16") return throughSingle(x, (wide) => reduceAxes(how, wide, axes, shape, factor));
   if (x.dtype !== "f32") throw new Error(`${how}: needs an f32 tensor, got ${x.toString()}`);
   if (x.size === 0) return zeros(shape);
   return scope(() => {

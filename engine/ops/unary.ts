@@ -4,6 +4,7 @@ import { differentiable } from "../autograd.ts";
 import { launch } from "../launch.ts";
 import { ceilDiv } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
+import { storedAs } from "./cast.ts";
 
 /** Elements per workgroup of the element-wise kernels: 64 invocations of 4 vec4. */
 const ELEMENTS_PER_WORKGROUP = 64 * 4 * 4;
@@ -36,16 +37,17 @@ const rows = {
 } satisfies Record<string, UnaryRow>;
 
 function unary(op: keyof typeof rows, x: Tensor, a = 0): Tensor {
-  if (x.dtype !== "f32") throw new Error(`${op}: needs an f32 tensor, got ${x.toString()}`);
+  if (x.dtype === "u32") throw new Error(`${op}: needs an f32 or f16 tensor, got ${x.toString()}`);
   const row = rows[op];
-  const y = empty(x.shape);
+  const y = empty(x.shape, x.dtype);
   const params = { vectors: ceilDiv(x.size, 4), a };
   const workgroups = ceilDiv(x.size, ELEMENTS_PER_WORKGROUP);
-  launch(kernels.elementwise.unary, { bindings: { x, y }, constants: { apply: row.y }, params, workgroups });
+  const stored = storedAs(x.dtype);
+  launch(kernels.elementwise.unary, { bindings: { x, y }, constants: { ...stored, apply: row.y }, params, workgroups });
   return differentiable(op, { x }, y, {
     x: (dy) => {
-      const dx = empty(x.shape);
-      const constants = { gradient: row.dx };
+      const dx = empty(x.shape, x.dtype);
+      const constants = { ...stored, gradient: row.dx };
       launch(kernels.elementwise.unaryGradient, { bindings: { x, y, dy, dx }, constants, params, workgroups });
       return dx;
     },

@@ -2,6 +2,7 @@
 import { differentiable } from "../autograd.ts";
 import { check, normalizeAxis, sameShape, showShape, sizeOf, stridesOf, type Shape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
+import { cast, single, throughSingle } from "./cast.ts";
 import { fill } from "./copy.ts";
 import { sumTo } from "./reduce-axes.ts";
 import { copyBlock, stretchedStrides } from "./strided.ts";
@@ -25,6 +26,7 @@ function inferExtent(x: Tensor, shape: Shape): number[] {
 
 /** Axis i of y is axis `order[i]` of x. Without `order` the axes are reversed. */
 export function permute(x: Tensor, order: readonly number[] = x.shape.map((_, i) => x.rank - 1 - i)): Tensor {
+  if (x.dtype === "f16") return throughSingle(x, (wide) => permute(wide, order));
   const axes = order.map((axis) => normalizeAxis("permute", x.rank, axis));
   check(axes.length === x.rank && new Set(axes).size === x.rank, "permute", () => {
     return `order ${showShape(order)} must name each axis of ${showShape(x.shape)} once`;
@@ -40,6 +42,7 @@ export function permute(x: Tensor, order: readonly number[] = x.shape.map((_, i)
 
 /** x stretched to `shape` by NumPy's rules: missing axes are added in front, extents of 1 repeated. */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
+  if (x.dtype === "f16") return throughSingle(x, (wide) => broadcastTo(wide, shape));
   const lead = shape.length - x.rank;
   check(lead >= 0 && x.shape.every((n, i) => n === 1 || n === shape[i + lead]), "broadcastTo", () => {
     return `${showShape(x.shape)} does not broadcast to ${showShape(shape)}`;
@@ -65,6 +68,7 @@ export interface SliceRange {
  * Example: `slice(x, [null, { start: 1, end: -1 }])`. The gradient is zero outside of the slice.
  */
 export function slice(x: Tensor, ranges: readonly (SliceRange | null)[]): Tensor {
+  if (x.dtype === "f16") return throughSingle(x, (wide) => slice(wide, ranges));
   check(ranges.length <= x.rank, "slice", () => `${ranges.length} ranges for ${showShape(x.shape)}`);
   const axes = x.shape.map((extent, axis) => resolveRange(extent, ranges[axis] ?? {}));
   const shape = axes.map((a) => a.count);
@@ -96,6 +100,7 @@ function resolveRange(extent: number, range: SliceRange): { start: number; step:
 export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
   const [first] = tensors;
   check(first !== undefined, "concat", () => "needs at least one tensor");
+  if (tensors.every(({ dtype }) => dtype === "f16")) return cast(concat(tensors.map(single), axis), "f16");
   const along = normalizeAxis("concat", first.rank, axis);
   for (const { shape, dtype } of tensors) {
     const fits = shape.length === first.rank && shape.every((n, i) => i === along || n === first.shape[i]);
@@ -130,6 +135,7 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
  * `pad(x, [[0, 0], [1, 1], [1, 1]])` gives images [N,H,W,C] a border of one pixel.
  */
 export function pad(x: Tensor, amounts: readonly (readonly [number, number])[], value = 0): Tensor {
+  if (x.dtype === "f16") return throughSingle(x, (wide) => pad(wide, amounts, value));
   const valid = amounts.length <= x.rank && amounts.flat().every((n) => Number.isInteger(n) && n >= 0);
   check(valid, "pad", () => `${JSON.stringify(amounts)} must be at most ${x.rank} pairs of whole numbers >= 0`);
   const before = x.shape.map((_, axis) => amounts[axis]?.[0] ?? 0);

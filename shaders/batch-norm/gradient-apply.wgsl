@@ -3,6 +3,9 @@
 
 const ROWS: u32 = 8u;
 alias Vector = vec4f; // f32 where C is not a multiple of 4
+alias Stored = Vector; // vec2u where x is f16
+fn unpack(v: Stored) -> Vector { return v; }
+fn pack(v: Vector) -> Stored { return v; }
 
 struct Params {
   rows: u32,
@@ -10,11 +13,11 @@ struct Params {
   relu: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<Vector>;
-@group(0) @binding(1) var<storage, read> y: array<Vector>;
-@group(0) @binding(2) var<storage, read> dy: array<Vector>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
+@group(0) @binding(1) var<storage, read> y: array<Stored>;
+@group(0) @binding(2) var<storage, read> dy: array<Stored>;
 @group(0) @binding(3) var<storage, read> coefficients: array<Vector>; // [4, C]: slope, tilt, level, mean
-@group(0) @binding(4) var<storage, read_write> dx: array<Vector>;
+@group(0) @binding(4) var<storage, read_write> dx: array<Stored>;
 @group(0) @binding(5) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
@@ -32,8 +35,8 @@ fn main(
   let mean = coefficients[3u * params.columns + column];
   for (var row = first; row < min(first + ROWS, params.rows); row++) {
     let at = row * params.columns + column;
-    var d = dy[at];
-    if (params.relu == 1u) { d = select(Vector(0.0), d, y[at] > Vector(0.0)); }
-    dx[at] = slope * d + tilt * (x[at] - mean) + level;
+    var d = unpack(dy[at]);
+    if (params.relu == 1u) { d = select(Vector(0.0), d, unpack(y[at]) > Vector(0.0)); }
+    dx[at] = pack(slope * d + tilt * (unpack(x[at]) - mean) + level);
   }
 }

@@ -4,6 +4,9 @@
 
 const ROWS: u32 = 32u;
 alias Vector = vec4f; // f32 where C is not a multiple of 4
+alias Stored = Vector; // vec2u where x is f16
+fn unpack(v: Stored) -> Vector { return v; }
+fn pack(v: Vector) -> Stored { return v; }
 
 struct Params {
   rows: u32,
@@ -12,12 +15,12 @@ struct Params {
   write_masked: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<Vector>;
-@group(0) @binding(1) var<storage, read> y: array<Vector>;
-@group(0) @binding(2) var<storage, read> dy: array<Vector>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
+@group(0) @binding(1) var<storage, read> y: array<Stored>;
+@group(0) @binding(2) var<storage, read> dy: array<Stored>;
 @group(0) @binding(3) var<storage, read> mean: array<Vector>;
 @group(0) @binding(4) var<storage, read> inverse: array<Vector>;
-@group(0) @binding(5) var<storage, read_write> masked: array<Vector>;
+@group(0) @binding(5) var<storage, read_write> masked: array<Stored>;
 @group(0) @binding(6) var<storage, read_write> partials: array<Vector>; // [tiles, 2, C]
 @group(0) @binding(7) var<uniform> params: Params;
 
@@ -37,11 +40,11 @@ fn main(
   var product = Vector(0.0);
   for (var row = first; row < min(first + ROWS, params.rows); row++) {
     let at = row * params.columns + column;
-    var d = dy[at];
-    if (params.relu == 1u) { d = select(Vector(0.0), d, y[at] > Vector(0.0)); }
-    if (params.write_masked == 1u) { masked[at] = d; }
+    var d = unpack(dy[at]);
+    if (params.relu == 1u) { d = select(Vector(0.0), d, unpack(y[at]) > Vector(0.0)); }
+    if (params.write_masked == 1u) { masked[at] = pack(d); }
     sum += d;
-    product += d * (x[at] - m);
+    product += d * (unpack(x[at]) - m);
   }
   partials[tile * 2u * params.columns + column] = sum;
   partials[(tile * 2u + 1u) * params.columns + column] = product * inverse[column];

@@ -4,13 +4,15 @@
 
 const ROWS: u32 = 32u;
 alias Vector = vec4f; // f32 where C is not a multiple of 4
+alias Stored = Vector; // vec2u where x is f16
+fn unpack(v: Stored) -> Vector { return v; }
 
 struct Params {
   rows: u32,
   columns: u32, // Vectors in a row
 }
 
-@group(0) @binding(0) var<storage, read> x: array<Vector>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
 @group(0) @binding(1) var<storage, read_write> partials: array<Vector>; // [tiles, 2, C]
 @group(0) @binding(2) var<uniform> params: Params;
 
@@ -28,12 +30,12 @@ fn main(
   let end = min(first + ROWS, params.rows);
   var sum = Vector(0.0);
   for (var row = first; row < end; row++) {
-    sum += x[row * params.columns + column];
+    sum += unpack(x[row * params.columns + column]);
   }
   let mean = sum / f32(end - first);
   var squares = Vector(0.0);
   for (var row = first; row < end; row++) {
-    let d = x[row * params.columns + column] - mean;
+    let d = unpack(x[row * params.columns + column]) - mean;
     squares += d * d;
   }
   partials[tile * 2u * params.columns + column] = mean;

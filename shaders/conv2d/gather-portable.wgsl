@@ -6,6 +6,10 @@
 // 64 vec4 multiply-adds. Loading all of a step before its first multiply-add is what lets the loads overlap. Neighbouring
 // invocations take neighbouring columns of the same places, so that a GPU's loads of weights are contiguous.
 
+alias Stored = vec4f; // vec2u where x and y are f16
+fn unpack(v: Stored) -> vec4f { return v; }
+fn pack(v: vec4f) -> Stored { return v; }
+
 struct Params {
   x_size: vec4u,  // N, height, width, C: of x forward, of dy in the input gradient. C is a multiple of 4
   y_size: vec4u,  // N, height, width, K: of the whole output
@@ -19,9 +23,9 @@ struct Params {
   phase: vec2u,   // first place in y
 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
 @group(0) @binding(1) var<storage, read> weight: array<vec4f>; // [R, S, C, K]
-@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<Stored>;
 @group(0) @binding(3) var<uniform> params: Params;
 
 // The 4 x 2 vec4 of weights of a step: 4 channels, 2 vec4 of columns.
@@ -60,8 +64,8 @@ fn store(index: u32, column: u32, sums: Sums) {
   let at = place(index);
   let target_place = at.yz * params.spread + params.phase;
   let row = ((at.x * params.y_size.y + target_place.x) * params.y_size.z + target_place.y) * columns;
-  y[row + column] = sums.c0;
-  if (column + 1u < columns) { y[row + column + 1u] = sums.c1; }
+  y[row + column] = pack(sums.c0);
+  if (column + 1u < columns) { y[row + column + 1u] = pack(sums.c1); }
 }
 
 @compute @workgroup_size(64)
@@ -105,14 +109,14 @@ fn main(
         weight[at], weight[at + columns], weight[at + 2u * columns], weight[at + 3u * columns],
         weight[at + next], weight[at + columns + next], weight[at + 2u * columns + next], weight[at + 3u * columns + next],
       );
-      let a0 = x[s0.at + c] * s0.inside;
-      let a1 = x[s1.at + c] * s1.inside;
-      let a2 = x[s2.at + c] * s2.inside;
-      let a3 = x[s3.at + c] * s3.inside;
-      let a4 = x[s4.at + c] * s4.inside;
-      let a5 = x[s5.at + c] * s5.inside;
-      let a6 = x[s6.at + c] * s6.inside;
-      let a7 = x[s7.at + c] * s7.inside;
+      let a0 = unpack(x[s0.at + c]) * s0.inside;
+      let a1 = unpack(x[s1.at + c]) * s1.inside;
+      let a2 = unpack(x[s2.at + c]) * s2.inside;
+      let a3 = unpack(x[s3.at + c]) * s3.inside;
+      let a4 = unpack(x[s4.at + c]) * s4.inside;
+      let a5 = unpack(x[s5.at + c]) * s5.inside;
+      let a6 = unpack(x[s6.at + c]) * s6.inside;
+      let a7 = unpack(x[s7.at + c]) * s7.inside;
       accumulate(&t0, a0, w);
       accumulate(&t1, a1, w);
       accumulate(&t2, a2, w);

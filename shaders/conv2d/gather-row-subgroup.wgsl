@@ -12,6 +12,9 @@
 enable subgroups;
 
 const LANES: u32 = 8u;
+alias Stored = vec4f; // vec2u where x and y are f16
+fn unpack(v: Stored) -> vec4f { return v; }
+fn pack(v: vec4f) -> Stored { return v; }
 
 struct Params {
   x_size: vec4u,  // N, height, width, C: of x forward, of dy in the input gradient. C is a multiple of 4
@@ -21,9 +24,9 @@ struct Params {
   stats: u32,     // 1: write partials; the width of y is then a multiple of 8
 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
 @group(0) @binding(1) var<storage, read> weight: array<vec4f>; // [3, 3, C, K]
-@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<Stored>;
 @group(0) @binding(3) var<storage, read_write> partials: array<vec4f>; // [tiles, 2, K]
 @group(0) @binding(4) var<uniform> params: Params;
 
@@ -107,7 +110,7 @@ fn store(sums: ptr<function, Sums>, place: vec3u, column: u32) {
   if (column >= columns) { return; }
   let at = ((place.x * params.y_size.y + place.y) * params.y_size.z + place.z) * columns + column;
   for (var i = 0u; i < 8u; i++) {
-    if (place.z + i < params.y_size.z) { y[at + i * columns] = (*sums)[i]; }
+    if (place.z + i < params.y_size.z) { y[at + i * columns] = pack((*sums)[i]); }
   }
 }
 
@@ -151,39 +154,41 @@ fn main(
   let reversed = params.spacing.y < 0;
 
   var s0: Sums; var s1: Sums; var s2: Sums; var s3: Sums;
-  for (var r = 0u; r < 3u; r++) {
-    var pixels = source(place, r);
-    let row = 3u * r * params.x_size.w * columns + own;
-    let left = row + select(0u, 2u, reversed) * params.x_size.w * columns;
-    let middle = row + params.x_size.w * columns;
-    let right = row + select(2u, 0u, reversed) * params.x_size.w * columns;
-    for (var c = 0u; c < params.x_size.w / 4u; c++) {
-      let l = load_weights(left + c * 4u * columns, step);
-      let m = load_weights(middle + c * 4u * columns, step);
-      let n = load_weights(right + c * 4u * columns, step);
-      let a0 = x[pixels.at[0] + c] * pixels.inside[0];
-      let a1 = x[pixels.at[1] + c] * pixels.inside[1];
-      let a2 = x[pixels.at[2] + c] * pixels.inside[2];
-      let a3 = x[pixels.at[3] + c] * pixels.inside[3];
-      let a4 = x[pixels.at[4] + c] * pixels.inside[4];
-      let a5 = x[pixels.at[5] + c] * pixels.inside[5];
-      let a6 = x[pixels.at[6] + c] * pixels.inside[6];
-      let a7 = x[pixels.at[7] + c] * pixels.inside[7];
-      let a8 = x[pixels.at[8] + c] * pixels.inside[8];
-      let a9 = x[pixels.at[9] + c] * pixels.inside[9];
-      accumulate(&s0, weights0(l), a0, a1, a2, a3, a4, a5, a6, a7);
-      accumulate(&s1, weights1(l), a0, a1, a2, a3, a4, a5, a6, a7);
-      accumulate(&s2, weights2(l), a0, a1, a2, a3, a4, a5, a6, a7);
-      accumulate(&s3, weights3(l), a0, a1, a2, a3, a4, a5, a6, a7);
-      accumulate(&s0, weights0(m), a1, a2, a3, a4, a5, a6, a7, a8);
-      accumulate(&s1, weights1(m), a1, a2, a3, a4, a5, a6, a7, a8);
-      accumulate(&s2, weights2(m), a1, a2, a3, a4, a5, a6, a7, a8);
-      accumulate(&s3, weights3(m), a1, a2, a3, a4, a5, a6, a7, a8);
-      accumulate(&s0, weights0(n), a2, a3, a4, a5, a6, a7, a8, a9);
-      accumulate(&s1, weights1(n), a2, a3, a4, a5, a6, a7, a8, a9);
-      accumulate(&s2, weights2(n), a2, a3, a4, a5, a6, a7, a8, a9);
-      accumulate(&s3, weights3(n), a2, a3, a4, a5, a6, a7, a8, a9);
-    }
+  let quads = params.x_size.w / 4u;
+  var pixels: Source;
+  var c = 0u;
+  // One loop, not one for rows and one for channels: every loop carries all accumulators through a mask.
+  for (var i = 0u; i < 3u * quads; i++) {
+    if (c == 0u) { pixels = source(place, i / quads); }
+    let first = (2u * (i - c) + i) * 4u * columns + own; // of 3 taps x C rows of weights, channel 4 c
+    let tap = 4u * quads * columns;
+    let l = load_weights(first + select(0u, 2u, reversed) * tap, step);
+    let m = load_weights(first + tap, step);
+    let n = load_weights(first + select(2u, 0u, reversed) * tap, step);
+    let a0 = unpack(x[pixels.at[0] + c]) * pixels.inside[0];
+    let a1 = unpack(x[pixels.at[1] + c]) * pixels.inside[1];
+    let a2 = unpack(x[pixels.at[2] + c]) * pixels.inside[2];
+    let a3 = unpack(x[pixels.at[3] + c]) * pixels.inside[3];
+    let a4 = unpack(x[pixels.at[4] + c]) * pixels.inside[4];
+    let a5 = unpack(x[pixels.at[5] + c]) * pixels.inside[5];
+    let a6 = unpack(x[pixels.at[6] + c]) * pixels.inside[6];
+    let a7 = unpack(x[pixels.at[7] + c]) * pixels.inside[7];
+    let a8 = unpack(x[pixels.at[8] + c]) * pixels.inside[8];
+    let a9 = unpack(x[pixels.at[9] + c]) * pixels.inside[9];
+    accumulate(&s0, weights0(l), a0, a1, a2, a3, a4, a5, a6, a7);
+    accumulate(&s1, weights1(l), a0, a1, a2, a3, a4, a5, a6, a7);
+    accumulate(&s2, weights2(l), a0, a1, a2, a3, a4, a5, a6, a7);
+    accumulate(&s3, weights3(l), a0, a1, a2, a3, a4, a5, a6, a7);
+    accumulate(&s0, weights0(m), a1, a2, a3, a4, a5, a6, a7, a8);
+    accumulate(&s1, weights1(m), a1, a2, a3, a4, a5, a6, a7, a8);
+    accumulate(&s2, weights2(m), a1, a2, a3, a4, a5, a6, a7, a8);
+    accumulate(&s3, weights3(m), a1, a2, a3, a4, a5, a6, a7, a8);
+    accumulate(&s0, weights0(n), a2, a3, a4, a5, a6, a7, a8, a9);
+    accumulate(&s1, weights1(n), a2, a3, a4, a5, a6, a7, a8, a9);
+    accumulate(&s2, weights2(n), a2, a3, a4, a5, a6, a7, a8, a9);
+    accumulate(&s3, weights3(n), a2, a3, a4, a5, a6, a7, a8, a9);
+    c++;
+    if (c == quads) { c = 0u; }
   }
   let valid = tile * LANES + lane < segments;
   if (params.stats == 1u) {

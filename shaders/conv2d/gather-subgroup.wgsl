@@ -14,6 +14,10 @@ enable subgroups;
 const LANES: u32 = 8u;
 alias Block = vec4f; // vec2f where K is 16: a narrower tile instead of idle lanes
 const WIDTH: u32 = 4u; // columns in a Block
+alias Stored = vec4f; // vec2u where x and y are f16
+alias StoredBlock = Block; // vec2u, or u32 for a narrow Block
+fn unpack(v: Stored) -> vec4f { return v; }
+fn pack(v: Block) -> StoredBlock { return v; }
 
 struct Params {
   x_size: vec4u,  // N, height, width, C: of x forward, of dy in the input gradient. C is a multiple of 4
@@ -29,9 +33,9 @@ struct Params {
   stats: u32,     // 1: write partials
 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
 @group(0) @binding(1) var<storage, read> weight: array<Block>; // [R, S, C, K]
-@group(0) @binding(2) var<storage, read_write> y: array<Block>;
+@group(0) @binding(2) var<storage, read_write> y: array<StoredBlock>;
 @group(0) @binding(3) var<storage, read_write> partials: array<Block>; // [tiles, 2, K]
 @group(0) @binding(4) var<uniform> params: Params;
 
@@ -73,7 +77,7 @@ fn store_place(index: u32, column: u32, value: Block) {
     let at = place(index);
     let target_place = at.yz * params.spread + params.phase;
     let row = (at.x * params.y_size.y + target_place.x) * params.y_size.z + target_place.y;
-    y[row * (params.y_size.w / WIDTH) + column] = value;
+    y[row * (params.y_size.w / WIDTH) + column] = pack(value);
   }
 }
 
@@ -124,29 +128,35 @@ fn main(
   let p1 = place(first + lane + LANES);
   let p2 = place(first + lane + 2u * LANES);
   let p3 = place(first + lane + 3u * LANES);
-  for (var tap = 0u; tap < params.taps.x * params.taps.y; tap++) {
-    var offset = params.origin + params.spacing * vec2i(vec2u(tap / params.taps.y, tap % params.taps.y));
-    if (any(params.divisor > vec2i(1))) {
-      if (any(offset % params.divisor != vec2i(0))) { continue; }
-      offset /= params.divisor;
+  var s0: Source; var s1: Source; var s2: Source; var s3: Source;
+  var tap = 0u;
+  var c = 0u;
+  var nothing = false; // for this tap to add
+  // One loop, not one in another: every loop carries all accumulators through a mask.
+  while (tap < params.taps.x * params.taps.y) {
+    if (c == 0u) {
+      let offset = params.origin + params.spacing * vec2i(vec2u(tap / params.taps.y, tap % params.taps.y));
+      nothing = any(offset % params.divisor != vec2i(0));
+      let at = offset / params.divisor;
+      s0 = source(p0, at); s1 = source(p1, at); s2 = source(p2, at); s3 = source(p3, at);
     }
-    let s0 = source(p0, offset); let s1 = source(p1, offset); let s2 = source(p2, offset); let s3 = source(p3, offset);
-    let row = tap * params.x_size.w * columns + safe_column;
-    for (var c = 0u; c < params.x_size.w / 4u; c++) {
-      let at = row + c * 4u * columns;
+    if (!nothing) {
+      let at = (tap * params.x_size.w + 4u * c) * columns + safe_column;
       let w0 = weight[at];
       let w1 = weight[at + columns];
       let w2 = weight[at + 2u * columns];
       let w3 = weight[at + 3u * columns];
-      let a0 = x[s0.at + c] * s0.inside;
-      let a1 = x[s1.at + c] * s1.inside;
-      let a2 = x[s2.at + c] * s2.inside;
-      let a3 = x[s3.at + c] * s3.inside;
+      let a0 = unpack(x[s0.at + c]) * s0.inside;
+      let a1 = unpack(x[s1.at + c]) * s1.inside;
+      let a2 = unpack(x[s2.at + c]) * s2.inside;
+      let a3 = unpack(x[s3.at + c]) * s3.inside;
       accumulate(&t0, a0, w0, w1, w2, w3);
       accumulate(&t1, a1, w0, w1, w2, w3);
       accumulate(&t2, a2, w0, w1, w2, w3);
       accumulate(&t3, a3, w0, w1, w2, w3);
     }
+    c++;
+    if (nothing || c == params.x_size.w / 4u) { c = 0u; tap++; }
   }
   if (column >= columns) { return; }
   store(&t0, first, column);

@@ -5,6 +5,9 @@
 // One invocation a value of y. Groups have too few channels each for the tiles of the other kernels.
 
 alias Value = f32; // vec4f for depthwise convolutions with C = K, a multiple of 4: sizes then count vec4s of channels
+alias Stored = Value; // vec2u where x and y are f16, and Value vec4f
+fn unpack(v: Stored) -> Value { return v; }
+fn pack(v: Value) -> Stored { return v; }
 
 struct Params {
   x_size: vec4u,  // N, H, W, C
@@ -14,9 +17,9 @@ struct Params {
   group: vec2u,   // channels of x and of y in one group
 }
 
-@group(0) @binding(0) var<storage, read> x: array<Value>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
 @group(0) @binding(1) var<storage, read> weight: array<Value>; // [R, S, C / groups, K]
-@group(0) @binding(2) var<storage, read_write> y: array<Value>;
+@group(0) @binding(2) var<storage, read_write> y: array<Stored>;
 @group(0) @binding(3) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
@@ -42,8 +45,8 @@ fn main(
       if (w >= params.x_size.z) { continue; }
       let at = ((n * params.x_size.y + h) * params.x_size.z + w) * params.x_size.w + first;
       let weight_at = (r * params.window.y + s) * params.group.x * params.y_size.w + k;
-      for (var c = 0u; c < params.group.x; c++) { sum += x[at + c] * weight[weight_at + c * params.y_size.w]; }
+      for (var c = 0u; c < params.group.x; c++) { sum += unpack(x[at + c]) * weight[weight_at + c * params.y_size.w]; }
     }
   }
-  y[index] = sum;
+  y[index] = pack(sum);
 }

@@ -5,6 +5,9 @@
 // taps left out that stride does not divide. One invocation a value of dx.
 
 alias Value = f32; // vec4f for depthwise convolutions with C = K, a multiple of 4: sizes then count vec4s of channels
+alias Stored = Value; // vec2u where dy and dx are f16, and Value vec4f
+fn unpack(v: Stored) -> Value { return v; }
+fn pack(v: Value) -> Stored { return v; }
 
 struct Params {
   x_size: vec4u,  // N, H, W, C
@@ -14,9 +17,9 @@ struct Params {
   group: vec2u,   // channels of x and of y in one group
 }
 
-@group(0) @binding(0) var<storage, read> dy: array<Value>;
+@group(0) @binding(0) var<storage, read> dy: array<Stored>;
 @group(0) @binding(1) var<storage, read> weight: array<Value>; // [R, S, C / groups, K]
-@group(0) @binding(2) var<storage, read_write> dx: array<Value>;
+@group(0) @binding(2) var<storage, read_write> dx: array<Stored>;
 @group(0) @binding(3) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
@@ -44,8 +47,8 @@ fn main(
       if (w < 0 || w % params.step.y != 0 || q >= params.dy_size.z) { continue; }
       let at = ((n * params.dy_size.y + p) * params.dy_size.z + q) * params.dy_size.w + first;
       let weight_at = ((r * params.window.y + s) * params.group.x + c % params.group.x) * params.dy_size.w + first;
-      for (var k = 0u; k < params.group.y; k++) { sum += dy[at + k] * weight[weight_at + k]; }
+      for (var k = 0u; k < params.group.y; k++) { sum += unpack(dy[at + k]) * weight[weight_at + k]; }
     }
   }
-  dx[index] = sum;
+  dx[index] = pack(sum);
 }

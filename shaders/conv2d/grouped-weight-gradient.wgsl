@@ -6,6 +6,8 @@
 // in fixed order.
 
 alias Value = f32; // vec4f for depthwise convolutions with C = K, a multiple of 4: sizes then count vec4s of channels
+alias Stored = Value; // vec2u where x and dy are f16, and Value vec4f
+fn unpack(v: Stored) -> Value { return v; }
 
 struct Params {
   x_size: vec4u,  // N, H, W, C
@@ -18,8 +20,8 @@ struct Params {
   split_size: u32,     // values from one split's dweight to the next
 }
 
-@group(0) @binding(0) var<storage, read> x: array<Value>;
-@group(0) @binding(1) var<storage, read> dy: array<Value>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
+@group(0) @binding(1) var<storage, read> dy: array<Stored>;
 @group(0) @binding(2) var<storage, read_write> dweight: array<Value>; // [splits, R, S, C / groups, K]
 @group(0) @binding(3) var<uniform> params: Params;
 
@@ -47,7 +49,7 @@ fn main(
     for (var q = 0u; q < params.dy_size.z; q++) {
       let w = u32(i32(q) * params.step.y + offset.y);
       if (w >= params.x_size.z) { continue; }
-      sum += x[(image_row + w) * params.x_size.w + c] * dy[(row * params.dy_size.z + q) * params.dy_size.w + k];
+      sum += unpack(x[(image_row + w) * params.x_size.w + c]) * unpack(dy[(row * params.dy_size.z + q) * params.dy_size.w + k]);
     }
   }
   dweight[split * params.split_size + own] = sum;

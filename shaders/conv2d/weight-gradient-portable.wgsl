@@ -6,6 +6,9 @@
 // output rows (n, p) of its split: 3 vec4s loaded for 8 vec4 multiply-adds. The splits' sums are added by a second dispatch,
 // in fixed order.
 
+alias Stored = vec4f; // vec2u where x and dy are f16
+fn unpack(v: Stored) -> vec4f { return v; }
+
 struct Params {
   x_size: vec4u,  // N, H, W, C; C is a multiple of 4
   dy_size: vec4u, // N, P, Q, K
@@ -15,8 +18,8 @@ struct Params {
   rows_per_split: u32, // output rows (n, p) that one split sums over
 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
+@group(0) @binding(1) var<storage, read> dy: array<Stored>;
 @group(0) @binding(2) var<storage, read_write> dweight: array<vec4f>; // [splits, R, S, C, K]
 @group(0) @binding(3) var<uniform> params: Params;
 
@@ -52,9 +55,9 @@ fn main(
       let inside = u32(j) < params.x_size.z;
       let at = (image_row + u32(j)) * channels + channel;
       let pixel = (row * params.dy_size.z + q) * columns + column;
-      let a = x[select(0u, at, inside)] * select(0.0, 1.0, inside);
-      let b0 = dy[pixel];
-      let b1 = dy[pixel + next];
+      let a = unpack(x[select(0u, at, inside)]) * select(0.0, 1.0, inside);
+      let b0 = unpack(dy[pixel]);
+      let b1 = unpack(dy[pixel + next]);
       x0 += a.x * b0; y0 += a.y * b0; z0 += a.z * b0; w0 += a.w * b0;
       x1 += a.x * b1; y1 += a.y * b1; z1 += a.z * b1; w1 += a.w * b1;
     }

@@ -9,6 +9,8 @@
 enable subgroups;
 
 const LANES: u32 = 8u;
+alias Stored = vec4f; // vec2u where x and dy are f16
+fn unpack(v: Stored) -> vec4f { return v; }
 
 struct Params {
   x_size: vec4u,  // N, H, W, C; C is a multiple of 4
@@ -18,8 +20,8 @@ struct Params {
   rows_per_split: u32, // output rows (n, p) that one split sums over
 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
+@group(0) @binding(1) var<storage, read> dy: array<Stored>;
 @group(0) @binding(2) var<storage, read_write> dweight: array<vec4f>; // [splits, 3, 3, C, K]
 @group(0) @binding(3) var<uniform> params: Params;
 
@@ -72,7 +74,7 @@ fn accumulate(sums: ptr<function, Sums>, d: Column, x0: vec4f, x1: vec4f, x2: ve
 fn load_x(row: u32, column: i32, inside_row: bool, channel: u32) -> vec4f {
   let inside = inside_row && u32(column) < params.x_size.z;
   let at = (row + u32(column)) * (params.x_size.w / 4u) + channel;
-  return x[select(0u, at, inside)] * select(0.0, 1.0, inside);
+  return unpack(x[select(0u, at, inside)]) * select(0.0, 1.0, inside);
 }
 
 // This lane's part of dy at the four pixels from q on: zero past the end of the row.
@@ -80,7 +82,7 @@ fn load_dy(row: u32, q: u32, index: u32, first_column: u32) -> vec4f {
   let columns = params.dy_size.w / 4u;
   let pixel = q + index / 4u;
   let at = (row + min(pixel, params.dy_size.z - 1u)) * columns + min(first_column + index % 4u, columns - 1u);
-  return dy[at] * select(0.0, 1.0, pixel < params.dy_size.z);
+  return unpack(dy[at]) * select(0.0, 1.0, pixel < params.dy_size.z);
 }
 
 fn store(sums: ptr<function, Sums>, first_row: u32, column: u32) {
@@ -118,30 +120,36 @@ fn main(
   // Counted, not divided: an integer division costs as much as a dozen loads here.
   var n = first / params.dy_size.y;
   var p = first % params.dy_size.y;
-  for (var row = first; row < end; row++) {
+  var row = first;
+  var q = 0u;
+  // One loop, not one in another: every loop carries all accumulators through a mask.
+  while (row < end) {
     let i = i32(p + r) - params.padding.x;
     let inside = u32(i) < params.x_size.y;
     let x_row = (n * params.x_size.y + u32(i)) * params.x_size.z;
     let dy_row = row * params.dy_size.z;
-    p++;
-    if (p == params.dy_size.y) { p = 0u; n++; }
-    for (var q = 0u; q < params.dy_size.z; q += 4u) {
-      let left = i32(q) - params.padding.y;
-      let x0 = load_x(x_row, left, inside, channel);
-      let x1 = load_x(x_row, left + 1, inside, channel);
-      let x2 = load_x(x_row, left + 2, inside, channel);
-      let x3 = load_x(x_row, left + 3, inside, channel);
-      let x4 = load_x(x_row, left + 4, inside, channel);
-      let x5 = load_x(x_row, left + 5, inside, channel);
-      var d = Spread(load_dy(dy_row, q, lane, column), load_dy(dy_row, q, LANES + lane, column), vec4f(), vec4f());
-      if (LANES == 4u) {
-        d.c = load_dy(dy_row, q, 2u * LANES + lane, column);
-        d.d = load_dy(dy_row, q, 3u * LANES + lane, column);
-      }
-      accumulate(&s0, column0(d), x0, x1, x2, x3, x4, x5);
-      accumulate(&s1, column1(d), x0, x1, x2, x3, x4, x5);
-      accumulate(&s2, column2(d), x0, x1, x2, x3, x4, x5);
-      accumulate(&s3, column3(d), x0, x1, x2, x3, x4, x5);
+    let left = i32(q) - params.padding.y;
+    let x0 = load_x(x_row, left, inside, channel);
+    let x1 = load_x(x_row, left + 1, inside, channel);
+    let x2 = load_x(x_row, left + 2, inside, channel);
+    let x3 = load_x(x_row, left + 3, inside, channel);
+    let x4 = load_x(x_row, left + 4, inside, channel);
+    let x5 = load_x(x_row, left + 5, inside, channel);
+    var d = Spread(load_dy(dy_row, q, lane, column), load_dy(dy_row, q, LANES + lane, column), vec4f(), vec4f());
+    if (LANES == 4u) {
+      d.c = load_dy(dy_row, q, 2u * LANES + lane, column);
+      d.d = load_dy(dy_row, q, 3u * LANES + lane, column);
+    }
+    accumulate(&s0, column0(d), x0, x1, x2, x3, x4, x5);
+    accumulate(&s1, column1(d), x0, x1, x2, x3, x4, x5);
+    accumulate(&s2, column2(d), x0, x1, x2, x3, x4, x5);
+    accumulate(&s3, column3(d), x0, x1, x2, x3, x4, x5);
+    q += 4u;
+    if (q >= params.dy_size.z) {
+      q = 0u;
+      row++;
+      p++;
+      if (p == params.dy_size.y) { p = 0u; n++; }
     }
   }
   if (index >= 3u * quads) { return; }

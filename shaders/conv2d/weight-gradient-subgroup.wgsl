@@ -12,6 +12,10 @@ enable subgroups;
 const LANES: u32 = 8u;
 alias Block = vec4f; // vec2f where K is 16: a narrower tile instead of idle lanes
 const WIDTH: u32 = 4u; // columns in a Block
+alias Stored = vec4f; // vec2u where x and dy are f16
+alias StoredBlock = Block; // vec2u, or u32 for a narrow Block
+fn unpack(v: Stored) -> vec4f { return v; }
+fn unpack_block(v: StoredBlock) -> Block { return v; }
 
 struct Params {
   x_size: vec4u,  // N, H, W, C; C is a multiple of 4
@@ -22,8 +26,8 @@ struct Params {
   rows_per_split: u32, // output rows (n, p) that one split sums over
 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> dy: array<Block>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
+@group(0) @binding(1) var<storage, read> dy: array<StoredBlock>;
 @group(0) @binding(2) var<storage, read_write> dweight: array<Block>; // [splits, R, S, C, K]
 @group(0) @binding(3) var<uniform> params: Params;
 
@@ -69,7 +73,7 @@ fn load_x(image_row: u32, q: u32, offset: i32, inside_rows: bool, channel: u32) 
   let j = i32(q) * params.step.y + offset;
   let inside = inside_rows && q < params.dy_size.z && u32(j) < params.x_size.z;
   let at = (image_row + u32(j)) * (params.x_size.w / 4u) + channel;
-  return x[select(0u, at, inside)] * select(0.0, 1.0, inside);
+  return unpack(x[select(0u, at, inside)]) * select(0.0, 1.0, inside);
 }
 
 @compute @workgroup_size(LANES)
@@ -106,31 +110,38 @@ fn main(
   // Counted, not divided: an integer division costs as much as a dozen loads here.
   var n = first_dy_row / params.dy_size.y;
   var p = first_dy_row % params.dy_size.y;
-  for (var row = first_dy_row; row < end; row++) {
+  var row = first_dy_row;
+  var q = 0u;
+  // One loop, not one in another: each loop carries all accumulators through a mask.
+  while (row < end) {
     let top = i32(p) * params.step.x;
-    let image = n;
-    p++;
-    if (p == params.dy_size.y) { p = 0u; n++; }
-    // Where the whole tile looks at one row of the image and that lies outside, there is nothing to add.
-    if (one_row && u32(top + first_offset) >= params.x_size.y) { continue; }
     let i = top + offset.x;
     let inside_rows = u32(i) < params.x_size.y;
-    let image_row = (image * params.x_size.y + u32(i)) * params.x_size.z;
+    let image_row = (n * params.x_size.y + u32(i)) * params.x_size.z;
     let dy_row = row * params.dy_size.z;
-    for (var q = 0u; q < params.dy_size.z; q += 4u) {
+    // Where the whole tile looks at one row of the image and that lies outside, there is nothing to add.
+    let nothing = one_row && u32(top + first_offset) >= params.x_size.y;
+    if (!nothing) {
       let a0 = load_x(image_row, q, offset.y, inside_rows, channel);
       let a1 = load_x(image_row, q + 1u, offset.y, inside_rows, channel);
       let a2 = load_x(image_row, q + 2u, offset.y, inside_rows, channel);
       let a3 = load_x(image_row, q + 3u, offset.y, inside_rows, channel);
       let last = params.dy_size.z - 1u;
-      let b0 = dy[(dy_row + q) * columns + safe_column];
-      let b1 = dy[(dy_row + min(q + 1u, last)) * columns + safe_column];
-      let b2 = dy[(dy_row + min(q + 2u, last)) * columns + safe_column];
-      let b3 = dy[(dy_row + min(q + 3u, last)) * columns + safe_column];
+      let b0 = unpack_block(dy[(dy_row + q) * columns + safe_column]);
+      let b1 = unpack_block(dy[(dy_row + min(q + 1u, last)) * columns + safe_column]);
+      let b2 = unpack_block(dy[(dy_row + min(q + 2u, last)) * columns + safe_column]);
+      let b3 = unpack_block(dy[(dy_row + min(q + 3u, last)) * columns + safe_column]);
       accumulate(&tx, vec4f(a0.x, a1.x, a2.x, a3.x), b0, b1, b2, b3);
       accumulate(&ty, vec4f(a0.y, a1.y, a2.y, a3.y), b0, b1, b2, b3);
       accumulate(&tz, vec4f(a0.z, a1.z, a2.z, a3.z), b0, b1, b2, b3);
       accumulate(&tw, vec4f(a0.w, a1.w, a2.w, a3.w), b0, b1, b2, b3);
+    }
+    q += 4u;
+    if (nothing || q >= params.dy_size.z) {
+      q = 0u;
+      row++;
+      p++;
+      if (p == params.dy_size.y) { p = 0u; n++; }
     }
   }
   if (column >= columns) { return; }

@@ -21,8 +21,9 @@ struct Params {
 @group(0) @binding(5) var<uniform> params: Params;
 
 fn gradient(a: T, b: T, y: T, dy: T) -> T { return dy * b; }
-fn load_a(i: u32, at: vec2u) -> T { return a[i]; }
-fn load_b(i: u32, at: vec2u) -> T { return b[i]; }
+fn unpack(v: T) -> T { return v; } // these operands are f32
+fn load_a(i: u32, at: vec2u) -> T { return unpack(a[i]); }
+fn load_b(i: u32, at: vec2u) -> T { return unpack(b[i]); }
 
 @compute @workgroup_size(64)
 fn main(

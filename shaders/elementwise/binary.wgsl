@@ -1,12 +1,15 @@
 // y = f(a, b), element by element, with broadcasting. `apply` is replaced by the op's formula, `load_a` and `load_b` by how an
 // operand is read for element i of y:
-//   a[i]                       it has y's shape
+//   unpack(a[i])               it has y's shape
 //   a[i % params.a_period]     it is repeated along leading axes (a bias)
 //   T(a[0].x)                  it is one number
 //   a[at.x]                    anything else, with STRIDED (for b: at.y)
-// T is vec4f where rows allow it, and then sizes and strides count vec4s.
+// T is vec4f where rows allow it, and then sizes and strides count vec4s. Where all are f16 of one shape, a Stored is four of them.
 
 alias T = vec4f;
+alias Stored = T;
+fn unpack(v: Stored) -> T { return v; }
+fn pack(v: T) -> Stored { return v; }
 const ELEMENTS: u32 = 4u;
 const STRIDED: bool = false;
 
@@ -18,14 +21,14 @@ struct Params {
   axes: array<vec4u, 8>, // of y, outermost first, neighbours merged: extent, a's stride, b's stride (0 where stretched)
 }
 
-@group(0) @binding(0) var<storage, read> a: array<T>;
-@group(0) @binding(1) var<storage, read> b: array<T>;
-@group(0) @binding(2) var<storage, read_write> y: array<T>;
+@group(0) @binding(0) var<storage, read> a: array<Stored>;
+@group(0) @binding(1) var<storage, read> b: array<Stored>;
+@group(0) @binding(2) var<storage, read_write> y: array<Stored>;
 @group(0) @binding(3) var<uniform> params: Params;
 
 fn apply(a: T, b: T) -> T { return a + b; }
-fn load_a(i: u32, at: vec2u) -> T { return a[i]; }
-fn load_b(i: u32, at: vec2u) -> T { return b[i]; }
+fn load_a(i: u32, at: vec2u) -> T { return unpack(a[i]); }
+fn load_b(i: u32, at: vec2u) -> T { return unpack(b[i]); }
 
 @compute @workgroup_size(64)
 fn main(
@@ -44,7 +47,7 @@ fn main(
   for (var e = 0u; e < ELEMENTS; e++) {
     let i = first + e;
     if (i < params.size) {
-      y[i] = apply(load_a(i, at), load_b(i, at));
+      y[i] = pack(apply(load_a(i, at), load_b(i, at)));
     }
     if (STRIDED) {
       // Divisions are slow: within a row the next element is one stride on.

@@ -1,16 +1,19 @@
 // dx = f'(x) dy, element by element; `gradient` is replaced by the op's formula, which may use x, y = f(x) and dy.
 
 const VECTORS: u32 = 4u;
+alias Stored = vec4f; // vec2u where x is f16
+fn unpack(v: Stored) -> vec4f { return v; }
+fn pack(v: vec4f) -> Stored { return v; }
 
 struct Params {
   vectors: u32, // vec4s in x
   a: f32,       // the op's option (the slope of leaky relu)
 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> y: array<vec4f>;
-@group(0) @binding(2) var<storage, read> dy: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
+@group(0) @binding(1) var<storage, read> y: array<Stored>;
+@group(0) @binding(2) var<storage, read> dy: array<Stored>;
+@group(0) @binding(3) var<storage, read_write> dx: array<Stored>;
 @group(0) @binding(4) var<uniform> params: Params;
 
 fn gradient(x: vec4f, y: vec4f, dy: vec4f) -> vec4f { return select(vec4f(0.0), dy, y > vec4f(0.0)); }
@@ -25,7 +28,7 @@ fn main(
   for (var i = 0u; i < VECTORS; i++) {
     let at = first + i;
     if (at < params.vectors) {
-      dx[at] = gradient(x[at], y[at], dy[at]);
+      dx[at] = pack(gradient(unpack(x[at]), unpack(y[at]), unpack(dy[at])));
     }
   }
 }

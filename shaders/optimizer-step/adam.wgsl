@@ -2,7 +2,8 @@
 //   w *= shrink;  d = g + decay * w;  m = beta1 m + (1 - beta1) d;  v = beta2 v + (1 - beta2) d^2;
 //   w -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
 // Adam has shrink = 1, AdamW decay = 0. What depends on t is computed in double precision on the host: 1 - 0.999^t loses most
-// of its digits in f32. One invocation updates a quarter of a 64-float block.
+// of its digits in f32. It counts all steps: where loss scaling has skipped some, the corrections are put right here. One invocation updates
+// a quarter of a 64-float block.
 
 const VECTORS: u32 = 4u;
 const UNTOUCHED: u32 = 255u; // padding and frozen parameters
@@ -16,14 +17,30 @@ struct Params {
   fresh2: f32,             // 1 - beta2
   correction: f32,         // 1 / sqrt(1 - beta2^t)
   epsilon: f32,
+  step: f32,               // t, with the steps that were skipped
+  log_beta1: f32,
+  log_beta2: f32,
 }
 
 @group(0) @binding(0) var<storage, read> blocks: array<u32>;
-@group(0) @binding(1) var<storage, read> gradients: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> weights: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> first_moments: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> second_moments: array<vec4f>;
-@group(0) @binding(5) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> skips: array<u32>;
+@group(0) @binding(2) var<storage, read> gradients: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> weights: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> first_moments: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> second_moments: array<vec4f>;
+@group(0) @binding(6) var<uniform> params: Params;
+
+// 1 - beta^t, by the series of exp where the difference would cancel.
+fn decayed(t: f32, log_beta: f32) -> f32 {
+  let z = t * log_beta;
+  let series = -z * (1.0 + z / 2.0 * (1.0 + z / 3.0 * (1.0 + z / 4.0 * (1.0 + z / 5.0 * (1.0 + z / 6.0)))));
+  return select(series, 1.0 - exp(z), z < -0.25);
+}
+
+// (1 - beta^t) with all steps over the same without those that were skipped.
+fn recount(log_beta: f32) -> f32 {
+  return decayed(params.step, log_beta) / decayed(params.step - f32(skips[0]), log_beta);
+}
 
 @compute @workgroup_size(64)
 fn main(
@@ -39,7 +56,12 @@ fn main(
   if (group == UNTOUCHED) {
     return;
   }
-  let rate = params.groups[group].x;
+  var rate = params.groups[group].x;
+  var correction = params.correction;
+  if (skips[0] > 0u) {
+    rate *= recount(params.log_beta1);
+    correction *= sqrt(recount(params.log_beta2));
+  }
   let decay = params.groups[group].y;
   let shrink = params.groups[group].z;
   for (var i = 0u; i < VECTORS; i++) {
@@ -50,6 +72,6 @@ fn main(
     let v = params.beta2 * second_moments[at] + params.fresh2 * d * d;
     first_moments[at] = m;
     second_moments[at] = v;
-    weights[at] = w - rate * m / (sqrt(v) * params.correction + params.epsilon);
+    weights[at] = w - rate * m / (sqrt(v) * correction + params.epsilon);
   }
 }

@@ -1,6 +1,10 @@
 // The gradient of average pooling, gathered: dx[n,h,w,c] sums dy / area over the windows that contain the pixel.
 
 alias Element = vec4f;
+alias StoredDy = Element; // vec2u where it is f16
+alias StoredDx = Element;
+fn unpack(v: StoredDy) -> Element { return v; }
+fn pack(v: Element) -> StoredDx { return v; }
 
 struct Params {
   channels: u32, // Elements in a pixel
@@ -12,8 +16,8 @@ struct Params {
   padding: vec2u,
 }
 
-@group(0) @binding(0) var<storage, read> dy: array<Element>;
-@group(0) @binding(1) var<storage, read_write> dx: array<Element>;
+@group(0) @binding(0) var<storage, read> dy: array<StoredDy>;
+@group(0) @binding(1) var<storage, read_write> dx: array<StoredDx>;
 @group(0) @binding(2) var<uniform> params: Params;
 
 // `size`: the part of the window that lies in the image. Without the padding: size.x * size.y.
@@ -46,8 +50,8 @@ fn main(
     for (var q = first.y; q < end.y; q++) {
       let start = vec2u(p, q) * params.stride;
       let size = min(start + params.window - params.padding, params.x_size) - (max(start, params.padding) - params.padding);
-      sum += dy[(image + p * params.y_size.y + q) * params.channels + c] / f32(area(size));
+      sum += unpack(dy[(image + p * params.y_size.y + q) * params.channels + c]) / f32(area(size));
     }
   }
-  dx[at] = sum;
+  dx[at] = pack(sum);
 }

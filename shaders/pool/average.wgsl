@@ -3,6 +3,10 @@
 // computes one Element: four neighbouring channels, or one where C is not a multiple of 4.
 
 alias Element = vec4f;
+alias StoredX = Element; // vec2u where it is f16
+alias StoredY = Element;
+fn unpack(v: StoredX) -> Element { return v; }
+fn pack(v: Element) -> StoredY { return v; }
 
 struct Params {
   channels: u32, // Elements in a pixel
@@ -14,8 +18,8 @@ struct Params {
   padding: vec2u,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<Element>;
-@group(0) @binding(1) var<storage, read_write> y: array<Element>;
+@group(0) @binding(0) var<storage, read> x: array<StoredX>;
+@group(0) @binding(1) var<storage, read_write> y: array<StoredY>;
 @group(0) @binding(2) var<uniform> params: Params;
 
 // `size`: the part of the window that lies in the image. Without the padding: size.x * size.y.
@@ -45,8 +49,8 @@ fn main(
   var sum = Element(0.0);
   for (var h = first.x; h < end.x; h++) {
     for (var w = first.y; w < end.y; w++) {
-      sum += x[(image + h * params.x_size.y + w) * params.channels + c];
+      sum += unpack(x[(image + h * params.x_size.y + w) * params.channels + c]);
     }
   }
-  y[at] = sum / f32(area(end - first));
+  y[at] = pack(sum / f32(area(end - first)));
 }

@@ -3,6 +3,9 @@
 
 alias Element = vec4f;
 alias Index = vec4u;
+alias Stored = Element; // vec2u where x is f16
+fn unpack(v: Stored) -> Element { return v; }
+fn pack(v: Element) -> Stored { return v; }
 
 struct Params {
   channels: u32, // Elements in a pixel
@@ -14,9 +17,9 @@ struct Params {
   padding: vec2u,
 }
 
-@group(0) @binding(0) var<storage, read> dy: array<Element>;
+@group(0) @binding(0) var<storage, read> dy: array<Stored>;
 @group(0) @binding(1) var<storage, read> indices: array<Index>;
-@group(0) @binding(2) var<storage, read_write> dx: array<Element>;
+@group(0) @binding(2) var<storage, read_write> dx: array<Stored>;
 @group(0) @binding(3) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
@@ -46,8 +49,8 @@ fn main(
   for (var p = first.x; p < end.x; p++) {
     for (var q = first.y; q < end.y; q++) {
       let window = (image + p * params.y_size.y + q) * params.channels + c;
-      sum += select(Element(0.0), dy[window], indices[window] == position);
+      sum += select(Element(0.0), unpack(dy[window]), indices[window] == position);
     }
   }
-  dx[at] = sum;
+  dx[at] = pack(sum);
 }

@@ -4,6 +4,9 @@
 
 alias Element = vec4f;
 alias Index = vec4u;
+alias Stored = Element; // vec2u where x is f16
+fn unpack(v: Stored) -> Element { return v; }
+fn pack(v: Element) -> Stored { return v; }
 
 struct Params {
   channels: u32, // Elements in a pixel
@@ -15,8 +18,8 @@ struct Params {
   padding: vec2u,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<Element>;
-@group(0) @binding(1) var<storage, read_write> y: array<Element>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
+@group(0) @binding(1) var<storage, read_write> y: array<Stored>;
 @group(0) @binding(2) var<storage, read_write> indices: array<Index>;
 @group(0) @binding(3) var<uniform> params: Params;
 
@@ -42,16 +45,16 @@ fn main(
   let first = max(start, params.padding) - params.padding;
   let end = min(start + params.window - params.padding, params.x_size);
 
-  var best = x[(image + first.x * params.x_size.y + first.y) * params.channels + c];
+  var best = unpack(x[(image + first.x * params.x_size.y + first.y) * params.channels + c]);
   var index = Index(first.x * params.x_size.y + first.y);
   for (var h = first.x; h < end.x; h++) {
     for (var w = first.y; w < end.y; w++) {
       let position = h * params.x_size.y + w;
-      let value = x[(image + position) * params.channels + c];
+      let value = unpack(x[(image + position) * params.channels + c]);
       index = select(index, Index(position), value > best);
       best = max(best, value);
     }
   }
-  y[at] = best;
+  y[at] = pack(best);
   indices[at] = index;
 }

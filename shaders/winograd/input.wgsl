@@ -8,6 +8,8 @@
 
 const TILE: u32 = 4u; // output pixels on a tile's side: 4 or 2
 const SPAN: u32 = TILE + 2u;
+alias Stored = vec4f; // vec2u where x is f16
+fn unpack(v: Stored) -> vec4f { return v; }
 
 struct Params {
   x_size: vec4u, // N, H, W, C; C is a multiple of 4
@@ -16,7 +18,7 @@ struct Params {
   rows: u32,     // tiles of all images, rounded up to 4: the last ones may be nothing but zeros
 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
 @group(0) @binding(1) var<storage, read_write> v: array<vec4f>; // [SPAN * SPAN, rows, C]
 @group(0) @binding(2) var<uniform> params: Params;
 
@@ -50,7 +52,7 @@ fn load(source: Place, i: i32, j: i32) -> vec4f {
   let at = vec2u(vec2i(source.top + i, source.left + j));
   let inside = source.image < params.x_size.x && at.x < params.x_size.y && at.y < params.x_size.z;
   let pixel = (source.image * params.x_size.y + at.x) * params.x_size.z + at.y;
-  return select(vec4f(), x[select(0u, pixel * (params.x_size.w / 4u) + source.channel, inside)], inside);
+  return select(vec4f(), unpack(x[select(0u, pixel * (params.x_size.w / 4u) + source.channel, inside)]), inside);
 }
 
 fn column(source: Place, j: i32) -> Line {

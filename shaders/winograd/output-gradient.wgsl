@@ -3,6 +3,8 @@
 
 const TILE: u32 = 4u; // output pixels on a tile's side: 4 or 2
 const SPAN: u32 = TILE + 2u;
+alias Stored = vec4f; // vec2u where dy is f16
+fn unpack(v: Stored) -> vec4f { return v; }
 
 struct Params {
   dy_size: vec4u, // N, P, Q, K; K is a multiple of 4
@@ -10,7 +12,7 @@ struct Params {
   rows: u32,      // tiles of all images, rounded up to 4: the last ones may be nothing but zeros
 }
 
-@group(0) @binding(0) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(0) var<storage, read> dy: array<Stored>;
 @group(0) @binding(1) var<storage, read_write> dm: array<vec4f>; // [SPAN * SPAN, rows, K]
 @group(0) @binding(2) var<uniform> params: Params;
 
@@ -36,7 +38,7 @@ fn load(source: Place, i: u32, j: u32) -> vec4f {
   let at = vec2u(source.top + i, source.left + j);
   let inside = source.image < params.dy_size.x && at.x < params.dy_size.y && at.y < params.dy_size.z;
   let pixel = (source.image * params.dy_size.y + at.x) * params.dy_size.z + at.y;
-  return select(vec4f(), dy[select(0u, pixel * (params.dy_size.w / 4u) + source.channel, inside)], inside);
+  return select(vec4f(), unpack(dy[select(0u, pixel * (params.dy_size.w / 4u) + source.channel, inside)]), inside);
 }
 
 fn column(source: Place, j: u32) -> Line {

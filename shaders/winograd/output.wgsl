@@ -1,18 +1,24 @@
 // Winograd's transform back to pixels: y = A^T m A for every tile, four channels an invocation. Pixels past the image's edge,
 // in its last row or column of tiles, are not stored. See input.wgsl.
+//
+// With `stats` it also writes every tile's mean and sum of squared deviations: batch norm's partials. Tiles then fit the image.
 
 const TILE: u32 = 4u; // output pixels on a tile's side: 4 or 2
 const SPAN: u32 = TILE + 2u;
+alias Stored = vec4f; // vec2u where y is f16
+fn pack(v: vec4f) -> Stored { return v; }
 
 struct Params {
   y_size: vec4u, // N, P, Q, K; K is a multiple of 4
   tiles: vec2u,  // rows and columns of tiles in an image
   rows: u32,     // tiles of all images, rounded up to 4
+  stats: u32,    // 1: write partials
 }
 
 @group(0) @binding(0) var<storage, read> m: array<vec4f>; // [SPAN * SPAN, rows, K]
-@group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
-@group(0) @binding(2) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> y: array<Stored>;
+@group(0) @binding(2) var<storage, read_write> partials: array<vec4f>; // [tiles, 2, K]
+@group(0) @binding(3) var<uniform> params: Params;
 
 // TILE 2 leaves the last two unused, and the compiler removes them.
 alias Line = array<vec4f, 6>;
@@ -52,18 +58,31 @@ struct Place { image: u32, top: u32, left: u32, channel: u32 }
 fn store_pixel(to: Place, i: u32, j: u32, value: vec4f) {
   if (to.top + i < params.y_size.y && to.left + j < params.y_size.z) {
     let pixel = (to.image * params.y_size.y + to.top + i) * params.y_size.z + to.left + j;
-    y[pixel * (params.y_size.w / 4u) + to.channel] = value;
+    y[pixel * (params.y_size.w / 4u) + to.channel] = pack(value);
   }
 }
 
-fn store(to: Place, i: u32, row: Line) {
-  let r = transform(row);
+fn store(to: Place, i: u32, r: Pixels) {
   store_pixel(to, i, 0u, r[0]);
   store_pixel(to, i, 1u, r[1]);
   if (TILE == 4u) {
     store_pixel(to, i, 2u, r[2]);
     store_pixel(to, i, 3u, r[3]);
   }
+}
+
+fn sum(r: Pixels) -> vec4f {
+  if (TILE == 2u) { return r[0] + r[1]; }
+  return r[0] + r[1] + r[2] + r[3];
+}
+
+fn squares(r: Pixels, mean: vec4f) -> vec4f {
+  let d0 = r[0] - mean;
+  let d1 = r[1] - mean;
+  if (TILE == 2u) { return d0 * d0 + d1 * d1; }
+  let d2 = r[2] - mean;
+  let d3 = r[3] - mean;
+  return d0 * d0 + d1 * d1 + d2 * d2 + d3 * d3;
 }
 
 @compute @workgroup_size(64)
@@ -90,10 +109,23 @@ fn main(
     c4 = column(index, 4u);
     c5 = column(index, 5u);
   }
-  store(to, 0u, Line(c0[0], c1[0], c2[0], c3[0], c4[0], c5[0]));
-  store(to, 1u, Line(c0[1], c1[1], c2[1], c3[1], c4[1], c5[1]));
+  let r0 = transform(Line(c0[0], c1[0], c2[0], c3[0], c4[0], c5[0]));
+  let r1 = transform(Line(c0[1], c1[1], c2[1], c3[1], c4[1], c5[1]));
+  var r2: Pixels;
+  var r3: Pixels;
+  store(to, 0u, r0);
+  store(to, 1u, r1);
   if (TILE == 4u) {
-    store(to, 2u, Line(c0[2], c1[2], c2[2], c3[2], c4[2], c5[2]));
-    store(to, 3u, Line(c0[3], c1[3], c2[3], c3[3], c4[3], c5[3]));
+    r2 = transform(Line(c0[2], c1[2], c2[2], c3[2], c4[2], c5[2]));
+    r3 = transform(Line(c0[3], c1[3], c2[3], c3[3], c4[3], c5[3]));
+    store(to, 2u, r2);
+    store(to, 3u, r3);
+  }
+  if (params.stats == 1u) {
+    let mean = (sum(r0) + sum(r1) + sum(r2) + sum(r3)) / f32(TILE * TILE);
+    partials[tile * 2u * channels + to.channel] = mean;
+    var deviations = squares(r0, mean) + squares(r1, mean);
+    if (TILE == 4u) { deviations += squares(r2, mean) + squares(r3, mean); }
+    partials[(tile * 2u + 1u) * channels + to.channel] = deviations;
   }
 }

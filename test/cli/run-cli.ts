@@ -34,7 +34,9 @@ export function startCli(name: string, args: readonly string[], { cwd, env, stdo
   runs++;
   const [out, err] = files.map((path) => openSync(path, "a"));
   // The kernels of the fixed table: what is measured differs from machine to machine.
-  const fixed = name === "train" && !args.some((arg) => arg === "--tune" || arg === "--resume" || arg === "--help");
+  const fixed =
+    (name === "train" || name === "bench") &&
+    !args.some((arg) => arg === "--tune" || arg === "--resume" || arg === "--help");
   const target = stdout === undefined ? out : openSync(stdout, "a");
   const child = spawn(
     process.execPath,

@@ -77,7 +77,7 @@ describe("launch", () => {
       expect(() => run({ vectors: 1 })).toThrow("elementwise/unary: Params field a is missing");
       expect(() => run({ vectors: 1, a: 0, b: 1 })).toThrow("elementwise/unary: Params has no field b");
       expect(() => run({ vectors: 1, a: 0 }, { TILE: 2 })).toThrow(
-        "no declaration named TILE to replace (it has VECTORS, apply)",
+        /no declaration named TILE to replace \(it has VECTORS, .*apply\)/,
       );
     });
   });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { halfToNumber, toFloat32 } from "../../nn/half-floats.ts";
+import { halfToNumber } from "../../engine/half-floats.ts";
+import { toFloat32 } from "../../nn/half-floats.ts";
 import { readSafetensors, writeSafetensors } from "../../nn/safetensors.ts";
 import type { SafeTensor } from "../../nn/safetensors.ts";
 

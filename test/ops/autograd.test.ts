@@ -190,9 +190,9 @@ describe("backward", () => {
   it("takes f32 only", () => {
     const x = tensor([1, 2], { requiresGrad: true });
     expect(() => x.square().backward(tensor([1, 2], { dtype: "u32" }))).toThrow(
-      "backward: the gradient must be f32, got Tensor u32[2]",
+      "backward: the gradient must be f32 as the output, got Tensor u32[2]",
     );
-    expect(() => tensor([1], { dtype: "u32", requiresGrad: true })).toThrow("tensor: gradients need f32, got u32");
+    expect(() => tensor([1], { dtype: "u32", requiresGrad: true })).toThrow("tensor: gradients need floats, got u32");
   });
 
   it("leaves nothing behind but leaf gradients", async () => {

@@ -156,7 +156,7 @@ describe("batchNorm", () => {
       "training needs more than one value per channel, x is [1,4]",
     );
     expect(() => batchNorm(empty([5, 4], "u32"), options)).toThrow(
-      "batchNorm: x must be f32 [...,C] with elements, got Tensor u32[5,4]",
+      "batchNorm: x must be f32 or f16 [...,C] with elements, got Tensor u32[5,4]",
     );
     const partials = { means: empty([1, 2, 4]), rowsPerTile: 32, rows: 6 };
     expect(() => batchNorm(toGpu(randomArr([5, 4], 1)), { ...options, partials })).toThrow(

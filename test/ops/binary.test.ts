@@ -212,7 +212,7 @@ describe("corners", () => {
       "add: shapes [1,3] and [2] do not broadcast (axis -1: 3 and 2)",
     );
     expect(() => tensor([1]).mul(ops.empty([1], "u32"))).toThrow(
-      "mul: needs f32 tensors, got Tensor f32[1] and Tensor u32[1]",
+      "mul: needs two f32 or two f16 tensors, got Tensor f32[1] and Tensor u32[1]; cast one",
     );
   });
 });

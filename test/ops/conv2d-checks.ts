@@ -7,6 +7,7 @@ import type { Arr } from "../reference/array.ts";
 import * as reference from "../reference/conv2d.ts";
 import { toGpu, withFamily } from "../support/gpu.ts";
 import { pick, sampledGradient } from "../support/gradient.ts";
+import { kindsOf, stored, type FloatType } from "../support/half.ts";
 import { randomArr } from "../support/random.ts";
 import { expectClose, type Comparison } from "../support/tolerance.ts";
 
@@ -24,34 +25,43 @@ export interface Case {
 export async function checkConv2d(
   { x: xShape, weight: weightShape, options = {} }: Case,
   family: KernelFamily,
+  dtype: FloatType = "f32",
 ): Promise<void> {
-  const x = randomArr(xShape, 1);
+  const x = stored(randomArr(xShape, 1), dtype);
   const weight = randomArr(weightShape, 2);
   const shapes = { x: xShape, weight: weightShape };
-  const how = { shapes, options: { ...options, family } };
+  const how = { shapes, options: { ...options, family, dtype } };
+  const kind = kindsOf("sum", dtype);
   const [R, S, C, K] = weightShape;
   const want = reference.conv2d(x, weight, options);
-  const dy = randomArr(want.shape, 3);
+  const dy = stored(randomArr(want.shape, 3), dtype);
   const got = await withFamily(family, async () => {
-    const inputs = { x: toGpu(x, { requiresGrad: true }), weight: toGpu(weight, { requiresGrad: true }) };
+    const inputs = { x: toGpu(x, { dtype, requiresGrad: true }), weight: toGpu(weight, { requiresGrad: true }) };
     const y = conv2d(inputs.x, inputs.weight, options);
-    y.backward(toGpu(dy));
+    y.backward(toGpu(dy, { dtype }));
     const [dx, dweight] = [inputs.x.grad!, inputs.weight.grad!];
     expect(dx.shape).toEqual(xShape);
     expect(dweight.shape).toEqual(weightShape);
+    expect([y.dtype, dx.dtype, dweight.dtype]).toEqual([dtype, dtype, "f32"]);
     return { y: { data: await y.data(), shape: y.shape }, dx: await dx.data(), dweight: await dweight.data() };
   });
   const pixels = dy.data.length / K;
   const dxTerms = (R * S * K) / (options.groups ?? 1);
-  expectClose(got.y, want, { op: "conv2d", ...how, terms: R * S * C });
+  expectClose(got.y, want, { op: "conv2d", ...how, kind, terms: R * S * C });
   const exact = reference.conv2dGradients(x, weight, dy, options);
-  expectClose(got.dx, exact.dx, { op: "conv2d dx", ...how, terms: dxTerms });
+  expectClose(got.dx, exact.dx, { op: "conv2d dx", ...how, kind, terms: dxTerms });
   expectClose(got.dweight, exact.dweight, { op: "conv2d dweight", ...how, terms: pixels });
   if (want.data.length * R * S * C > 50_000) return; // a difference costs two evaluations of the definition
   const f = ([a, b]: Arr[]): Arr => reference.conv2d(a, b, options);
   const dx = sampledGradient(f, [x, weight], 0, dy, { count: 12, seed: 4 });
   const dweight = sampledGradient(f, [x, weight], 1, dy, { count: 12, seed: 5 });
-  expectClose(pick(got.dx, dx.indices), dx, { op: "conv2d dx", ...how, terms: dxTerms, scale: largest(exact.dx) });
+  expectClose(pick(got.dx, dx.indices), dx, {
+    op: "conv2d dx",
+    ...how,
+    kind,
+    terms: dxTerms,
+    scale: largest(exact.dx),
+  });
   expectClose(pick(got.dweight, dweight.indices), dweight, {
     op: "conv2d dweight",
     ...how,
@@ -64,15 +74,22 @@ export async function checkConv2d(
 export async function checkStats(
   { x: xShape, weight: weightShape, options = {} }: Case,
   family: KernelFamily,
+  dtype: FloatType = "f32",
 ): Promise<void> {
   // A mean far from 0 beside small deviations: sums of squares would cancel, deviations don't.
-  const x = randomArr(xShape, 6, { min: 0.5, max: 1.5 });
+  const x = stored(randomArr(xShape, 6, { min: 0.5, max: 1.5 }), dtype);
   const weight = randomArr(weightShape, 7, { min: 0, max: 1 });
   const want = reference.conv2d(x, weight, options);
-  const { y, partials } = await withFamily(family, () => conv2d(toGpu(x), toGpu(weight), { ...options, stats: true }));
-  const how = { op: "conv2d with stats", shapes: { x: xShape, weight: weightShape }, options: { ...options, family } };
+  const { y, partials } = await withFamily(family, () =>
+    conv2d(toGpu(x, { dtype }), toGpu(weight), { ...options, stats: true }),
+  );
+  const how = {
+    op: "conv2d with stats",
+    shapes: { x: xShape, weight: weightShape },
+    options: { ...options, family, dtype },
+  };
   const terms = weightShape[0] * weightShape[1] * weightShape[2];
-  expectClose({ data: await y.data(), shape: y.shape }, want, { ...how, terms });
+  expectClose({ data: await y.data(), shape: y.shape }, want, { ...how, kind: kindsOf("sum", dtype), terms });
   expect(partials).not.toBeNull();
   await checkPartials(partials!, want, terms, how);
 }

@@ -140,8 +140,8 @@ it("says what does not fit", () => {
   const fails = (message: string, ...args: Parameters<typeof conv2d>) =>
     expect(() => conv2d(...args)).toThrow(new Error(message));
   fails("conv2d: weight [3,3,4,64] expects 4 input channels, x [8,32,32,3] has 3", x, weight);
-  fails("conv2d: x must be f32 [N,H,W,C], got Tensor f32[8,32,96]", x.view([8, 32, 96]), weight);
-  fails("conv2d: x must be f32 [N,H,W,C], got Tensor u32[8,32,32,3]", x.view(x.shape, "u32"), weight);
+  fails("conv2d: x must be f32 or f16 [N,H,W,C], got Tensor f32[8,32,96]", x.view([8, 32, 96]), weight);
+  fails("conv2d: x must be f32 or f16 [N,H,W,C], got Tensor u32[8,32,32,3]", x.view(x.shape, "u32"), weight);
   fails("conv2d: weight must be f32 [R,S,C,K], got Tensor f32[36,64]", x, weight.view([36, 64]));
   const six = tensorOf([1, 4, 4, 6]);
   fails("conv2d: 4 groups do not divide 6 input and 8 output channels", six, tensorOf([3, 3, 1, 8]), { groups: 4 });

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { matmul, type KernelFamily } from "../../engine/index.ts";
+import { currentDevice, matmul, type KernelFamily } from "../../engine/index.ts";
+import { chooseMatmulTile } from "../../engine/ops/matmul.ts";
 import { matmul as reference, type MatmulOptions } from "../reference/matmul.ts";
 import { needsSubgroupTiles, testDevice, toGpu, withFamily } from "../support/gpu.ts";
 import { pick, sampledGradient } from "../support/gradient.ts";
@@ -79,6 +80,51 @@ describe.each(families)("%s kernels", (family, cases) => {
   it.for(cases)("$a x $b $options", async (shapes, context) => {
     if (family === "subgroup") needsSubgroupTiles(context);
     await withFamily(family, () => checkProduct(shapes));
+  });
+});
+
+describe("tiles of the workgroup kernels", () => {
+  // Too large for a test to choose by themselves. The forward pass only: a shape is a compile of seconds on a software GPU.
+  it.each([
+    {
+      tile: "128x128",
+      shapes: [
+        [32, 129],
+        [32, 132],
+      ],
+    }, // tile + 1 and tile + 4, whole strips, rows of vec4s
+    {
+      tile: "128x128",
+      shapes: [
+        [9, 127],
+        [9, 129],
+      ],
+    }, // tile - 1, less than two strips
+    {
+      tile: "128x64",
+      shapes: [
+        [2, 25, 128],
+        [1, 25, 65],
+      ],
+    }, // one b for two a
+  ])("$tile: a and b of $shapes", async ({ tile, shapes }) => {
+    const [aShape, bShape] = shapes;
+    const [a, b] = [randomArr(aShape, 1), randomArr(bShape, 2)];
+    const options = { transposeA: true };
+    const [K, M, N] = [aShape.at(-2)!, aShape.at(-1)!, bShape.at(-1)!];
+    const shape = `${aShape.length === 3 ? aShape[0] : 1}x${M}x${K}x${N}`;
+    currentDevice().choices.settle({ op: "matmul", shape }, tile);
+    const y = await withFamily("workgroup", () => matmul(toGpu(a), toGpu(b), options));
+    const how = { op: "matmul", shapes: { a: aShape, b: bShape }, options: { tile } };
+    expect(currentDevice().choices.used[`matmul ${shape}`]).toBe(tile);
+    expectClose({ data: await y.data(), shape: y.shape }, reference(a, b, options), { ...how, terms: K });
+  });
+
+  it("grow with the product", () => {
+    expect(chooseMatmulTile({ batches: 1, M: 4096, N: 4096 })).toBe("128x128");
+    expect(chooseMatmulTile({ batches: 1, M: 1536, N: 1536 })).toBe("128x64");
+    expect(chooseMatmulTile({ batches: 36, M: 2048, N: 64 })).toBe("128x64");
+    expect(chooseMatmulTile({ batches: 1, M: 512, N: 10 })).toBe("64x64");
   });
 });
 

@@ -14,6 +14,7 @@ import { expectClose, type Kind } from "../support/tolerance.ts";
 
 beforeAll(testDevice);
 
+const zeroSkips = () => toGpu({ shape: [4], data: [0, 0, 0, 0] }, { dtype: "u32" });
 const blocksOf = (size: number, group: (block: number) => number) =>
   toGpu({ shape: [size / 64], data: Array.from({ length: size / 64 }, (_, i) => group(i)) }, { dtype: "u32" });
 
@@ -24,7 +25,7 @@ it.each([64, 1024, 1088, 4096 + 64])(
   "sgdStep of %i elements with momentum and decay equals the reference",
   async (size) => {
     let w: Arr = randomArr([size], 1);
-    const flat = { weights: toGpu(w), gradients: empty([size]), blocks: blocksOf(size, () => 0) };
+    const flat = { weights: toGpu(w), gradients: empty([size]), blocks: blocksOf(size, () => 0), skips: zeroSkips() };
     const buffers = toGpu(randomArr([size], 2));
     let state: SgdState = {};
     for (let step = 1; step <= 3; step++) {
@@ -47,7 +48,7 @@ it("gives each group its own rate and decay, up to eight, and leaves 255 untouch
   const g = randomArr([size], 4);
   const groups = Array.from({ length: 8 }, (_, i) => ({ lr: 0.1 * (i + 1), weightDecay: 0.01 * i }));
   const groupOf = (block: number): number => (block === 4 ? UNTOUCHED : block < 4 ? block : block - 1);
-  const flat = { weights: toGpu(w), gradients: toGpu(g), blocks: blocksOf(size, groupOf) };
+  const flat = { weights: toGpu(w), gradients: toGpu(g), blocks: blocksOf(size, groupOf), skips: zeroSkips() };
   sgdStep(flat, null, { groups });
   const want = w.data.map((value, i) => {
     const group = groups[groupOf(Math.floor(i / 64))];
@@ -62,7 +63,7 @@ it("gives each group its own rate and decay, up to eight, and leaves 255 untouch
 it.each([false, true])("adamStep (decoupled: %s) with a cycled beta1 equals the reference", async (decoupled) => {
   const size = 1088;
   let w: Arr = randomArr([size], 5);
-  const flat = { weights: toGpu(w), gradients: empty([size]), blocks: blocksOf(size, () => 0) };
+  const flat = { weights: toGpu(w), gradients: empty([size]), blocks: blocksOf(size, () => 0), skips: zeroSkips() };
   const zeros = new Float32Array(size);
   const moments = [toGpu({ shape: [size], data: zeros }), toGpu({ shape: [size], data: zeros })] as const;
   let state = adamState(w);

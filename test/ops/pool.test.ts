@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { avgPool2d, globalAvgPool, maxPool2d } from "../../engine/index.ts";
 import * as reference from "../reference/pooling.ts";
+import { checkOp } from "../support/check-op.ts";
 import { testDevice, toGpu } from "../support/gpu.ts";
 import { numericGradient, randomAwayFromKinks } from "../support/gradient.ts";
 import { randomArr } from "../support/random.ts";
@@ -81,6 +82,37 @@ it.each([[[1, 1, 1, 1]], [[2, 4, 4, 64]], [[3, 7, 5, 6]], [[65, 1, 2, 4]]])("glo
   expectClose(await input.grad!.data(), dx, { ...how, op: "globalAvgPool dx" });
 });
 
+it.each([
+  { shape: [1, 7, 6, 8], options: { kernel: 3, stride: 2, padding: 1 } },
+  { shape: [2, 4, 5, 3], options: { kernel: 2 } }, // channels that do not come in fours
+])("pools f16 $shape $options", async ({ shape, options }) => {
+  const sum = { kind: ["sum", "div"] as const, terms: options.kernel ** 2 };
+  const check = { inputs: { x: randomAwayFromKinks(shape, 1) }, dtype: "f16" as const, forward: sum, gradient: sum };
+  await checkOp({
+    ...check,
+    op: "maxPool2d",
+    run: (x) => maxPool2d(x, options),
+    reference: (x) => reference.maxPool2d(x, options),
+    forward: { kind: "exact" },
+  });
+  await checkOp({
+    ...check,
+    op: "avgPool2d",
+    run: (x) => avgPool2d(x, options),
+    reference: (x) => reference.avgPool2d(x, options),
+  });
+  const whole = { ...sum, terms: shape[1] * shape[2] };
+  await checkOp({
+    ...check,
+    op: "globalAvgPool",
+    run: globalAvgPool,
+    reference: reference.globalAveragePool,
+    forward: whole,
+    gradient: whole,
+  });
+  expect(globalAvgPool(toGpu(randomArr(shape, 1), { dtype: "f16" })).dtype).toBe("f32");
+});
+
 it("gives the gradient of equal maxima to the first", async () => {
   const x = toGpu({ shape: [1, 3, 3, 1], data: [1, 7, 7, 2, 7, 3, 4, 5, 6] }, { requiresGrad: true });
   const y = maxPool2d(x, { kernel: 2, stride: 1 });
@@ -108,5 +140,5 @@ it("names what does not fit", () => {
     "avgPool2d: padding [2,2] is more than half of the window [2,2]",
   );
   expect(() => avgPool2d(x, { kernel: 2, stride: 0 })).toThrow("avgPool2d: stride must be whole numbers from 1");
-  expect(() => globalAvgPool(x.view([4, 4, 2]))).toThrow("globalAvgPool: x must be f32 [N,H,W,C]");
+  expect(() => globalAvgPool(x.view([4, 4, 2]))).toThrow("globalAvgPool: x must be f32 or f16 [N,H,W,C]");
 });

@@ -13,10 +13,24 @@ const SMALLEST_NORMAL = 2 ** -126;
  * - div, sqrt, rsqrt, exp, log, pow, tanh: the WGSL built-ins
  * - softmax: exp of a difference, divided by a sum
  * - erf: Kiln's own approximation
+ * - half: a result that is stored as f16
  * - winograd: a "sum" of transformed values, whose rounding errors the transform back multiplies by `amplification` (winograd.ts)
  */
 export type Kind =
-  "exact" | "add" | "sum" | "div" | "sqrt" | "rsqrt" | "exp" | "log" | "pow" | "tanh" | "softmax" | "erf" | "winograd";
+  | "exact"
+  | "add"
+  | "sum"
+  | "div"
+  | "sqrt"
+  | "rsqrt"
+  | "exp"
+  | "log"
+  | "pow"
+  | "tanh"
+  | "softmax"
+  | "erf"
+  | "half"
+  | "winograd";
 
 export interface Accuracy {
   /** Ulps of the result's magnitude. */
@@ -44,6 +58,8 @@ export const ACCURACY: Record<Exclude<Kind, "sum" | "winograd">, Accuracy> = {
   tanh: { ulps: 0, absolute: 1e-5 },
   softmax: { ulps: 5.5, ulpsPerUnit: 3 }, // exp(x - max) with the difference rounded (1 |x|), then a division
   erf: { ulps: 2, absolute: 2e-7 + 2 * EPS32 }, // Abramowitz & Stegun 7.1.26 (1.5e-7) class, and its evaluation in f32
+  // To either neighbour: Vulkan leaves the rounding of pack2x16float to the driver. 10 bits of fraction for 23; subnormals lie 2^-24 apart.
+  half: { ulps: 2 ** 13, absolute: 2 ** -24 },
 };
 
 /**

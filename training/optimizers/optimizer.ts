@@ -5,6 +5,7 @@ import {
   UNTOUCHED,
   type FlatParameters,
   type GroupRate,
+  type LossScaleOptions,
   type Tensor,
 } from "../../engine/index.ts";
 
@@ -107,6 +108,20 @@ export abstract class Optimizer implements Disposable {
   clipGradNorm(maxNorm: number): Tensor {
     this.#refreshFrozen();
     return this.#flat.clipGradNorm(maxNorm);
+  }
+
+  /**
+   * Divides the gradients by the scale that the loss was multiplied with; call it between `backward()` and everything else. Where they
+   * overflowed, `step()` changes nothing. Nothing is read back.
+   */
+  unscale({ state, options }: { readonly state: Tensor; readonly options: LossScaleOptions }): void {
+    this.#refreshFrozen();
+    this.#flat.unscale(state, options);
+  }
+
+  /** [4] u32, the first: steps that were skipped because gradients overflowed. */
+  get skips(): Tensor {
+    return this.#flat.skips;
   }
 
   /**

@@ -1,7 +1,8 @@
 // Timing training steps.
-import { scope, type Device } from "../../../engine/index.ts";
+import type { Device } from "../../../engine/index.ts";
 import type { Module } from "../../../nn/index.ts";
-import { DeviceDataset, SGD, Trainer, type ImageSet } from "../../../training/index.ts";
+import { median } from "./median.ts";
+import { TrainingSteps, type StepOptions } from "./steps.ts";
 
 export interface Measurement {
   readonly imagesPerSecond: number;
@@ -16,46 +17,51 @@ export interface Measurement {
   readonly peakBytes: number;
 }
 
-export interface MeasureOptions {
-  readonly batchSize: number;
+export interface MeasureOptions extends StepOptions {
   readonly steps: number;
-  readonly imageSize: number;
+  /** Called before the first step: to choose kernels. */
+  readonly prepare?: ((training: TrainingSteps) => Promise<void>) | undefined;
   /** Called with the duration of the first step. */
-  readonly onWarmUp: (seconds: number) => void;
+  readonly onWarmUp?: (seconds: number) => void;
 }
 
-/** The first step compiles, the second fills the buffer pool. */
-const WARM_UP = 2;
+/** The first step compiles, the second fills the buffer pool, the third is the first that may be a replay. */
+const WARM_UP = 3;
 
 /** Trains `model` on random images, and times it. */
 export async function measureSteps(device: Device, model: Module, options: MeasureOptions): Promise<Measurement> {
-  const { batchSize, steps, imageSize, onWarmUp } = options;
-  using images = randomImages(batchSize, imageSize);
-  using optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9, weightDecay: 5e-4 });
-  const trainer = new Trainer({ model, optimizer, batchSize });
-  const indices = trainer.order(images, 1);
-  let step = 0;
-  const record = (): void => scope(() => void trainer.step(images, indices, { epoch: 1, step: step++ }, null));
-
-  const start = performance.now();
-  for (let i = 0; i < WARM_UP; i++) {
-    record();
-    await device.idle();
-    if (i === 0) onWarmUp((performance.now() - start) / 1000);
-  }
+  using training = new TrainingSteps(model, options);
+  await options.prepare?.(training);
+  await warmUp(device, training, options.onWarmUp);
   device.resetPeakMemory();
   const before = device.dispatches;
-  const { stepMs, hostMs } = await timeSteps(device, record, steps);
-  const dispatches = (device.dispatches - before) / steps;
+  const { stepMs, hostMs } = await timeSteps(device, training, options.steps);
+  const dispatches = (device.dispatches - before) / options.steps;
   const { peakBytes } = device.memory();
-  const gpuMs = device.gpu.features.has("timestamp-query") ? await kernelTime(device, record) : null;
-  return { imagesPerSecond: (1000 * batchSize) / stepMs, stepMs, hostMs, gpuMs, dispatches, peakBytes };
+  const gpuMs = hasTimestamps(device) ? await kernelTime(device, training) : null;
+  return { imagesPerSecond: (1000 * options.batchSize) / stepMs, stepMs, hostMs, gpuMs, dispatches, peakBytes };
 }
 
-/** As the Trainer does it: one step is recorded while the one before runs. */
-async function timeSteps(
+export const hasTimestamps = (device: Device): boolean => device.gpu.features.has("timestamp-query");
+
+/** Runs steps until the next is like all that follow. */
+export async function warmUp(
   device: Device,
-  record: () => void,
+  training: TrainingSteps,
+  onFirst?: (seconds: number) => void,
+): Promise<void> {
+  const start = performance.now();
+  for (let i = 0; i < WARM_UP; i++) {
+    training.record();
+    await device.idle();
+    if (i === 0) onFirst?.((performance.now() - start) / 1000);
+  }
+}
+
+/** As the Trainer does it: one step is recorded while the one before runs. Medians. */
+export async function timeSteps(
+  device: Device,
+  training: TrainingSteps,
   steps: number,
 ): Promise<{ stepMs: number; hostMs: number }> {
   const ends: number[] = [performance.now()];
@@ -64,7 +70,7 @@ async function timeSteps(
   const finish = (): Promise<void> => device.idle().then(() => void ends.push(performance.now()));
   for (let i = 0; i < steps; i++) {
     const start = performance.now();
-    record();
+    training.record();
     device.flush();
     host.push(performance.now() - start);
     const running = finish();
@@ -75,30 +81,7 @@ async function timeSteps(
   return { stepMs: median(ends.slice(1).map((end, i) => end - ends[i])), hostMs: median(host) };
 }
 
-async function kernelTime(device: Device, record: () => void): Promise<number> {
-  const times = await device.profile(record);
+async function kernelTime(device: Device, training: TrainingSteps): Promise<number> {
+  const times = await device.profile(() => training.record());
   return times.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
-}
-
-function randomImages(count: number, size: number): DeviceDataset {
-  // Any bytes do, but not zeros: a GPU can be faster on those.
-  let state = 1;
-  const random = (): number => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) >>> 24;
-  const set: ImageSet = {
-    count,
-    height: size,
-    width: size,
-    channels: 3,
-    images: Uint8Array.from({ length: count * size * size * 3 }, random),
-    labels: Uint8Array.from({ length: count }, () => random() % 10),
-    skipped: 0,
-  };
-  const classes = Array.from({ length: 10 }, (_, i) => `class ${i}`);
-  return new DeviceDataset(set, { classes, mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] });
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }

@@ -45,6 +45,7 @@ export function buildRun(
     loss,
     seed,
     batchSize,
+    precision: settings.precision,
     shuffle,
     dropLast,
     clipGrad: settings.clipGrad,

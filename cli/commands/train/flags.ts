@@ -1,7 +1,15 @@
 // The flags of train.js.
 import type { Command, Option } from "commander";
 import type { Stem } from "../../../nn/index.ts";
-import { augmentNames, LR_METHODS, TTA_VIEWS, type LrMethod, type Tta } from "../../../training/index.ts";
+import {
+  augmentNames,
+  LR_METHODS,
+  PRECISIONS,
+  TTA_VIEWS,
+  type LrMethod,
+  type Precision,
+  type Tta,
+} from "../../../training/index.ts";
 import { presetNames } from "../../../training/presets/index.ts";
 import { scheduleNames } from "../../../training/schedule-grammar.ts";
 import { suggestion } from "../../../training/suggest.ts";
@@ -58,7 +66,7 @@ export interface TrainFlags extends DataFlags, DeviceFlags {
   readonly tta: Tta;
   readonly earlyStop?: number;
   readonly seed: number;
-  readonly precision: "f32";
+  readonly precision: Precision;
   readonly tune: "on" | "off";
   readonly preset?: string;
   readonly out?: string;
@@ -163,7 +171,7 @@ export function addRecipeFlags(command: Command): void {
     .addOption(
       flag("--seed <n>", "draws weights, order and augmentation; splits and shapes do not depend on it", seedNumber, 0),
     )
-    .addOption(flag("--precision <name>", "f32", oneOf("f32"), "f32"))
+    .addOption(flag("--precision <name>", "f32, or mixed: activations in half precision", oneOf(...PRECISIONS), "f32"))
     .addOption(
       flag("--tune <mode>", "measure once which kernels are fastest on this adapter", oneOf("on", "off"), "on"),
     );

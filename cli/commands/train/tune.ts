@@ -1,6 +1,6 @@
-// `--tune on`: which kernels a run uses.
+// `--tune on`: which kernels a run (or bench.js) uses.
 import type { Device } from "../../../engine/index.ts";
-import { loadTuning, saveTuning, type Dataset, type Trainer } from "../../../training/index.ts";
+import { loadTuning, saveTuning, type DeviceDataset, type Trainer } from "../../../training/index.ts";
 import type { Output } from "../shared/output.ts";
 import { Progress } from "../shared/progress.ts";
 import { versions } from "../shared/versions.ts";
@@ -9,8 +9,8 @@ import { versions } from "../shared/versions.ts";
 export async function tuneKernels(
   device: Device,
   trainer: Trainer,
-  data: Dataset,
-  signal: AbortSignal,
+  train: DeviceDataset,
+  signal: AbortSignal | null,
   output: Output,
 ): Promise<void> {
   const { kiln } = versions();
@@ -20,7 +20,7 @@ export async function tuneKernels(
   try {
     const onProgress = (done: number, total: number): void =>
       progress.show({ title: "tuning", done, total, text: "measuring kernels" });
-    const measured = await trainer.tune(data.train, { onProgress, signal });
+    const measured = await trainer.tune(train, { onProgress, ...(signal && { signal }) });
     progress.hide();
     if (measured === 0) return;
     const kept = await saveTuning(device, kiln);

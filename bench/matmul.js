@@ -1,0 +1,58 @@
+#!/usr/bin/env node
+// Matrix products of growing size: GFLOP/s of the kernel that the engine chooses.
+// node bench/matmul.js [--sizes 1024,2048,4096] [--rounds 7] [--json]
+import { parseArgs } from "node:util";
+import { fromData, openDevice, scope } from "../dist/engine/index.js";
+
+const { values: flags } = parseArgs({
+  options: {
+    sizes: { type: "string", default: "1024,2048,4096" },
+    rounds: { type: "string", default: "7" },
+    adapter: { type: "string" },
+    json: { type: "boolean", default: false },
+  },
+});
+
+const device = await openDevice(flags.adapter ? { adapter: flags.adapter } : {});
+const rows = [];
+for (const size of flags.sizes.split(",").map(Number)) rows.push(await measure(size, Number(flags.rounds)));
+if (flags.json) console.log(JSON.stringify({ adapter: device.info, family: device.family, rows }));
+else
+  for (const { size, milliseconds, gflops } of rows)
+    console.log(`${size}  ${milliseconds.toFixed(2)} ms  ${gflops.toFixed(0)} GFLOP/s`);
+device.dispose();
+
+/** By timestamps where there are any, else by the clock. @param {number} size @param {number} rounds */
+async function measure(size, rounds) {
+  const [a, b] = [random(size, 1), random(size, 2)];
+  const product = () => scope(() => void a.matmul(b));
+  product();
+  await device.idle();
+  const times = [];
+  for (let i = 0; i < rounds; i++) times.push(await timeOf(product));
+  for (const x of [a, b]) x.dispose();
+  const milliseconds = times.sort((x, y) => x - y)[rounds >> 1];
+  return { size, milliseconds, gflops: (2 * size ** 3) / milliseconds / 1e6 };
+}
+
+/** @param {() => void} work */
+async function timeOf(work) {
+  if (device.gpu.features.has("timestamp-query")) {
+    const kernels = await device.profile(work);
+    return kernels.filter(({ flops }) => flops > 0).reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+  }
+  const start = performance.now();
+  work();
+  await device.idle();
+  return performance.now() - start;
+}
+
+/** Numbers in [-1, 1): a GPU can be faster on zeros. @param {number} size @param {number} seed */
+function random(size, seed) {
+  let state = seed;
+  const values = Float32Array.from({ length: size * size }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 31 - 1;
+  });
+  return fromData(values, [size, size]);
+}

@@ -1,0 +1,129 @@
+#!/usr/bin/env node
+// Everything that is worth knowing about a real GPU, in one run under ten minutes: for machines that are lent for a short while.
+// node bench/real-gpu.js --out DIR [--data DIR] [--minutes 9.5] [--quick]
+import { spawn } from "node:child_process";
+import { createWriteStream, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+
+const HELP = `Usage: node bench/real-gpu.js --out DIR [options]
+
+Runs, one after the other and each within its time: doctor, matrix products, ResNet-18 at batch 128 and 512 in f32 and mixed with its
+kernels beside the adapter's ceilings, PyTorch's modes, and two runs of training on real images. What does not fit into the time is left out.
+
+  --out <dir>      folder for every command's output, and summary.json
+  --data <dir>     CIFAR-10's binary files; without them no run is trained
+  --minutes <n>    for everything (default: 9.5)
+  --python <path>  a Python with PyTorch and CUDA (default: python3)
+  --quick          small sizes and nothing trained to the end: to try the script itself
+  --help`;
+
+const { values: flags } = parseArgs({
+  options: {
+    out: { type: "string" },
+    data: { type: "string" },
+    minutes: { type: "string", default: "9.5" },
+    python: { type: "string", default: "python3" },
+    quick: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
+  },
+});
+
+if (flags.help) console.log(HELP);
+else if (!flags.out) {
+  console.error("real-gpu: name a folder for the results with --out DIR");
+  process.exitCode = 2;
+} else await main(flags.out);
+
+/** @typedef {{ name: string, seconds: number, command: string[], needs?: string }} Part */
+
+/** In the order of what is missed most if time runs out. @param {string} out @returns {Part[]} */
+function parts(out) {
+  const node = process.execPath;
+  const { data, python, quick } = flags;
+  const [small, large] = quick ? [8, 16] : [128, 512];
+  const model = quick ? "resnet8" : "resnet18";
+  /** @param {number} batch @param {string} precision */
+  const step = (batch, precision) => ({
+    name: `step-${precision}-${batch}`,
+    seconds: 60,
+    command: [node, "cli/bench.js", ...words(`--model ${model} --batch-size ${batch} --steps 20 --precision ${precision}`)]
+      .concat(["--out", join(out, `step-${precision}-${batch}`), "--json"]),
+  }); // prettier-ignore
+  /** @param {string} name @param {string} options */
+  const run = (name, options) => ({
+    name,
+    seconds: 240,
+    needs: data ?? "--data",
+    command: [
+      node,
+      "cli/train.js",
+      "--data",
+      data ?? "",
+      ...words(options),
+      "--no-report",
+      "--json",
+      "--out",
+      join(out, name),
+    ],
+  });
+  return [
+    { name: "doctor", seconds: 30, command: [node, "cli/doctor.js", "--json"] },
+    { name: "matmul", seconds: 45, command: [node, "bench/matmul.js", "--json", ...(quick ? ["--sizes", "256"] : [])] },
+    step(large, "f32"),
+    step(large, "mixed"),
+    { name: "pytorch", seconds: 90, command: [python, "bench/peers/torch_gpu.py", "--batch-sizes", `${small},${large}`] },
+    run("resnet18-26", quick ? "--model resnet8 --epochs 1 --limit 512 --limit-test 256" : "--preset resnet18-26 --precision mixed"),
+    run("airbench94", quick ? "--model resnet8 --epochs 1 --limit 512 --limit-test 256 --seed 1" : "--preset airbench94"),
+    step(small, "f32"),
+    step(small, "mixed"),
+  ]; // prettier-ignore
+}
+
+/** @param {string} text */
+const words = (text) => text.split(" ").filter(Boolean);
+
+/** @param {string} out */
+async function main(out) {
+  mkdirSync(out, { recursive: true });
+  const end = Date.now() + Number(flags.minutes) * 60_000;
+  /** @type {Record<string, unknown>[]} */
+  const summary = [];
+  for (const { name, seconds, command, needs } of parts(out)) {
+    const left = (end - Date.now()) / 1000;
+    if (needs && !existsSync(needs)) summary.push({ name, outcome: `left out: there is no ${needs}` });
+    else if (left < 10) summary.push({ name, outcome: "left out: no time" });
+    else summary.push(await measure(out, name, command, Math.min(seconds, left)));
+    console.log(JSON.stringify(summary.at(-1)));
+    writeFileSync(join(out, "summary.json"), `${JSON.stringify(summary, null, 2)}\n`);
+  }
+  process.exitCode = summary.some(({ outcome }) => outcome === "failed") ? 1 : 0;
+}
+
+/**
+ * A part that fails or takes too long must not take the others' time.
+ *
+ * @param {string} out @param {string} name @param {string[]} command @param {number} seconds
+ */
+async function measure(out, name, [program, ...args], seconds) {
+  const start = Date.now();
+  const files = ["out", "err"].map((stream) => createWriteStream(join(out, `${name}.${stream}`)));
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+  child.stdout.pipe(files[0]);
+  child.stderr.pipe(files[1]);
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    child.kill("SIGINT"); // commands save what they have
+    setTimeout(() => child.kill("SIGKILL"), 5000).unref();
+  }, seconds * 1000);
+  const status = await new Promise((done) => {
+    child.on("error", () => done(-1));
+    child.on("close", done);
+  });
+  clearTimeout(timer);
+  await Promise.all(files.map((file) => new Promise((done) => file.end(done))));
+  const outcome = timedOut ? "out of time" : status === 0 ? "ok" : "failed";
+  const last = readFileSync(join(out, `${name}.${outcome === "failed" ? "err" : "out"}`), "utf8").trim();
+  return { name, outcome, seconds: (Date.now() - start) / 1000, said: last.split("\n").at(-1)?.slice(0, 400) };
+}

@@ -1,0 +1,55 @@
+// Between float types. f16 is a way of storing: kernels unpack it, compute in f32 and pack again, so that no optional feature is needed.
+import { kernels } from "../../shaders/kernels.ts";
+import { differentiable } from "../autograd.ts";
+import { launch } from "../launch.ts";
+import { ceilDiv, check } from "../shape.ts";
+import { empty, type DType, type Tensor } from "../tensor.ts";
+
+/** Elements per workgroup: 64 invocations of 4 vec4. */
+const ELEMENTS_PER_WORKGROUP = 64 * 4 * 4;
+
+/**
+ * x as another float type; x itself where it has that already. To f16 it rounds to nearest, and beyond 65,504 becomes infinite, as
+ * PyTorch's `half()` does. The gradient is cast back.
+ */
+export function cast(x: Tensor, dtype: Exclude<DType, "u32">): Tensor {
+  if (x.dtype === dtype) return x;
+  check(x.dtype !== "u32", "cast", () => `needs a float tensor, got ${x.toString()}`);
+  const y = empty(x.shape, dtype);
+  const args = { bindings: { x, y }, params: { vectors: ceilDiv(x.size, 4) } };
+  const workgroups = ceilDiv(x.size, ELEMENTS_PER_WORKGROUP);
+  if (dtype === "f16") launch(kernels.cast.toHalf, { ...args, workgroups });
+  else launch(kernels.cast.toSingle, { ...args, workgroups });
+  const { dtype: before } = x;
+  return differentiable("cast", { x }, y, { x: (dy) => cast(dy, before as Exclude<DType, "u32">) });
+}
+
+/** x as f32: for kernels that have no other type. */
+export const single = (x: Tensor): Tensor => cast(x, "f32");
+
+/** Runs an op that knows f32 alone on an f16 tensor, and gives its result as f16: for ops that are rare in networks. */
+export const throughSingle = (x: Tensor, op: (x: Tensor) => Tensor): Tensor => cast(op(single(x)), "f16");
+
+/** The part of `storedAs` for kernels that only read such operands. */
+export function loadedAs(dtype: DType): { readonly Stored?: string; readonly unpack?: string } {
+  const { Stored, unpack } = storedAs(dtype);
+  return Stored !== undefined && unpack !== undefined ? { Stored, unpack } : {};
+}
+
+/** The part of `storedAs` for kernels that only write such an operand. */
+export function writtenAs(dtype: DType): { readonly Stored?: string; readonly pack?: string } {
+  const { Stored, pack } = storedAs(dtype);
+  return Stored !== undefined && pack !== undefined ? { Stored, pack } : {};
+}
+
+/** Kernel constants for operands that are stored in fours as `Stored` and computed with as vec4f; see shaders/elementwise/binary.wgsl. */
+export const storedAs = (
+  dtype: DType,
+): { readonly Stored?: string; readonly unpack?: string; readonly pack?: string } =>
+  dtype === "f16"
+    ? {
+        Stored: "vec2u",
+        unpack: "vec4f(unpack2x16float(v.x), unpack2x16float(v.y))",
+        pack: "vec2u(pack2x16float(v.xy), pack2x16float(v.zw))",
+      }
+    : {};

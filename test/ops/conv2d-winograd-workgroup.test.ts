@@ -1,0 +1,136 @@
+// Winograd on real GPUs: its products in tiles of workgroup memory. The transforms are those of every family.
+import { beforeAll, describe, expect, it } from "vitest";
+import { currentDevice } from "../../engine/index.ts";
+import type { Geometry } from "../../engine/ops/conv2d-geometry.ts";
+import { winogradTile } from "../../engine/ops/conv2d-winograd.ts";
+import {
+  choosePlaneTile,
+  multiplyPlanes,
+  splitDepth,
+  type PlaneTile,
+} from "../../engine/ops/conv2d-winograd-workgroup.ts";
+import { conv2d } from "../../engine/ops/conv2d.ts";
+import * as reference from "../reference/conv2d.ts";
+import { matmul } from "../reference/matmul.ts";
+import { testDevice, toGpu, withFamily } from "../support/gpu.ts";
+import { randomArr } from "../support/random.ts";
+import { expectClose } from "../support/tolerance.ts";
+import { winogradAccuracy } from "../support/winograd.ts";
+
+beforeAll(testDevice);
+
+/** Planes, rows, depth, columns: all but planes multiples of 4. Every tile is a compile of seconds on a software GPU, not every size. */
+type Size = [planes: number, rows: number, depth: number, columns: number];
+const straight: Partial<Record<PlaneTile, Size[]>> = {
+  "64x64": [
+    [2, 68, 20, 68],
+    [3, 4, 4, 4],
+    [1, 60, 32, 64],
+  ],
+  "128x128": [
+    [1, 132, 24, 132],
+    [2, 128, 16, 124],
+  ],
+  "256x64": [
+    [2, 260, 12, 60],
+    [1, 252, 16, 64],
+  ],
+};
+const turned: Partial<Record<PlaneTile, Size[]>> = {
+  "64x64": [
+    [2, 68, 400, 60], // four splits, the last of one pair of strips
+    [3, 4, 4, 68],
+  ],
+  "128x128": [
+    [1, 124, 300, 132],
+    [2, 132, 8, 128],
+  ],
+  "128x64": [[2, 132, 140, 68]],
+};
+const cases = [straight, turned].flatMap((sizes, transposed) =>
+  Object.entries(sizes).flatMap(([tile, list]) => list.map((size) => ({ tile, size, transposed: transposed === 1 }))),
+);
+
+describe("products", () => {
+  it.each(cases)("tile $tile, size $size, transposed $transposed", async ({ tile, size, transposed }) => {
+    const [planes, rows, depth, columns] = size;
+    const a = randomArr(transposed ? [planes, depth, rows] : [planes, rows, depth], 1);
+    const b = randomArr([planes, depth, columns], 2);
+    const op = transposed ? "winograd.weightGradient" : "winograd.forward";
+    const shape = `${planes}x${rows}x${depth}x${columns}`;
+    const { choices } = currentDevice();
+    choices.settle({ op, shape }, tile);
+    const y = await withFamily("workgroup", () => multiplyPlanes(toGpu(a), toGpu(b), transposed));
+    expect(choices.used[`${op} ${shape}`]).toBe(tile);
+    const want = matmul(a, b, { transposeA: transposed });
+    const how = { op, shapes: { a: a.shape, b: b.shape }, options: { tile } };
+    expectClose({ data: await y.data(), shape: y.shape }, want, { ...how, terms: depth });
+  });
+
+  it("take turns over the sum", () => {
+    expect(splitDepth({ planes: 2, rows: 68, columns: 60, depth: 400 }, "64x64")).toEqual({ splits: 4, pairs: 8 });
+    // ResNet-18's first and last stage, 512 images.
+    const first = { planes: 36, rows: 64, columns: 64, depth: 32_768 };
+    expect(choosePlaneTile(first, true)).toBe("64x64");
+    expect(splitDepth(first, "64x64")).toEqual({ splits: 8, pairs: 256 });
+    const last = { planes: 36, rows: 512, columns: 512, depth: 512 };
+    expect(splitDepth(last, choosePlaneTile(last, true))).toEqual({ splits: 1, pairs: 32 });
+    expect(choosePlaneTile({ planes: 36, rows: 32_768, columns: 64, depth: 64 }, false)).toBe("256x64");
+  });
+});
+
+it("all three passes", async () => {
+  const [C, K] = [8, 12];
+  const x = randomArr([2, 9, 7, C], 1);
+  const weight = randomArr([3, 3, C, K], 2);
+  const want = reference.conv2d(x, weight, { padding: 1 });
+  const dy = randomArr(want.shape, 3);
+  const device = currentDevice();
+  const before = device.winograd;
+  device.winograd = 4;
+  try {
+    await withFamily("workgroup", async () => {
+      const inputs = [toGpu(x, { requiresGrad: true }), toGpu(weight, { requiresGrad: true })];
+      const y = conv2d(inputs[0], inputs[1], { padding: 1 });
+      y.backward(toGpu(dy));
+      const exact = reference.conv2dGradients(x, weight, dy, { padding: 1 });
+      const how = { shapes: { x: x.shape, weight: weight.shape } };
+      const imageTiles = 2 * Math.ceil(9 / 4) * Math.ceil(7 / 4);
+      expectClose(await y.data(), want, { op: "winograd", ...how, ...winogradAccuracy(4, "forward", C) });
+      expectClose(await inputs[0].grad!.data(), exact.dx, {
+        op: "winograd dx",
+        ...how,
+        ...winogradAccuracy(4, "forward", K),
+      });
+      expectClose(await inputs[1].grad!.data(), exact.dweight, {
+        op: "winograd dweight",
+        ...how,
+        ...winogradAccuracy(4, "weightGradient", imageTiles),
+      });
+    });
+  } finally {
+    device.winograd = before;
+  }
+});
+
+describe("the choice on real GPUs", () => {
+  const layer = (N: number, size: number, C: number, K = C, stride = 1): Geometry => ({
+    x: [N, size * stride, size * stride, C],
+    y: [N, size, size, K],
+    weight: [3, 3, C, K],
+    stride: [stride, stride],
+    padding: [1, 1],
+    dilation: [1, 1],
+    groups: 1,
+  });
+  it.each([
+    ["ResNet-18's stages", layer(128, 32, 64), 4],
+    ["", layer(128, 16, 128), 4],
+    ["", layer(128, 8, 256), 4],
+    ["", layer(128, 4, 512), 4],
+    ["the first of a stage", layer(128, 16, 64, 128, 2), null],
+    ["few channels", layer(128, 32, 4, 64), null],
+    ["tiles that would be mostly padding", layer(512, 2, 512), null],
+    ["too few tiles to pay for the weights' transform", layer(4, 4, 512), null],
+  ])("%s", (_why, g, tile) => withFamily("workgroup", () => expect(winogradTile(g)).toBe(tile)));
+});
