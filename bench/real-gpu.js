@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Everything that is worth knowing about a real GPU, in one run under ten minutes: for machines that are lent for a short while.
 // node bench/real-gpu.js --out DIR [--data DIR] [--minutes 9.5] [--quick]
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createWriteStream, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -35,7 +35,7 @@ else if (!flags.out) {
   process.exitCode = 2;
 } else await main(flags.out);
 
-/** @typedef {{ name: string, seconds: number, command: string[], needs?: string }} Part */
+/** `missing`: why it cannot run here. @typedef {{ name: string, seconds: number, command: string[], missing?: string | null }} Part */
 
 /** In the order of what is missed most if time runs out. @param {string} out @returns {Part[]} */
 function parts(out) {
@@ -54,7 +54,7 @@ function parts(out) {
   const run = (name, options) => ({
     name,
     seconds: 240,
-    needs: data ?? "--data",
+    missing: data === undefined ? "no --data" : existsSync(data) ? null : `there is no ${data}`,
     command: [
       node,
       "cli/train.js",
@@ -70,9 +70,15 @@ function parts(out) {
   return [
     { name: "doctor", seconds: 30, command: [node, "cli/doctor.js", "--json"] },
     { name: "matmul", seconds: 45, command: [node, "bench/matmul.js", "--json", ...(quick ? ["--sizes", "256"] : [])] },
+    { name: "matrices", seconds: 45, command: [node, "bench/matrix-check.js"] },
     step(large, "f32"),
     step(large, "mixed"),
-    { name: "pytorch", seconds: 90, command: [python, "bench/peers/torch_gpu.py", "--batch-sizes", `${small},${large}`] },
+    {
+      name: "pytorch",
+      seconds: 90,
+      missing: hasTorch(python) ? null : `${python} has no PyTorch with CUDA`,
+      command: [python, "bench/peers/torch_gpu.py", "--batch-sizes", `${small},${large}`],
+    },
     run("resnet18-26", quick ? "--model resnet8 --epochs 1 --limit 512 --limit-test 256" : "--preset resnet18-26 --precision mixed"),
     run("airbench94", quick ? "--model resnet8 --epochs 1 --limit 512 --limit-test 256 --seed 1" : "--preset airbench94"),
     step(small, "f32"),
@@ -80,8 +86,15 @@ function parts(out) {
   ]; // prettier-ignore
 }
 
+/** @param {string} python */
+function hasTorch(python) {
+  return spawnSync(python, ["-c", "import torch; assert torch.cuda.is_available()"]).status === 0;
+}
+
 /** @param {string} text */
-const words = (text) => text.split(" ").filter(Boolean);
+function words(text) {
+  return text.split(" ").filter(Boolean);
+}
 
 /** @param {string} out */
 async function main(out) {
@@ -89,9 +102,9 @@ async function main(out) {
   const end = Date.now() + Number(flags.minutes) * 60_000;
   /** @type {Record<string, unknown>[]} */
   const summary = [];
-  for (const { name, seconds, command, needs } of parts(out)) {
+  for (const { name, seconds, command, missing } of parts(out)) {
     const left = (end - Date.now()) / 1000;
-    if (needs && !existsSync(needs)) summary.push({ name, outcome: `left out: there is no ${needs}` });
+    if (missing) summary.push({ name, outcome: `left out: ${missing}` });
     else if (left < 10) summary.push({ name, outcome: "left out: no time" });
     else summary.push(await measure(out, name, command, Math.min(seconds, left)));
     console.log(JSON.stringify(summary.at(-1)));

@@ -21,7 +21,7 @@ export function cast(x: Tensor, dtype: Exclude<DType, "u32">): Tensor {
   if (dtype === "f16") launch(kernels.cast.toHalf, { ...args, workgroups });
   else launch(kernels.cast.toSingle, { ...args, workgroups });
   const { dtype: before } = x;
-  return differentiable("cast", { x }, y, { x: (dy) => cast(dy, before as Exclude<DType, "u32">) });
+  return differentiable("cast", { x }, y, { x: (dy) => cast(dy, before) });
 }
 
 /** x as f32: for kernels that have no other type. */

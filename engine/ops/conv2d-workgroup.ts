@@ -1,5 +1,6 @@
 // Launches conv2d's kernels for real GPUs: tiles in workgroup memory, the geometry compiled in.
 import { kernels } from "../../shaders/kernels.ts";
+import { currentDevice } from "../current.ts";
 import { launch } from "../launch.ts";
 import { ceilDiv } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
@@ -14,16 +15,22 @@ import {
 } from "./conv2d-geometry.ts";
 import { scope } from "../scope.ts";
 
-/** Rows and columns of the output that a workgroup computes: 64 or 128 each. */
+/** Rows and columns of the output that a workgroup computes, with 8 x 8 values for each of its invocations. */
 export type WorkgroupTile = readonly [rows: number, columns: number];
+
+const TILES = { "256x64": [256, 64], "128x128": [128, 128], "128x64": [128, 64], "64x64": [64, 64] } as const;
+type TileName = keyof typeof TILES;
 
 /** Two workgroups for each of the 132 multiprocessors of a large GPU. With fewer, smaller tiles or more splits do better. */
 const ENOUGH_WORKGROUPS = 264;
 
-/** The largest tile that leaves enough workgroups: larger ones load less per multiply-add. 128 x 128 needs 16 KB of workgroup memory. */
-export function chooseTile(rows: number, columns: number): WorkgroupTile {
-  const tiles: WorkgroupTile[] = columns > 64 ? [[128, 128], [128, 64]] : [[128, 64]]; // prettier-ignore
-  return tiles.find((tile) => ceilDiv(rows, tile[0]) * ceilDiv(columns, tile[1]) >= ENOUGH_WORKGROUPS) ?? [64, 64];
+const tileNames = (columns: number): TileName[] =>
+  columns > 64 ? ["128x128", "128x64", "64x64"] : ["256x64", "128x64", "64x64"];
+
+/** The largest tile that leaves enough workgroups: larger ones load less per multiply-add. */
+export function chooseTile(rows: number, columns: number): TileName {
+  const enough = ([r, c]: WorkgroupTile): boolean => ceilDiv(rows, r) * ceilDiv(columns, c) >= ENOUGH_WORKGROUPS;
+  return tileNames(columns).find((name) => enough(TILES[name])) ?? "64x64";
 }
 
 /** Writes y, and with `stats` returns the partial sums of its tiles. */
@@ -33,13 +40,49 @@ export function gatherWorkgroup(
   y: Tensor,
   gather: Gather,
   stats: boolean,
-  tile: WorkgroupTile = chooseTile(gather.y[0] * gather.places[0] * gather.places[1], gather.y[3]),
+): BatchNormPartials | null {
+  const rows = gather.y[0] * gather.places[0] * gather.places[1];
+  const fixed = chooseTile(rows, gather.y[3]);
+  const flops = gatherFlops(gather);
+  const several = gather.divisor.some((n) => n > 1); // the phases of an input gradient: too little work each
+  const name = several
+    ? fixed
+    : currentDevice().choices.choose<TileName>({
+        op: "conv2d.gather",
+        shape: describe(gather, stats),
+        variants: tileNames(gather.y[3]),
+        fixed,
+        flops,
+        inputs: [x.shape, weight.shape],
+        run: (variant, inputs) => {
+          gatherTiles(inputs[0], inputs[1], empty(gather.y), gather, stats, TILES[variant]);
+        },
+      });
+  return gatherTiles(x, weight, y, gather, stats, TILES[name]);
+}
+
+function describe({ x, y, taps, step, origin, spacing }: Gather, stats: boolean): string {
+  const window = `${taps.join("x")}x${y[3]}`;
+  const places = `${step.join("x")} ${origin.join(" ")} ${spacing.join(" ")}`;
+  return `${x.join("x")} ${window} /${places}${stats ? " stats" : ""}`;
+}
+
+/** The same in tiles of a given size. */
+export function gatherTiles(
+  x: Tensor,
+  weight: Tensor,
+  y: Tensor,
+  gather: Gather,
+  stats: boolean,
+  tile: WorkgroupTile,
 ): BatchNormPartials | null {
   const [C, K] = [gather.x[3], gather.y[3]];
   // One grid for all phases of an input gradient, so that they share a pipeline; places outside of y are not stored.
   const places = [ceilDiv(gather.y[1], gather.spread[0]), ceilDiv(gather.y[2], gather.spread[1])] as const;
   const rows = gather.y[0] * places[0] * places[1];
   const tiles = ceilDiv(rows, tile[0]);
+  const [down, across] = [contributing(gather, 0), contributing(gather, 1)];
+  const taps = down.count * across.count;
   return scope(() => {
     const partials = stats ? empty([tiles, 2, K]) : noPartials();
     launch(kernels.conv2d.gatherWorkgroup, {
@@ -47,23 +90,60 @@ export function gatherWorkgroup(
       constants: {
         TILE_ROWS: tile[0],
         TILE_COLUMNS: tile[1],
-        CHUNK: C >= 12 ? 16 : C > 4 ? 8 : 4,
         STATS: stats,
+        ALL_TAPS: gather.divisor.every((n) => n === 1),
         X_SIZE: vector("vec3u", gather.x.slice(1)),
         Y_SIZE: vector("vec3u", gather.y.slice(1)),
         PLACES: vector("vec2u", places),
-        TAPS: vector("vec2u", gather.taps),
         STEP: vector("vec2i", gather.step),
-        SPACING: vector("vec2i", gather.spacing),
-        DIVISOR: vector("vec2i", gather.divisor),
         SPREAD: vector("vec2u", gather.spread),
       },
-      params: { images: gather.y[0], origin: gather.origin, phase: gather.phase },
+      params: {
+        images: gather.y[0],
+        pairs: ceilDiv(taps * C, 16),
+        taps: [down.count, across.count],
+        origin: [down.origin, across.origin],
+        spacing: [down.spacing, across.spacing],
+        first: [down.first, across.first],
+        tap_step: [down.step, across.step],
+        window: gather.taps[1],
+        phase: gather.phase,
+      },
       workgroups: tiles * ceilDiv(K, tile[1]),
-      flops: gatherFlops(gather),
+      flops: 2 * gather.y[0] * gather.places[0] * gather.places[1] * taps * C * K,
     });
     return stats ? { means: partials, rowsPerTile: tile[0], rows } : null;
   });
+}
+
+/** The taps along an axis whose position in x the divisor divides, and where they lie. */
+interface Taps {
+  readonly first: number;
+  readonly step: number;
+  readonly count: number;
+  /** In x, of the first and from one to the next. */
+  readonly origin: number;
+  readonly spacing: number;
+}
+
+export function contributing(gather: Gather, axis: 0 | 1): Taps {
+  const [count, origin, spacing, divisor] = [
+    gather.taps[axis],
+    gather.origin[axis],
+    gather.spacing[axis],
+    gather.divisor[axis],
+  ];
+  const all = Array.from({ length: count }, (_, tap) => tap).filter((tap) => (origin + tap * spacing) % divisor === 0);
+  const [first = 0, second = first + 1] = all; // the others follow at the same distance
+  const step = second - first;
+  const position = (tap: number): number => Math.floor((origin + tap * spacing) / divisor);
+  return {
+    first,
+    step,
+    count: all.length,
+    origin: position(first),
+    spacing: position(first + step) - position(first),
+  };
 }
 
 /** Pixels that a workgroup of the weight gradient takes at a time, and the fewest steps that are worth a split of their own. */

@@ -122,6 +122,8 @@ fn main(
   var p = first % params.dy_size.y;
   var row = first;
   var q = 0u;
+  var x0: vec4f;
+  var x1: vec4f;
   // One loop, not one in another: every loop carries all accumulators through a mask.
   while (row < end) {
     let i = i32(p + r) - params.padding.x;
@@ -129,8 +131,11 @@ fn main(
     let x_row = (n * params.x_size.y + u32(i)) * params.x_size.z;
     let dy_row = row * params.dy_size.z;
     let left = i32(q) - params.padding.y;
-    let x0 = load_x(x_row, left, inside, channel);
-    let x1 = load_x(x_row, left + 1, inside, channel);
+    // The last two pixels of a step are the first two of the next.
+    if (q == 0u) {
+      x0 = load_x(x_row, left, inside, channel);
+      x1 = load_x(x_row, left + 1, inside, channel);
+    }
     let x2 = load_x(x_row, left + 2, inside, channel);
     let x3 = load_x(x_row, left + 3, inside, channel);
     let x4 = load_x(x_row, left + 4, inside, channel);
@@ -144,6 +149,8 @@ fn main(
     accumulate(&s1, column1(d), x0, x1, x2, x3, x4, x5);
     accumulate(&s2, column2(d), x0, x1, x2, x3, x4, x5);
     accumulate(&s3, column3(d), x0, x1, x2, x3, x4, x5);
+    x0 = x4;
+    x1 = x5;
     q += 4u;
     if (q >= params.dy_size.z) {
       q = 0u;

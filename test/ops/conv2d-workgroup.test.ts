@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { empty } from "../../engine/index.ts";
 import { conv2d } from "../../engine/ops/conv2d.ts";
 import type { Gather } from "../../engine/ops/conv2d-geometry.ts";
-import { chooseTile, gatherWorkgroup, type WorkgroupTile } from "../../engine/ops/conv2d-workgroup.ts";
+import { chooseTile, contributing, gatherTiles, type WorkgroupTile } from "../../engine/ops/conv2d-workgroup.ts";
 import * as reference from "../reference/conv2d.ts";
 import { testDevice, toGpu, withFamily } from "../support/gpu.ts";
 import { randomArr } from "../support/random.ts";
@@ -36,20 +36,43 @@ describe("workgroup tiles", () => {
   });
 
   it("grow with the output", () => {
-    expect(chooseTile(32_768, 64)).toEqual([64, 64]);
-    expect(chooseTile(264 * 128, 64)).toEqual([128, 64]);
-    expect(chooseTile(264 * 128, 128)).toEqual([128, 128]);
-    expect(chooseTile(132 * 128, 128)).toEqual([128, 64]);
-    expect(chooseTile(2048, 512)).toEqual([64, 64]);
+    expect(chooseTile(32_768, 64)).toBe("64x64");
+    expect(chooseTile(264 * 128, 64)).toBe("128x64");
+    expect(chooseTile(264 * 256, 64)).toBe("256x64");
+    expect(chooseTile(264 * 128, 128)).toBe("128x128");
+    expect(chooseTile(132 * 128, 128)).toBe("128x64");
+    expect(chooseTile(2048, 512)).toBe("64x64");
   });
+});
+
+it("an input gradient with a stride runs only the taps that its phase sees", () => {
+  // 3 x 3, stride 2, padding 1, of dx [.., 8, 8]: the phases' taps along an axis are the middle one, and the outer two.
+  const gather = (p: number): Gather => ({
+    x: [1, 4, 4, 4],
+    y: [1, 8, 8, 4],
+    taps: [3, 3],
+    places: [4, 4],
+    step: [1, 1],
+    origin: [p + 1, p + 1],
+    spacing: [-1, -1],
+    divisor: [2, 2],
+    spread: [2, 2],
+    phase: [p, p],
+  });
+  expect(contributing(gather(0), 0)).toEqual({ first: 1, step: 1, count: 1, origin: 0, spacing: 0 });
+  expect(contributing(gather(1), 0)).toEqual({ first: 0, step: 2, count: 2, origin: 1, spacing: -1 });
+  // 1 x 1: the other phase sees none.
+  expect(contributing({ ...gather(1), taps: [1, 1], origin: [1, 1] }, 0).count).toBe(0);
 });
 
 // Shapes that choose these tiles by themselves are too large for a test.
 it.each<WorkgroupTile>([
   [128, 64],
   [128, 128],
+  [256, 64],
 ])("a tile of %i x %i", async (...tile) => {
-  const [C, K, side] = [24, 132, 12]; // 144 places: tile + 16; 132 columns: tile + 4
+  const [C, K] = [24, tile[1] + 4];
+  const side = tile[0] === 256 ? 17 : 12; // tile + 33 places, tile + 16
   const x = randomArr([1, side, side, C], 1);
   const weight = randomArr([1, 3, C, K], 2);
   const gather: Gather = {
@@ -65,7 +88,7 @@ it.each<WorkgroupTile>([
     phase: [0, 0],
   };
   const y = empty(gather.y);
-  const partials = gatherWorkgroup(toGpu(x), toGpu(weight), y, gather, true, tile);
+  const partials = gatherTiles(toGpu(x), toGpu(weight), y, gather, true, tile);
   const want = reference.conv2d(x, weight, { padding: [0, 1] });
   const how = { op: "conv2d", shapes: { x: x.shape, weight: weight.shape }, options: { tile } };
   expectClose({ data: await y.data(), shape: y.shape }, want, { ...how, terms: 3 * C });

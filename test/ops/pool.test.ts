@@ -106,7 +106,7 @@ it.each([
     ...check,
     op: "globalAvgPool",
     run: globalAvgPool,
-    reference: reference.globalAveragePool,
+    reference: (x) => reference.globalAveragePool(x),
     forward: whole,
     gradient: whole,
   });
