@@ -8,8 +8,15 @@ import type { Tensor } from "./tensor.ts";
 export interface GraphNode {
   readonly op: string;
   readonly inputs: readonly Tensor[];
-  /** Gradients for the inputs that `needed` names, in the order of `inputs`; null where not needed. */
-  readonly backward: (dy: Tensor, needed: readonly boolean[]) => readonly (Tensor | null)[];
+  /**
+   * Gradients for the inputs that `needed` names, in the order of `inputs`; null where not needed. `into` has, for some inputs, a tensor
+   * that the gradient may be written into and returned as: a kernel that does so spares a copy.
+   */
+  readonly backward: (
+    dy: Tensor,
+    needed: readonly boolean[],
+    into: readonly (Tensor | null)[],
+  ) => readonly (Tensor | null)[];
 }
 
 let recording = true;
@@ -34,8 +41,10 @@ export const tracksGrad = (tensor: Tensor): boolean => tensor.requiresGrad || te
 /** True inside `noGrad`-free code when any input tracks gradients: then an op records itself. */
 export const shouldRecord = (inputs: readonly Tensor[]): boolean => recording && inputs.some(tracksGrad);
 
-/** One gradient per named input, computed only if asked for. */
-export type Gradients<Names extends string> = { readonly [name in Names]?: (dy: Tensor) => Tensor };
+/** One gradient per named input, computed only if asked for; `into`: see GraphNode. */
+export type Gradients<Names extends string> = {
+  readonly [name in Names]?: (dy: Tensor, into: Tensor | null) => Tensor;
+};
 
 /**
  * Declares how `output` was computed. `gradients` has one function per differentiable input; inputs without one get no
@@ -52,7 +61,7 @@ export function differentiable<Names extends string>(
     op,
     names.map((name) => inputs[name]),
     output,
-    (dy, needed) => names.map((name, i) => (needed[i] ? (gradients[name]?.(dy) ?? null) : null)),
+    (dy, needed, into) => names.map((name, i) => (needed[i] ? (gradients[name]?.(dy, into[i]) ?? null) : null)),
   );
 }
 
@@ -68,7 +77,12 @@ export function differentiableJointly(
 }
 
 /** Where a leaf's gradient goes: flat parameters (see flat-parameters.ts) replace the default, which keeps it in `leaf.grad`. */
-export type GradientSink = (leaf: Tensor, gradient: Tensor) => void;
+export interface GradientSink {
+  /** Takes the sum of a backward pass, which may lie where `destination` said. */
+  readonly deposit: (gradient: Tensor) => void;
+  /** Where the gradient may be written at once; null where it has to be added to what is there. */
+  readonly destination: () => Tensor | null;
+}
 
 const sinks = new WeakMap<Tensor, GradientSink>();
 
@@ -113,9 +127,15 @@ function propagate(
   add: (a: Tensor, b: Tensor) => Tensor,
 ): void {
   const needed = node.inputs.map(tracksGrad);
+  // Only the first gradient of a leaf: a second is added to it, and must not be written over it.
+  const into = node.inputs.map((input, i) =>
+    needed[i] && !pending.has(input) && node.inputs.indexOf(input) === i
+      ? (sinks.get(input)?.destination() ?? null)
+      : null,
+  );
   // The scope frees the temporaries of this one gradient at once (and gradients that a joint kernel yields unasked): the pool
   // then reuses them for the next.
-  const gradients = scope(() => node.backward(dy, needed).map((gradient, i) => (needed[i] ? gradient : null)));
+  const gradients = scope(() => node.backward(dy, needed, into).map((gradient, i) => (needed[i] ? gradient : null)));
   node.inputs.forEach((input, i) => {
     const gradient = gradients[i];
     if (!gradient) return;
@@ -124,8 +144,8 @@ function propagate(
         `${node.op}: the gradient of input ${i} is ${showShape(gradient.shape)}, the input ${showShape(input.shape)}`,
       );
     }
-    // An op may hand its own dy on unchanged (add); then the walk must not free it twice.
-    const shared = gradient === dy ? gradient.view(gradient.shape) : gradient;
+    // An op may hand its own dy on unchanged (add), or what it was given to write into; the walk must not free those.
+    const shared = gradient === dy || gradient === into[i] ? gradient.view(gradient.shape) : gradient;
     const before = pending.get(input);
     if (!before) pending.set(input, { gradient: shared, owned: true });
     else {
@@ -138,7 +158,7 @@ function propagate(
 
 function deposit(leaf: Tensor, gradient: Tensor, add: (a: Tensor, b: Tensor) => Tensor): void {
   const sink = sinks.get(leaf);
-  if (sink) return sink(leaf, gradient);
+  if (sink) return sink.deposit(gradient);
   const before = leaf.grad;
   // Kept: a leaf's gradient outlives the scope of the step that computed it.
   leaf.grad = keep(before ? add(before, gradient) : gradient.view(gradient.shape));

@@ -178,12 +178,17 @@ export class FlatParameters implements FlatBuffers, Disposable {
     if (!owners.has(parameter)) parameter.grad?.dispose();
     parameter.grad = null;
     owners.set(parameter, this);
-    setGradientSink(parameter, (leaf, value) => {
-      accumulate(value, gradient, slot.content === "gradient" ? "add" : "overwrite");
-      everyRun(() => {
-        slot.content = "gradient";
-        leaf.grad = gradient;
-      });
+    setGradientSink(parameter, {
+      // Kernels write whole vec4s: past the end of others lies padding, which stays zero.
+      destination: () => (slot.content === "gradient" || size % 4 !== 0 ? null : gradient),
+      deposit: (value) => {
+        const mode = slot.content === "gradient" ? "add" : "overwrite";
+        if (!isAt(value, gradient)) accumulate(value, gradient, mode);
+        everyRun(() => {
+          slot.content = "gradient";
+          parameter.grad = gradient;
+        });
+      },
     });
     return slot;
   }
@@ -196,6 +201,11 @@ export class FlatParameters implements FlatBuffers, Disposable {
  */
 export function flattenParameters(parameters: readonly Tensor[]): FlatParameters {
   return new FlatParameters(parameters);
+}
+
+function isAt(a: Tensor, b: Tensor): boolean {
+  const [x, y] = [a.location(), b.location()];
+  return x.buffer === y.buffer && x.offset === y.offset;
 }
 
 const roundUp = (size: number): number => Math.ceil(size / BLOCK) * BLOCK;

@@ -90,17 +90,25 @@ function bind(kernel: string, name: string, tensor: Tensor, device: Device): Bou
   return { buffer, offset, size };
 }
 
-/** WebGPU refuses a dispatch that writes a buffer which it also binds elsewhere: at the submit, without naming the tensors. */
+/** WebGPU refuses a dispatch that writes a buffer which it also reads: at the submit, without naming the tensors. */
 function checkAliasing(kernel: KernelSource, buffers: readonly BoundBuffer[]): void {
   kernel.bindings.forEach(({ name, access }, i) => {
     if (access === "read") return;
-    const other = buffers.findIndex(({ buffer }, j) => j !== i && buffer === buffers[i].buffer);
+    // Two parts of one buffer may be written in one dispatch, but not one read and the other written.
+    const other = buffers.findIndex(
+      (bound, j) =>
+        j !== i && bound.buffer === buffers[i].buffer && !(written(kernel, j) && disjoint(bound, buffers[i])),
+    );
     if (other >= 0)
       throw new Error(
         `${kernel.name}: ${name} is written and shares a buffer with ${kernel.bindings[other].name}; copy one first`,
       );
   });
 }
+
+const written = ({ bindings }: KernelSource, i: number): boolean => bindings[i].access !== "read";
+const disjoint = (a: BoundBuffer, b: BoundBuffer): boolean =>
+  a.offset + a.size <= b.offset || b.offset + b.size <= a.offset;
 
 /** Splits a one-dimensional count of workgroups over two dimensions where it exceeds the limit of one. */
 export function foldWorkgroups(kernel: string, count: number, limit: number): readonly [number, number] {

@@ -65,10 +65,10 @@ export function batchNorm(x: Tensor, options: BatchNormOptions): Tensor {
     : { mean: options.runningMean, inverse: null };
   const y = apply(x, layout, options, mean, inverse ?? options.runningVar);
   const inputs = add ? [x, weight, bias, add] : [x, weight, bias];
-  return differentiableJointly("batchNorm", inputs, y, (dy, needed) => {
+  return differentiableJointly("batchNorm", inputs, y, (dy, needed, into) => {
     const inverted = inverse ?? reciprocal(sqrt(shift(options.runningVar, options.eps ?? 1e-5)));
     const saved = { x, y, mean, inverse: inverted, weight, relu, masked: relu && add !== undefined, training };
-    return gradients(dy, layout, saved, needed);
+    return gradients(dy, layout, saved, needed, into);
   });
 }
 
@@ -173,7 +173,13 @@ interface Saved {
 }
 
 /** In training: dx = weight inverse (dy - mean(dy) - xhat mean(dy xhat)), dweight = sum(dy xhat), dbias = sum(dy). Two passes over x. */
-function gradients(dy: Tensor, layout: Layout, saved: Saved, needed: readonly boolean[]): (Tensor | null)[] {
+function gradients(
+  dy: Tensor,
+  layout: Layout,
+  saved: Saved,
+  needed: readonly boolean[],
+  into: readonly (Tensor | null)[],
+): (Tensor | null)[] {
   const { rows, columns, constants, stored } = layout;
   const { x, y, mean, inverse, weight, relu, training } = saved;
   const C = weight.size;
@@ -186,7 +192,7 @@ function gradients(dy: Tensor, layout: Layout, saved: Saved, needed: readonly bo
     params: { rows, columns, relu: relu ? 1 : 0, write_masked: saved.masked ? 1 : 0 },
     workgroups: ceilDiv(tiles * columns, 64),
   });
-  const [dweight, dbias, coefficients] = [empty([C]), empty([C]), empty([4, C])];
+  const [dweight, dbias, coefficients] = [into[1] ?? empty([C]), into[2] ?? empty([C]), empty([4, C])];
   launch(kernels.batchNorm.gradientStatistics, {
     bindings: { partials, mean, inverse, weight, dweight, dbias, coefficients },
     constants,

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { setGradientSink } from "../../engine/autograd.ts";
-import { add, concat, dropout, empty, noGrad, ones, scope, tensor, type Tensor } from "../../engine/index.ts";
+import { add, concat, dropout, empty, fromData, keep, noGrad, ones, scope, tensor, type Tensor } from "../../engine/index.ts";
 import { map, type Arr } from "../reference/array.ts";
 import * as elementwise from "../reference/elementwise.ts";
 import * as reduce from "../reference/reduce.ts";
@@ -122,16 +122,45 @@ describe("leaf gradients", () => {
   it("go to a sink where one is set", async () => {
     const x = tensor([1, 2], { requiresGrad: true });
     const got: Tensor[] = [];
-    setGradientSink(x, (leaf, gradient) => {
-      expect(leaf).toBe(x);
-      got.push(gradient.mul(1));
-    });
+    setGradientSink(x, { destination: () => null, deposit: (gradient) => void got.push(gradient.mul(1)) });
     x.square().backward(ones([2]));
     expect(x.grad).toBeNull();
     expect(await got[0].array()).toEqual([2, 4]);
     setGradientSink(x, null);
     x.square().backward(ones([2]));
     expect(await gradOf(x)).toEqual([2, 4]);
+  });
+
+  it("may be written where the sink says, but not the second one of a leaf, nor that of a frozen one", async () => {
+    const target = keep(tensor([7, 7, 7, 7]));
+    const weight = tensor([1, 2, 3, 4], { requiresGrad: true });
+    const got: { there: boolean; values: number[] }[] = [];
+    const reads: Promise<void>[] = [];
+    setGradientSink(weight, {
+      destination: () => target,
+      deposit: (gradient) => {
+        const there = gradient.location().buffer === target.location().buffer;
+        const copy = gradient.mul(1);
+        reads.push(copy.data().then((values) => void got.push({ there, values: [...values] })));
+      },
+    });
+    const x = fromData(randomArr([6, 4], 1).data, [6, 4]);
+    const norm = (): Tensor => {
+      const [bias, runningMean, runningVar] = [tensor([0, 0, 0, 0]), tensor([0, 0, 0, 0]), tensor([1, 1, 1, 1])];
+      return x.batchNorm({ weight, bias, runningMean, runningVar, training: true });
+    };
+    const dy = fromData(randomArr([6, 4], 2).data, [6, 4]);
+    norm().backward(dy);
+    norm().add(norm()).backward(dy);
+    await Promise.all(reads);
+    expect(got.map(({ there }) => there)).toEqual([true, false]);
+    expect(got[1].values).toEqual(got[0].values.map((value) => 2 * value));
+    await target.write([7, 7, 7, 7]).data();
+    weight.requiresGrad = false;
+    x.requiresGrad = true;
+    norm().backward(dy);
+    expect(await target.array()).toEqual([7, 7, 7, 7]);
+    setGradientSink(weight, null);
   });
 });
 
