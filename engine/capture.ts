@@ -147,7 +147,7 @@ class Programs<A extends readonly CaptureArgument[], T> {
   #start(key: string, args: A, tensors: readonly Tensor[]): T {
     if (this.#entries.size === MOST_PROGRAMS) {
       throw new Error(
-        `capture: ${this.#name} got its ${MOST_PROGRAMS + 1}th shape of arguments; it suits steps that repeat`,
+        `capture: ${this.#name} got more than ${MOST_PROGRAMS} shapes of arguments; it suits steps that repeat`,
       );
     }
     const { program, result, template } = this.#make(args, tensors);
@@ -224,7 +224,7 @@ class Programs<A extends readonly CaptureArgument[], T> {
       return same < i ? `=${same}` : `${argument.dtype}${showShape(argument.shape)}`;
     });
     const gradients = recordsGradients() ? [] : ["no gradients"];
-    const variant = `${device.family} ${String(device.winograd)} ${device.choices.version}`;
+    const variant = `${device.family} ${String(device.winograd)} ${String(device.matrices)} ${device.choices.version}`;
     return [`(${shown.join(", ")})`, variant, ...gradients, this.#key?.(...args) ?? ""].join(" ").trimEnd();
   }
 }
