@@ -23,6 +23,8 @@ export interface LossScaleOptions {
   readonly interval: number;
 }
 
+/** 64 invocations of a quarter of a block. */
+const BLOCKS_PER_WORKGROUP = 16;
 /** Workgroups that look for overflows. */
 const FINDERS = 256;
 
@@ -58,7 +60,7 @@ export function unscaleGradients(
       launch(kernels.lossScale.apply, {
         bindings: { state, skips, ...tables, gradients: gradients.range(offset, [size]) },
         params: { blocks: count },
-        workgroups: ceilDiv(count, 64),
+        workgroups: ceilDiv(count, BLOCKS_PER_WORKGROUP),
       });
     }
   });

@@ -1,6 +1,7 @@
 // Dynamic loss scaling, third pass: gradients /= scale, and the table of groups for this step: everything untouched where it is skipped.
-// One invocation a block of 64 floats.
+// One invocation a quarter of a block of 64 floats.
 
+const VECTORS: u32 = 4u;
 const UNTOUCHED: u32 = 255u; // padding and frozen parameters
 
 struct Params {
@@ -20,8 +21,9 @@ fn main(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
 ) {
-  let block = (workgroup.x + workgroup.y * workgroups.x) * 64u + local;
+  let first = ((workgroup.x + workgroup.y * workgroups.x) * 64u + local) * VECTORS;
+  let block = first / 16u;
   if (block >= params.blocks) { return; }
-  active_blocks[block] = select(blocks[block], UNTOUCHED, skips[1] == 1u);
-  for (var i = 0u; i < 16u; i++) { gradients[block * 16u + i] *= state[1]; }
+  if (first % 16u == 0u) { active_blocks[block] = select(blocks[block], UNTOUCHED, skips[1] == 1u); }
+  for (var i = 0u; i < VECTORS; i++) { gradients[first + i] *= state[1]; }
 }
