@@ -83,6 +83,7 @@ function parts(out) {
     run("airbench94", quick ? "--model resnet8 --epochs 1 --limit 512 --limit-test 256 --seed 1" : "--preset airbench94"),
     step(small, "f32"),
     step(small, "mixed"),
+    { name: "ladder", seconds: 60, command: [node, "bench/ladder.js", "--json", ...(quick ? ["--family", "reduce"] : [])] },
   ]; // prettier-ignore
 }
 

@@ -1,9 +1,10 @@
 // Opening a device: adapter, limits, features, and which family of kernels fits it.
 import { openGpu, settle } from "#open-gpu";
 import { NoAdapterError, type GpuAccess, type OpenGpuOptions } from "./gpu/access.ts";
-import { Device, type DeviceInfo, type KernelFamily } from "./gpu/device.ts";
+import { Device, type DeviceInfo, type KernelFamily, type SubgroupMatrix } from "./gpu/device.ts";
 import { dropCurrentDevice, setCurrentDevice } from "./current.ts";
-import { subgroupsWork } from "./ops/self-test.ts";
+import { MATRIX_TILE_BYTES } from "./ops/matmul-matrix.ts";
+import { matricesWork, subgroupsWork } from "./ops/self-test.ts";
 
 export interface OpenDeviceOptions extends OpenGpuOptions {
   /** Overrides the choice of kernels, for tests and comparisons. */
@@ -25,6 +26,7 @@ export async function openDevice(options: OpenDeviceOptions = {}): Promise<Devic
   setCurrentDevice(device);
   try {
     device.family = await chooseFamily(device, options.family);
+    device.matrices = await canMultiplyMatrices(device);
   } catch (error) {
     device.dispose();
     throw error;
@@ -32,7 +34,9 @@ export async function openDevice(options: OpenDeviceOptions = {}): Promise<Devic
   return device;
 }
 
-const OPTIONAL_FEATURES = ["subgroups", "shader-f16", "timestamp-query"] as const;
+/** What subgroup matrices of f16 need. */
+const MATRIX_FEATURES = ["subgroups", "shader-f16", "chromium-experimental-subgroup-matrix"] as const;
+const OPTIONAL_FEATURES = [...MATRIX_FEATURES, "timestamp-query"] as const;
 
 async function createDevice(access: GpuAccess, adapter: GPUAdapter): Promise<Device> {
   // A device opened without asking has WebGPU's smallest limits: 128 MiB bindings, 8 storage buffers, 16 KB of workgroup memory.
@@ -41,8 +45,10 @@ async function createDevice(access: GpuAccess, adapter: GPUAdapter): Promise<Dev
     const value = (adapter.limits as unknown as Record<string, unknown>)[name];
     if (typeof value === "number") requiredLimits[name] = value;
   }
-  const requiredFeatures = OPTIONAL_FEATURES.filter((name) => adapter.features.has(name)) as GPUFeatureName[];
-  const gpu = await settle(adapter.requestDevice({ requiredFeatures, requiredLimits }));
+  const requiredFeatures = OPTIONAL_FEATURES.filter((name) => adapter.features.has(name));
+  const gpu = await settle(
+    adapter.requestDevice({ requiredFeatures: requiredFeatures as GPUFeatureName[], requiredLimits }),
+  );
   return new Device(gpu, access, describe(adapter), "portable");
 }
 
@@ -60,7 +66,40 @@ function describe(adapter: GPUAdapter): DeviceInfo {
     software: info.isFallbackAdapter || SOFTWARE.test(`${info.architecture} ${info.device} ${info.description}`),
     // Browsers without subgroups may not know these two.
     subgroupSize: subgroupMinSize === subgroupMaxSize ? (subgroupMinSize ?? 0) : 0,
+    subgroupMatrix: MATRIX_FEATURES.every((name) => adapter.features.has(name)) ? matrixOf(info as MatrixInfo) : null,
   };
+}
+
+/** An entry of `GPUAdapterInfo.subgroupMatrixConfigs`, which Dawn has and WebGPU's types do not know. */
+interface MatrixConfig extends SubgroupMatrix {
+  readonly componentType: string;
+  readonly resultComponentType: string;
+}
+
+interface MatrixInfo {
+  readonly subgroupMatrixConfigs?: Iterable<MatrixConfig>;
+}
+
+/** Sizes that the kernels know, best first. All are in the lists of NVIDIA's drivers. */
+const MATRIX_SIZES: readonly SubgroupMatrix[] = [
+  { M: 16, N: 16, K: 16 },
+  { M: 16, N: 8, K: 16 },
+  { M: 16, N: 8, K: 8 },
+];
+
+/** The best size of f16 operands and f32 sums that an adapter lists. */
+export function matrixOf(info: MatrixInfo): SubgroupMatrix | null {
+  const mixed = [...(info.subgroupMatrixConfigs ?? [])].filter(
+    ({ componentType, resultComponentType }) => componentType === "f16" && resultComponentType === "f32",
+  );
+  return MATRIX_SIZES.find(({ M, N, K }) => mixed.some((c) => c.M === M && c.N === N && c.K === K)) ?? null;
+}
+
+/** The kernels have 8 subgroups of 32 and tiles of up to 25 KB. Only the family for real GPUs uses them. */
+async function canMultiplyMatrices(device: Device): Promise<boolean> {
+  const { family, info, limits } = device;
+  if (!info.subgroupMatrix || family !== "workgroup" || info.subgroupSize !== 32) return false;
+  return limits.maxComputeWorkgroupStorageSize >= MATRIX_TILE_BYTES && (await matricesWork());
 }
 
 /**

@@ -11,9 +11,14 @@ import { WgslReflect } from "wgsl_reflect/wgsl_reflect.module.js";
 
 const root = fileURLToPath(new URL("../shaders/", import.meta.url));
 
-/** Replaces every function body by `{ }`: the reflection needs declarations only, and cannot parse some bodies. @param {string} wgsl */
+/**
+ * Replaces every function body by `{ }`: the reflection needs declarations only, and cannot parse some bodies. Nor does it know the
+ * types of subgroup matrices, which only bodies use.
+ *
+ * @param {string} wgsl
+ */
 function emptyBodies(wgsl) {
-  let text = wgsl.replace(/\/\/[^\n]*/g, "");
+  let text = wgsl.replace(/\/\/[^\n]*/g, "").replace(/^alias \w+ = subgroup_matrix_[^;]*;/gm, "");
   let out = "";
   for (;;) {
     const match = /\bfn\s+\w+\s*\(/.exec(text);
@@ -75,6 +80,7 @@ function describe(path, name) {
     params: { size: uniform ? Math.ceil(uniform.size / 16) * 16 : 0, fields },
     declarations: declared,
     subgroups: /^enable subgroups/m.test(wgsl),
+    matrices: /^enable chromium_experimental_subgroup_matrix/m.test(wgsl),
     wgsl,
   };
 }

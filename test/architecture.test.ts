@@ -142,7 +142,9 @@ describe("the checks above", () => {
   });
   it("see the ladder in a program", () => {
     const bad = module("engine/ops/matmul.ts", 'import { ladder } from "../../shaders/ladder.ts";');
-    expect(ladderViolations([bad, module("engine/ops/unary.ts", 'import "../../shaders/kernels.ts";')])).toHaveLength(1);
+    expect(ladderViolations([bad, module("engine/ops/unary.ts", 'import "../../shaders/kernels.ts";')])).toHaveLength(
+      1,
+    );
   });
   it("tell globals from properties, declarations and other names", () => {
     const innocent =

@@ -2,6 +2,7 @@
 //   ```ts run        is executed on the test device; where its console.log lines end in comments, these are what it must print
 //   ```wgsl run      is compiled by Tint
 //   ```ts from PATH  (any language) quotes that file: its lines stand there in this order; a line "..." (or "// ...") skips some
+//   ```diff from PATH to PATH  quotes the first file in its lines with " " and "-", the second in those with " " and "+"
 // Blocks without such a word are only shown. Relative links must lead to files, and to headings where they have a "#".
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -20,9 +21,10 @@ interface Block {
   readonly text: string;
   /** "docs/memory.md:12" */
   readonly place: string;
-  /** "run", or "from" with `path`. */
+  /** "run", or "from" with `path`, in a diff also with `to`. */
   readonly mark: string;
   readonly path: string;
+  readonly to?: string;
 }
 
 const root = join(import.meta.dirname, "..");
@@ -35,10 +37,10 @@ const pages = ["README.md", "CHANGELOG.md", ...docs.map((name) => join("docs", n
 const textOf = (page: string): string => readFileSync(join(root, page), "utf8");
 
 function blocksOf(page: string, text: string): Block[] {
-  return [...text.matchAll(/^```(\w+) (run|from)(?: (\S+))?\n([^]*?)^```$/gm)].map((match) => {
-    const [, language, mark, path, code] = match as unknown as [string, string, string, string | undefined, string];
+  return [...text.matchAll(/^```(\w+) (run|from)(?: (\S+))?(?: to (\S+))?\n([^]*?)^```$/gm)].map((match) => {
+    const [, language, mark, path, to] = match as unknown as [string, string, string, string?, string?];
     const line = text.slice(0, match.index).split("\n").length;
-    return { language, text: code, place: `${page}:${line}`, mark, path: path ?? "" };
+    return { language, text: match[5], place: `${page}:${line}`, mark, path: path ?? "", ...(to && { to }) };
   });
 }
 
@@ -114,6 +116,17 @@ function misquoted(quotation: string, source: string): string[] {
     });
 }
 
+/** The lines of a diff that its two files do not have in this order. A line "..." skips some of both. */
+function misquotedDiff(diff: string, before: string, after: string): string[] {
+  const side = (sign: string): string =>
+    diff
+      .split("\n")
+      .filter((line) => line.startsWith(sign) || line.startsWith(" "))
+      .map((line) => line.slice(1))
+      .join("\n");
+  return [...misquoted(side("-"), before), ...misquoted(side("+"), after)];
+}
+
 /** A heading's anchor, as GitHub makes it. */
 const anchorOf = (heading: string): string =>
   heading
@@ -158,7 +171,9 @@ describe("the documentation", () => {
   });
 
   it.each(marked(/./, "from"))("%s quotes its source", (_place, block) => {
-    expect(misquoted(block.text, readFileSync(join(root, block.path), "utf8"))).toEqual([]);
+    const source = readFileSync(join(root, block.path), "utf8");
+    if (block.to === undefined) expect(misquoted(block.text, source)).toEqual([]);
+    else expect(misquotedDiff(block.text, source, readFileSync(join(root, block.to), "utf8"))).toEqual([]);
   });
 
   it("links to what exists", () => {
@@ -186,6 +201,14 @@ describe("the checks above", () => {
     expect(misquoted("b\n// ...\n  d\n", "a\n b\nc\nd")).toEqual([]);
     expect(misquoted("d\nb\n", "a\nb\nc\nd")).toEqual(["b"]);
     expect(misquoted("e\n", "a\nb")).toEqual(["e"]);
+  });
+
+  it("find misquoted lines of either side of a diff", () => {
+    const text = "```diff from a.wgsl to b.wgsl\n a\n-b\n+c\n...\n d\n```\n";
+    const [block] = blocksOf("a.md", text);
+    expect(block).toMatchObject({ path: "a.wgsl", to: "b.wgsl" });
+    expect(misquotedDiff(block.text, "a\nb\nx\nd", "a\nc\nd")).toEqual([]);
+    expect(misquotedDiff(block.text, "a\nd", "a\nb\nd")).toEqual(["b", "c"]);
   });
 
   it("find broken links", () => {

@@ -1,4 +1,5 @@
 // Every rung of the kernel tour computes what its production kernel does: against the float64 references, on small problems.
+import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -16,6 +17,7 @@ import { sgdStep, type SgdState } from "./reference/optimizers.ts";
 import { testDevice } from "./support/gpu.ts";
 import { randomArr } from "./support/random.ts";
 import { expectClose, type Comparison } from "./support/tolerance.ts";
+import { winogradAccuracy } from "./support/winograd.ts";
 
 type Family = (typeof families)[number];
 type Arrays = Record<string, Arr>;
@@ -37,6 +39,11 @@ const REFERENCES: Record<
     scale: 1,
   }),
   conv2d: ({ x, weight }, { C }) => ({ want: conv2d(x, weight, { padding: 1 }), terms: 9 * C }),
+  winograd: ({ x, weight }, { C }) => ({
+    want: conv2d(x, weight, { padding: 1 }),
+    // The engine's larger tiles round more than the rungs.
+    ...winogradAccuracy(4, "forward", C),
+  }),
 };
 
 /** With the numbers of bench/ladder/optimizer-step.js. */
@@ -108,22 +115,44 @@ describe.each(families.map((family) => [family.name, family] as const))("the lad
 });
 
 describe("the table", () => {
-  it("compares each rung with the one before, and all with the best", () => {
-    const row = (name: string, production: boolean, rate: number) => ({
+  it("compares each row with the one that it improves on, and all with the best", () => {
+    const row = (name: string, production: boolean, rate: number, after: string | null) => ({
       name,
       production,
       rate,
+      after,
       milliseconds: 8 / rate,
     });
-    const rows = [row("0-naive", false, 1), row("portable", true, 4), row("1-vector", false, 2)];
+    const rows = [
+      row("0-naive", false, 1, null),
+      row("fast", true, 4, "0-naive"),
+      row("1-vector", false, 2, "0-naive"),
+      row("3-x", false, 2, "2-x"),
+    ];
     const text = showTable({ name: "f", page: "f.md", title: "t", unit: "GB/s", rows, skipped: ["2-x"] });
-    expect(text.split("\n").slice(0, 5)).toEqual([
+    expect(text.split("\n").slice(0, 6)).toEqual([
       "f: t (docs/kernels/f.md)",
-      "              ms  GB/s   step  of best",
-      "0-naive     8.00  1.00            25 %",
-      "* portable  2.00  4.00           100 %",
-      "1-vector    4.00  2.00  2.00x     50 %",
+      "            ms  GB/s  of best  step",
+      "0-naive   8.00  1.00     25 %",
+      "* fast    2.00  4.00    100 %  4.00 x 0-naive",
+      "1-vector  4.00  2.00     50 %  2.00 x 0-naive",
+      "3-x       4.00  2.00     50 %",
     ]);
     expect(text).toContain("not on this adapter: 2-x");
+  });
+});
+
+describe("npm run ladder", () => {
+  const ladderCommand = (...flags: string[]) =>
+    spawnSync(process.execPath, [join(import.meta.dirname, "../bench/ladder.js"), ...flags], { encoding: "utf8" });
+
+  it("explains itself, and refuses what it does not know before it opens a GPU", () => {
+    const help = ladderCommand("--help");
+    expect(help.status).toBe(0);
+    for (const { name } of families) expect(help.stdout).toContain(name);
+    const unknown = ladderCommand("--family", "matmul", "--family", "sorting");
+    expect([unknown.status, unknown.stdout]).toEqual([1, ""]);
+    expect(unknown.stderr).toContain("ladder: --family sorting: there are matmul, conv2d");
+    expect(ladderCommand("--rounds", "0").stderr).toContain("must be a whole number from 1 on");
   });
 });

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openGpu, settle } from "#open-gpu";
 import type { GpuAccess } from "../engine/gpu/access.ts";
+import { MATRIX_TILE_BYTES } from "../engine/ops/matmul-matrix.ts";
 import { KernelCache, specialize, type KernelSource } from "../engine/gpu/kernel.ts";
 import { kernels } from "../shaders/kernels.ts";
 import { ladder } from "../shaders/ladder.ts";
@@ -19,7 +20,8 @@ describe("every kernel file", () => {
   let device: GPUDevice;
   beforeAll(async () => {
     access = await openGpu({ backend: "null" });
-    const requiredFeatures = ["subgroups"] as GPUFeatureName[];
+    const matrices = ["shader-f16", "chromium-experimental-subgroup-matrix"];
+    const requiredFeatures = ["subgroups", ...matrices] as GPUFeatureName[];
     device = await settle(access.adapter!.requestDevice({ requiredFeatures }));
   });
   afterAll(() => {
@@ -47,6 +49,39 @@ describe("every kernel file", () => {
       void new KernelCache(device).get(kernel, {}).pipeline;
       const error = await settle(device.popErrorScope());
       expect(error?.message).toBeUndefined();
+    },
+  );
+
+  // The null backend has no more than 16 KB of workgroup memory, which most tiles of matrices exceed: Dawn refuses those when all
+  // else has been found right.
+  const matrices = production.filter((kernel) => kernel.matrices);
+  const shapes = [[16, 16], [8, 16], [8, 8]] as const; // prettier-ignore
+  const tiles = [[64, 64], [64, 128], [128, 64], [128, 128], [256, 64]] as const; // prettier-ignore
+  const variants = matrices.flatMap((kernel) =>
+    shapes.flatMap((shape) => tiles.map((tile) => ({ kernel, shape, tile }))),
+  );
+
+  it("are kernels of subgroup matrices", () => {
+    const names = matrices.map(({ name }) => name);
+    expect(names).toEqual(["conv2d/gather-matrix", "conv2d/weight-gradient-matrix", "matmul/matrix"]);
+    // A driver of NVIDIA's crashes when it compiles a module of both.
+    const arithmetic =
+      /\bsubgroup(Add|Mul|Min|Max|And|Or|Xor|Inclusive|Exclusive|Shuffle|Broadcast|All|Any|Ballot|Elect)|\bquad[A-Z]/;
+    for (const { wgsl } of matrices) expect(wgsl.replace(/\/\/.*/g, "")).not.toMatch(arithmetic);
+  });
+
+  it.each(variants)(
+    "$kernel.name compiles with matrices of $shape in tiles of $tile",
+    async ({ kernel, shape, tile }) => {
+      const [TILE_ROWS, TILE_COLUMNS] = tile;
+      const [MATRIX_COLUMNS, MATRIX_DEPTH] = shape;
+      const constants = { TILE_ROWS, TILE_COLUMNS, MATRIX_COLUMNS, MATRIX_DEPTH, SUM_STRIDE: 9 };
+      device.pushErrorScope("validation");
+      void new KernelCache(device).get(kernel, constants).pipeline;
+      const { message } = (await settle(device.popErrorScope()))!;
+      const bytes = Number(/total use of workgroup storage \((\d+) bytes\)/.exec(message)?.[1]);
+      expect(bytes, message).toBeGreaterThan(16 * 1024);
+      expect(bytes).toBeLessThanOrEqual(MATRIX_TILE_BYTES);
     },
   );
 

@@ -5,5 +5,6 @@ import { conv2d } from "./conv2d.js";
 import { matmul } from "./matmul.js";
 import { optimizerStep } from "./optimizer-step.js";
 import { reduce } from "./reduce.js";
+import { winograd } from "./winograd.js";
 
-export const families = [matmul, conv2d, batchNorm, reduce, optimizerStep];
+export const families = [matmul, conv2d, winograd, batchNorm, reduce, optimizerStep];

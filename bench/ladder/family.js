@@ -18,6 +18,7 @@
 /**
  * @typedef {object} Rung
  * @property {string} name the file's, with its number; of a production kernel, its own
+ * @property {string} [after] the rung or kernel that it improves on, where that is not the one before it
  * @property {boolean} [production] an op of the engine, measured beside the rungs
  * @property {"portable" | "subgroup" | "workgroup"} [family] of kernels that the op shall use; a rung of "subgroup" needs subgroups of 4 or 8 lanes
  * @property {"subgroups"} [needs] a feature, whatever the subgroups' size

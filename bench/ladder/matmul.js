@@ -71,6 +71,7 @@ export const matmul = {
     },
     {
       name: "3-shared",
+      after: "2-block",
       run({ engine, launch, ladder }, { M, N, K }, { at, b }) {
         const y = engine.empty([M, N]);
         launch(ladder.matmul.shared, {
@@ -90,6 +91,7 @@ export const matmul = {
     },
     {
       name: "4-broadcast",
+      after: "2-block",
       family: "subgroup",
       run({ engine, launch, ladder, lanes }, { M, N, K }, { at, b }) {
         const y = engine.empty([M, N]);
@@ -104,25 +106,25 @@ export const matmul = {
       },
     },
     {
-      name: "subgroup",
-      production: true,
+      name: "5-tile",
       family: "subgroup",
-      run: ({ engine }, _, { at, b }) => engine.matmul(at, b, { transposeA: true }),
-    },
-    {
-      name: "5-four-steps",
-      family: "subgroup",
-      run({ engine, launch, ladder, lanes }, { M, N, K }, { a, b }) {
+      run({ engine, launch, ladder, lanes }, { M, N, K }, { at, b }) {
         const y = engine.empty([M, N]);
-        launch(ladder.matmul.fourSteps, {
-          bindings: { a, b, y },
+        launch(ladder.matmul.tile, {
+          bindings: { a: at, b, y },
           constants: { LANES: lanes },
-          params: { rows: M, columns: N / 4, depth: K / 4 },
+          params: { rows: M / 4, columns: N / 4, depth: K },
           workgroups: (M / 4 / lanes) * (N / 4 / lanes),
           flops: 2 * M * N * K,
         });
         return y;
       },
+    },
+    {
+      name: "subgroup",
+      production: true,
+      family: "subgroup",
+      run: ({ engine }, _, { at, b }) => engine.matmul(at, b, { transposeA: true }),
     },
   ],
 };

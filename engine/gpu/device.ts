@@ -19,6 +19,15 @@ export interface DeviceInfo {
   readonly description: string;
   readonly software: boolean;
   readonly subgroupSize: number;
+  /** A size of subgroup matrices (tensor cores) that the kernels know, f16 x f16 -> f32. Null where the adapter lists none. */
+  readonly subgroupMatrix: SubgroupMatrix | null;
+}
+
+/** A product of matrices that a subgroup computes at once: [M,K] x [K,N]. */
+export interface SubgroupMatrix {
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
 }
 
 export class Device implements Disposable {
@@ -37,6 +46,11 @@ export class Device implements Disposable {
    * takes at most this many bytes; a larger one is computed again, to the same bits. 0 spares memory.
    */
   keptTransformBytes = 64 * 2 ** 20;
+  /**
+   * Whether f16 operands are multiplied as subgroup matrices. Set on opening, where the adapter lists a size that the kernels know and
+   * a product came out right; false never does (to compare).
+   */
+  matrices = false;
   readonly kernels: KernelCache;
   /** Which kernel does what several can do. */
   readonly choices = new KernelChoices();

@@ -8,6 +8,8 @@ export interface KernelSource {
   readonly params: { readonly size: number; readonly fields: Readonly<Record<string, ParamField>> };
   readonly declarations: readonly string[];
   readonly subgroups: boolean;
+  /** Whether it multiplies subgroup matrices of f16. */
+  readonly matrices: boolean;
 }
 
 export interface ParamField {
@@ -68,6 +70,9 @@ export class CompiledKernel {
       throw new Error(`${source.name}: needs the "subgroups" feature, which this adapter lacks`);
     }
     for (const name of Object.keys(constants)) if (!source.declarations.includes(name)) throw undeclared(source, name);
+    if (source.matrices && !device.features.has("chromium-experimental-subgroup-matrix")) {
+      throw new Error(`${source.name}: needs subgroup matrices, which this adapter lacks`);
+    }
     this.id = id;
     this.source = source;
     this.label = key ? `${source.name} {${key}}` : source.name;

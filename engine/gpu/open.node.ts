@@ -2,13 +2,16 @@
 import { closeSync, fstatSync, openSync } from "node:fs";
 import type { GpuAccess, OpenGpuOptions } from "./access.ts";
 
+/** Without the first Dawn lists no subgroup matrices, without the second no f16 on NVIDIA's Vulkan driver: kernels of both are tested on opening. */
+const TOGGLES = ["allow_unsafe_apis", "vulkan_enable_f16_on_nvidia"];
+
 /**
  * Opens Dawn. Nothing is put on globalThis, and the caller must drop the returned object when done: Dawn keeps the process
  * alive while it is reachable.
  */
 export async function openGpu(options: OpenGpuOptions = {}): Promise<GpuAccess> {
   const { create } = await import("webgpu");
-  const flags = ["disable-dawn-features=timestamp_quantization"];
+  const flags = [`enable-dawn-features=${TOGGLES.join(",")}`, "disable-dawn-features=timestamp_quantization"];
   if (options.backend) flags.push(`backend=${options.backend}`);
   if (options.adapter) flags.push(`adapter=${options.adapter}`);
   return quietly(options.debug ?? false, async () => {

@@ -3,6 +3,7 @@ import { kernels } from "../../shaders/kernels.ts";
 import { launch } from "../launch.ts";
 import { ceilDiv } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
+import type { BatchNormPartials } from "./batch-norm.ts";
 
 /** The sizes of a convolution, resolved. */
 export interface Geometry {
@@ -30,6 +31,14 @@ export interface Gather {
   readonly divisor: readonly [number, number];
   readonly spread: readonly [number, number];
   readonly phase: readonly [number, number];
+}
+
+export interface Forward {
+  readonly y: Tensor;
+  /** With `stats`: per-tile means and squared deviations of y's columns. */
+  readonly partials: BatchNormPartials | null;
+  /** With `keep`: what the weight gradient can use again, if there is something. */
+  readonly transformed: Tensor | null;
 }
 
 /** Multiply-adds times 2. Taps that a phase skips are counted out evenly. */

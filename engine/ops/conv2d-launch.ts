@@ -6,36 +6,20 @@ import { scope } from "../scope.ts";
 import { ceilDiv } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
-import { cast, single } from "./cast.ts";
-import type { Gather, Geometry } from "./conv2d-geometry.ts";
+import { cast } from "./cast.ts";
+import type { Forward, Gather, Geometry } from "./conv2d-geometry.ts";
+import { gatherMatrix, usesMatrices, weightGradientMatrix } from "./conv2d-matrix.ts";
 import { gatherPortable, weightGradientPortable } from "./conv2d-portable.ts";
 import { gatherSubgroup, weightGradientSubgroup } from "./conv2d-subgroup.ts";
 import { winogradForward, winogradInputGradient, winogradTile, winogradWeightGradient } from "./conv2d-winograd.ts";
 import { gatherWorkgroup, weightGradientWorkgroup } from "./conv2d-workgroup.ts";
 
-export interface Forward {
-  readonly y: Tensor;
-  /** With `stats`: per-tile means and squared deviations of y's columns. */
-  readonly partials: BatchNormPartials | null;
-  /** With `keep`: what the weight gradient can use again, if there is something. */
-  readonly transformed: Tensor | null;
-}
+/** Whether the subgroup matrices compute this pass: they multiply f16 alone, and the tensors say whether that is wanted. */
+const inMatrices = (x: Tensor, g: Geometry): boolean => x.dtype === "f16" && usesMatrices(g);
 
-/**
- * Which kernel families load and store f16. The others run in f32 on copies; weights and their gradients always are f32.
- * Kernels that multiply in f16 (subgroup matrices) cast the weights themselves: `cast(weight, "f16")`, once in each pass.
- */
-const storesHalf = (): boolean => currentDevice().family !== "workgroup";
-
-/** @param x f32 or f16; y is the same */
 export function forward(x: Tensor, weight: Tensor, g: Geometry, stats: boolean, keep: boolean): Forward {
-  if (x.dtype === "f16" && !storesHalf()) {
-    return scope(() => {
-      const { y, ...rest } = forward(single(x), weight, g, stats, keep);
-      return { y: cast(y, "f16"), ...rest };
-    });
-  }
-  const tile = winogradTile(g);
+  const matrices = inMatrices(x, g);
+  const tile = matrices ? null : winogradTile(g);
   if (tile) return winogradForward(x, weight, g, tile, stats, keep);
   const y = empty(g.y, x.dtype);
   const gather: Gather = {
@@ -50,7 +34,8 @@ export function forward(x: Tensor, weight: Tensor, g: Geometry, stats: boolean, 
     spread: [1, 1],
     phase: [0, 0],
   };
-  return { y, partials: runGather(x, weight, y, gather, stats), transformed: null };
+  const factors = matrices ? cast(weight, "f16") : weight;
+  return { y, partials: runGather(x, factors, y, gather, stats), transformed: null };
 }
 
 /**
@@ -59,10 +44,11 @@ export function forward(x: Tensor, weight: Tensor, g: Geometry, stats: boolean, 
  */
 export function inputGradient(dy: Tensor, weight: Tensor, g: Geometry): Tensor {
   return scope(() => {
-    if (dy.dtype === "f16" && !storesHalf()) return cast(inputGradient(single(dy), weight, g), "f16");
     const turned = turnWeights(weight, g);
-    const tile = winogradTile(g);
+    const matrices = inMatrices(dy, g);
+    const tile = matrices ? null : winogradTile(g);
     if (tile) return winogradInputGradient(dy, turned, g, tile);
+    const factors = matrices ? cast(turned, "f16") : turned;
     const dx = empty(g.x, dy.dtype);
     const [stepP, stepQ] = g.stride;
     for (let p = 0; p < Math.min(stepP, g.x[1]); p++) {
@@ -79,7 +65,7 @@ export function inputGradient(dy: Tensor, weight: Tensor, g: Geometry): Tensor {
           spread: g.stride,
           phase: [p, q],
         };
-        runGather(dy, turned, dx, gather, false);
+        runGather(dy, factors, dx, gather, false);
       }
     }
     return dx;
@@ -102,7 +88,7 @@ function turnWeights(weight: Tensor, { weight: [R, S, C, K] }: Geometry): Tensor
  */
 export function weightGradient(x: Tensor, dy: Tensor, g: Geometry, transformed: Tensor | null): Tensor {
   return scope(() => {
-    if (dy.dtype === "f16" && !storesHalf()) return weightGradient(single(x), single(dy), g, transformed);
+    if (inMatrices(dy, g)) return weightGradientMatrix(x, dy, g);
     const tile = winogradTile(g);
     if (tile) return winogradWeightGradient(x, dy, g, tile, transformed);
     const family = currentDevice().family;
@@ -113,6 +99,7 @@ export function weightGradient(x: Tensor, dy: Tensor, g: Geometry, transformed: 
 }
 
 function runGather(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats: boolean): BatchNormPartials | null {
+  if (weight.dtype === "f16") return gatherMatrix(x, weight, y, gather, stats);
   const family = currentDevice().family;
   if (family === "workgroup") return gatherWorkgroup(x, weight, y, gather, stats);
   if (family === "portable") return gatherPortable(x, weight, y, gather);

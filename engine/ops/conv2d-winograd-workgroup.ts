@@ -5,10 +5,7 @@ import { launch } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { ceilDiv } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
-
-const TILES = { "256x64": [256, 64], "128x128": [128, 128], "128x64": [128, 64], "64x64": [64, 64] } as const;
-/** Rows and columns of y that a workgroup computes. */
-export type PlaneTile = keyof typeof TILES;
+import { ENOUGH_WORKGROUPS, splitSum, STEPS_PER_PAIR, tileNames, TILES, type TileName } from "./conv2d-workgroup.ts";
 
 interface Size {
   readonly planes: number;
@@ -21,11 +18,10 @@ interface Size {
 export function multiplyPlanes(a: Tensor, b: Tensor, transposed: boolean): Tensor {
   const [planes, depth, columns] = b.shape as [number, number, number];
   const size: Size = { planes, depth, columns, rows: a.shape[transposed ? 2 : 1] };
-  const variants: PlaneTile[] = columns > 64 ? ["128x128", "128x64", "64x64"] : ["256x64", "128x64", "64x64"];
-  const tile = currentDevice().choices.choose<PlaneTile>({
+  const tile = currentDevice().choices.choose<TileName>({
     op: transposed ? "winograd.weightGradient" : "winograd.forward",
     shape: `${planes}x${size.rows}x${depth}x${columns}`,
-    variants,
+    variants: tileNames(columns),
     fixed: choosePlaneTile(size, transposed),
     flops: flopsOf(size),
     inputs: [a.shape, b.shape],
@@ -34,40 +30,26 @@ export function multiplyPlanes(a: Tensor, b: Tensor, transposed: boolean): Tenso
   return run(a, b, size, transposed, tile);
 }
 
-/** Two workgroups for each of the 132 multiprocessors of a large GPU. */
-const ENOUGH_WORKGROUPS = 264;
-
-const tilesOf = ({ planes, rows, columns }: Size, tile: PlaneTile): number =>
+const tilesOf = ({ planes, rows, columns }: Size, tile: TileName): number =>
   planes * ceilDiv(rows, TILES[tile][0]) * ceilDiv(columns, TILES[tile][1]);
 
 /** The largest tile that leaves enough workgroups. Where the sum can be split there always are: then the largest that y fills. */
-export function choosePlaneTile(size: Size, splits: boolean): PlaneTile {
+export function choosePlaneTile(size: Size, splits: boolean): TileName {
   if (splits) {
     if (size.rows <= 64) return "64x64";
     return size.columns > 64 ? "128x128" : "128x64";
   }
-  const candidates: PlaneTile[] = size.columns > 64 ? ["128x128", "128x64"] : ["256x64", "128x64"];
-  return candidates.find((tile) => tilesOf(size, tile) >= ENOUGH_WORKGROUPS) ?? "64x64";
-}
-
-/** Steps of the sum that two strips take, and the fewest pairs that are worth a split of their own. */
-const PAIR = 16;
-const FEWEST_PAIRS = 8;
-
-/** How many splits of the sum make enough workgroups, and how many pairs of strips each then takes. */
-export function splitDepth(size: Size, tile: PlaneTile): { splits: number; pairs: number } {
-  const all = ceilDiv(size.depth, PAIR);
-  const wanted = ceilDiv(ENOUGH_WORKGROUPS, tilesOf(size, tile));
-  const pairs = Math.max(Math.min(all, FEWEST_PAIRS), Math.floor(all / wanted));
-  return { splits: ceilDiv(all, pairs), pairs };
+  const enough = (tile: TileName): boolean => tilesOf(size, tile) >= ENOUGH_WORKGROUPS;
+  return tileNames(size.columns).find(enough) ?? "64x64";
 }
 
 const flopsOf = ({ planes, rows, columns, depth }: Size): number => 2 * planes * rows * columns * depth;
 
-function run(a: Tensor, b: Tensor, size: Size, transposed: boolean, tile: PlaneTile): Tensor {
+function run(a: Tensor, b: Tensor, size: Size, transposed: boolean, tile: TileName): Tensor {
   const { planes, rows, columns, depth } = size;
   // The forward pass has many rows and few steps; the weight gradient few rows and many steps.
-  const { splits, pairs } = transposed ? splitDepth(size, tile) : { splits: 1, pairs: ceilDiv(depth, PAIR) };
+  const whole = { splits: 1, pairs: ceilDiv(depth, STEPS_PER_PAIR) };
+  const { splits, pairs } = transposed ? splitSum(depth, tilesOf(size, tile), TILES[tile]) : whole;
   return scope(() => {
     const parts = empty([splits, planes, rows, columns]);
     launch(kernels.winograd.multiplyWorkgroup, {

@@ -1,5 +1,6 @@
 // Winograd's algorithm for 3 x 3 convolutions with stride 1: tiles of m x m outputs from (m + 2) x (m + 2) products instead of
-// 9 m m: a quarter of them for m = 4. Lavin and Gray, arXiv:1509.09308. Used on software GPUs where it was measured to be faster.
+// 9 m m: a quarter of them for m = 4. Lavin and Gray, arXiv:1509.09308. Used where it was measured to be faster, on software GPUs, or
+// is estimated to be, on real ones; never by the portable kernels.
 //
 //   forward          V = B^T x B,  U = G w G^T,  m = V U (one matrix product per plane),  y = A^T m A
 //   input gradient   the same of dy and the turned weights
@@ -14,7 +15,7 @@ import { ceilDiv } from "../shape.ts";
 import { empty, type DType, type Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
 import { loadedAs, writtenAs } from "./cast.ts";
-import { noPartials, type Geometry } from "./conv2d-geometry.ts";
+import { noPartials, type Forward, type Geometry } from "./conv2d-geometry.ts";
 import { multiplyPlanes } from "./conv2d-winograd-workgroup.ts";
 
 /** Output pixels on a tile's side. 4 needs fewer products for large images; 2 rounds less and wastes less at borders. */
@@ -53,20 +54,21 @@ function worthCompiling(g: Geometry): boolean {
   return channels >= WIDE_CHANNELS || (channels >= MIN_CHANNELS && C * K * P * Q >= MIN_PRODUCTS);
 }
 
+/** Multiply-adds in the time in which a real GPU stores a value and loads it again. */
+const STORED_AND_LOADED = 44;
+
 /**
- * On real GPUs: 4 or nothing. Estimated, in multiply-adds for a pair of channels: 10 of them while a byte travels each way (45
- * TFLOP/s, 4.3 TB/s), hence 44 for a value of V or m, which is stored once and loaded once.
+ * On real GPUs: 4 or nothing. Estimated, not measured, in multiply-adds for a pair of channels: at 45 TFLOP/s and 4.3 TB/s there are
+ * 44 of them while a value is stored and loaded again.
  */
 function workgroupTile(g: Geometry): WinogradTile | null {
   const [N, P, Q, K] = g.y;
   const C = g.weight[2];
   if (Math.min(C, K) < MIN_CHANNELS) return null;
   const { rows } = tilesOf(g.y, 4);
-  const cost = 36 * rows * (1 + 44 / C + 44 / K) + 36 * TRANSFORMED_WEIGHT;
+  const cost = 36 * (rows + (rows / C + rows / K + 1) * STORED_AND_LOADED);
   return (9 * N * P * Q) / cost >= MIN_GAIN ? 4 : null;
 }
-/** A pair of channels' 36 weights: stored and loaded too. */
-const TRANSFORMED_WEIGHT = 44;
 
 /** Asked of the estimate, which is right within 20 %. */
 const MIN_GAIN = 1.3;
@@ -101,14 +103,7 @@ function largestPlanes(g: Geometry, tile: WinogradTile): number {
   return 4 * (tile + 2) ** 2 * rows * Math.max(C, K);
 }
 
-interface WinogradForward {
-  readonly y: Tensor;
-  readonly partials: BatchNormPartials | null;
-  /** V, unless it is too large to be kept. */
-  readonly transformed: Tensor | null;
-}
-
-/** y [N,P,Q,K] of x [N,H,W,C] and weight [3,3,C,K]; with `stats` batch norm's partial sums, with `keep` V for the weight gradient. */
+/** y [N,P,Q,K] of x [N,H,W,C] and weight [3,3,C,K]; with `stats` batch norm's partial sums, with `keep` V unless it is too large. */
 export function winogradForward(
   x: Tensor,
   weight: Tensor,
@@ -116,7 +111,7 @@ export function winogradForward(
   tile: WinogradTile,
   stats: boolean,
   keep: boolean,
-): WinogradForward {
+): Forward {
   return scope(() => {
     const tiles = tilesOf(g.y, tile);
     const v = transformInput(x, tiles, g.padding, tile);

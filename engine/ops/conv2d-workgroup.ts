@@ -5,6 +5,7 @@ import { launch } from "../launch.ts";
 import { ceilDiv } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
+import { loadedAs, storedAs } from "./cast.ts";
 import {
   gatherFlops,
   noPartials,
@@ -18,14 +19,21 @@ import { scope } from "../scope.ts";
 /** Rows and columns of the output that a workgroup computes, with 8 x 8 values for each of its invocations. */
 export type WorkgroupTile = readonly [rows: number, columns: number];
 
-const TILES = { "256x64": [256, 64], "128x128": [128, 128], "128x64": [128, 64], "64x64": [64, 64] } as const;
-type TileName = keyof typeof TILES;
+export const TILES = { "256x64": [256, 64], "128x128": [128, 128], "128x64": [128, 64], "64x64": [64, 64] } as const;
+export type TileName = keyof typeof TILES;
 
 /** Two workgroups for each of the 132 multiprocessors of a large GPU. With fewer, smaller tiles or more splits do better. */
-const ENOUGH_WORKGROUPS = 264;
+export const ENOUGH_WORKGROUPS = 264;
 
-const tileNames = (columns: number): TileName[] =>
-  columns > 64 ? ["128x128", "128x64", "64x64"] : ["256x64", "128x64", "64x64"];
+/** Bytes of workgroup memory for 256 x 64; the others need 16 KB, which every adapter has. */
+const TALL_BYTES = 24_576;
+
+/** Tiles for that many columns, largest first. */
+export function tileNames(columns: number): TileName[] {
+  if (columns > 64) return ["128x128", "128x64", "64x64"];
+  const tall = currentDevice().limits.maxComputeWorkgroupStorageSize >= TALL_BYTES;
+  return tall ? ["256x64", "128x64", "64x64"] : ["128x64", "64x64"];
+}
 
 /** The largest tile that leaves enough workgroups: larger ones load less per multiply-add. */
 export function chooseTile(rows: number, columns: number): TileName {
@@ -97,10 +105,11 @@ export function gatherTiles(
         PLACES: vector("vec2u", places),
         STEP: vector("vec2i", gather.step),
         SPREAD: vector("vec2u", gather.spread),
+        ...storedAs(x.dtype),
       },
       params: {
         images: gather.y[0],
-        pairs: ceilDiv(taps * C, 16),
+        pairs: ceilDiv(taps * C, STEPS_PER_PAIR),
         taps: [down.count, across.count],
         origin: [down.origin, across.origin],
         spacing: [down.spacing, across.spacing],
@@ -146,9 +155,24 @@ export function contributing(gather: Gather, axis: 0 | 1): Taps {
   };
 }
 
-/** Pixels that a workgroup of the weight gradient takes at a time, and the fewest steps that are worth a split of their own. */
-const CHUNK = 16;
-const FEWEST_STEPS = 8;
+/** Steps of a sum that two strips take: all kernels here and Winograd's products take them in pairs. */
+export const STEPS_PER_PAIR = 16;
+/** Worth a split of their own. */
+const FEWEST_PAIRS = 8;
+
+/**
+ * How many splits of a sum of `depth` steps make workgroups for two full rounds of a large GPU and not a few more, which would take
+ * a round of their own; and how many pairs of strips each split takes.
+ *
+ * @param tiles workgroups in one split
+ */
+export function splitSum(depth: number, tiles: number, [rows, columns]: WorkgroupTile): { splits: number; pairs: number } {
+  const all = ceilDiv(depth, STEPS_PER_PAIR);
+  const threads = (rows * columns) / 64;
+  const most = Math.max(1, Math.floor((2 * ENOUGH_WORKGROUPS * 256) / threads / tiles));
+  const pairs = Math.max(Math.min(all, FEWEST_PAIRS), ceilDiv(all, most));
+  return { splits: ceilDiv(all, pairs), pairs };
+}
 
 /** dweight [R,S,C,K]. */
 export function weightGradientWorkgroup(
@@ -159,24 +183,22 @@ export function weightGradientWorkgroup(
 ): Tensor {
   const [R, S, C, K] = g.weight;
   const tiles = ceilDiv(R * S * C, tile[0]) * ceilDiv(K, tile[1]);
-  const steps = ceilDiv(g.y[0] * g.y[1] * g.y[2], CHUNK);
-  const stepsPerSplit = Math.max(Math.min(steps, FEWEST_STEPS), Math.floor(steps / ceilDiv(ENOUGH_WORKGROUPS, tiles)));
-  const splits = ceilDiv(steps, stepsPerSplit);
+  const { splits, pairs } = splitSum(g.y[0] * g.y[1] * g.y[2], tiles, tile);
   const parts = empty([splits, R, S, C, K]);
   launch(kernels.conv2d.weightGradientWorkgroup, {
     bindings: { x, dy, dweight: parts },
     constants: {
       TILE_ROWS: tile[0],
       TILE_COLUMNS: tile[1],
-      CHUNK,
       X_SIZE: vector("vec3u", g.x.slice(1)),
       DY_SIZE: vector("vec3u", g.y.slice(1)),
       TAPS: vector("vec2u", [R, S]),
       STRIDE: vector("vec2i", g.stride),
       PADDING: vector("vec2i", g.padding),
       DILATION: vector("vec2i", g.dilation),
+      ...loadedAs(x.dtype),
     },
-    params: { images: g.y[0], splits, steps: stepsPerSplit },
+    params: { images: g.y[0], splits, pairs },
     workgroups: splits * tiles,
     flops: weightGradientFlops(g),
   });

@@ -20,7 +20,7 @@ export interface MatmulOptions {
 
 /**
  * a [...,M,K] times b [...,K,N] = [...,M,N]. Leading axes are a batch and broadcast as NumPy's; at most four of them.
- * Products are summed in order of k, in f32.
+ * Products are summed in a fixed order, in f32.
  */
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   const { transposeA = false, transposeB = false } = options;
@@ -195,6 +195,7 @@ export function chooseMatmulTile({ batches, M, N }: Pick<Size, "batches" | "M" |
 
 function launchWorkgroup(a: Operand, b: Operand, y: Tensor, size: Size): void {
   const { batches, M, N, K } = size;
+  const strides = [a.batchStride, b.batchStride];
   const tile = currentDevice().choices.choose<TileName>({
     op: "matmul",
     shape: `${batches}x${M}x${K}x${N}`,
@@ -202,9 +203,9 @@ function launchWorkgroup(a: Operand, b: Operand, y: Tensor, size: Size): void {
     fixed: chooseMatmulTile(size),
     flops: flopsOf(size),
     inputs: [a.tensor.shape, b.tensor.shape],
-    run: (variant, [left, right]) => {
-      const operands = [{ ...a, tensor: left }, { ...b, tensor: right }] as const; // prettier-ignore
-      scope(() => matmulTiles(...operands, empty([batches, M, N]), size, TILES[variant]));
+    run: (variant, inputs) => {
+      const [left, right] = strides.map((batchStride, at) => ({ batchStride, tensor: inputs[at] }));
+      scope(() => matmulTiles(left, right, empty([batches, M, N]), size, TILES[variant]));
     },
   });
   matmulTiles(a, b, y, size, TILES[tile]);

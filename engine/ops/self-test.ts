@@ -2,7 +2,8 @@
 import { kernels } from "../../shaders/kernels.ts";
 import { launch } from "../launch.ts";
 import { scope } from "../scope.ts";
-import { empty } from "../tensor.ts";
+import { empty, fromData, type Tensor } from "../tensor.ts";
+import { matmulMatrix } from "./matmul-matrix.ts";
 
 /** True if subgroups of `lanes` invocations behave as the subgroup kernels need. */
 export async function subgroupsWork(lanes: number): Promise<boolean> {
@@ -17,5 +18,31 @@ export async function subgroupsWork(lanes: number): Promise<boolean> {
     return false;
   } finally {
     ok.dispose();
+  }
+}
+
+/** Not multiples of the tiles or of 32: the tails are tested too. */
+const [ROWS, COLUMNS, DEPTH] = [72, 40, 104];
+
+/** True if products of subgroup matrices come out right: of whole numbers, exactly. Sums in f16 would be off, or infinite. */
+export async function matricesWork(): Promise<boolean> {
+  const numbers = (count: number, step: number): number[] =>
+    Array.from({ length: count }, (_, i) => ((i * step) % 64) - 20);
+  const [left, right] = [numbers(ROWS * DEPTH, 7), numbers(DEPTH * COLUMNS, 5)];
+  const want = (i: number): number => {
+    let sum = 0;
+    for (let k = 0; k < DEPTH; k++)
+      sum += left[Math.floor(i / COLUMNS) * DEPTH + k] * right[k * COLUMNS + (i % COLUMNS)];
+    return sum;
+  };
+  const operands = [fromData(left, [ROWS, DEPTH], "f16"), fromData(right, [DEPTH, COLUMNS], "f16")] as const;
+  let y: Tensor | null = null;
+  try {
+    y = matmulMatrix(...operands);
+    return (await y.data()).every((v, i) => v === want(i));
+  } catch {
+    return false;
+  } finally {
+    for (const tensor of [...operands, y]) tensor?.dispose();
   }
 }

@@ -42,16 +42,17 @@ struct Params {
 // The accumulators of the places that one load brings: constant indices only, so that they become registers.
 alias Tile = array<Block, 8>;
 
+// A shuffle from a constant lane is a broadcast, and a few per cent faster here than subgroupBroadcast.
 fn accumulate(tile: ptr<function, Tile>, a: vec4f, w0: Block, w1: Block, w2: Block, w3: Block) {
-  (*tile)[0] += subgroupBroadcast(a.x, 0u) * w0 + subgroupBroadcast(a.y, 0u) * w1 + subgroupBroadcast(a.z, 0u) * w2 + subgroupBroadcast(a.w, 0u) * w3;
-  (*tile)[1] += subgroupBroadcast(a.x, 1u) * w0 + subgroupBroadcast(a.y, 1u) * w1 + subgroupBroadcast(a.z, 1u) * w2 + subgroupBroadcast(a.w, 1u) * w3;
-  (*tile)[2] += subgroupBroadcast(a.x, 2u) * w0 + subgroupBroadcast(a.y, 2u) * w1 + subgroupBroadcast(a.z, 2u) * w2 + subgroupBroadcast(a.w, 2u) * w3;
-  (*tile)[3] += subgroupBroadcast(a.x, 3u) * w0 + subgroupBroadcast(a.y, 3u) * w1 + subgroupBroadcast(a.z, 3u) * w2 + subgroupBroadcast(a.w, 3u) * w3;
+  (*tile)[0] += subgroupShuffle(a.x, 0u) * w0 + subgroupShuffle(a.y, 0u) * w1 + subgroupShuffle(a.z, 0u) * w2 + subgroupShuffle(a.w, 0u) * w3;
+  (*tile)[1] += subgroupShuffle(a.x, 1u) * w0 + subgroupShuffle(a.y, 1u) * w1 + subgroupShuffle(a.z, 1u) * w2 + subgroupShuffle(a.w, 1u) * w3;
+  (*tile)[2] += subgroupShuffle(a.x, 2u) * w0 + subgroupShuffle(a.y, 2u) * w1 + subgroupShuffle(a.z, 2u) * w2 + subgroupShuffle(a.w, 2u) * w3;
+  (*tile)[3] += subgroupShuffle(a.x, 3u) * w0 + subgroupShuffle(a.y, 3u) * w1 + subgroupShuffle(a.z, 3u) * w2 + subgroupShuffle(a.w, 3u) * w3;
   if (LANES > 4u) {
-    (*tile)[4] += subgroupBroadcast(a.x, 4u) * w0 + subgroupBroadcast(a.y, 4u) * w1 + subgroupBroadcast(a.z, 4u) * w2 + subgroupBroadcast(a.w, 4u) * w3;
-    (*tile)[5] += subgroupBroadcast(a.x, 5u) * w0 + subgroupBroadcast(a.y, 5u) * w1 + subgroupBroadcast(a.z, 5u) * w2 + subgroupBroadcast(a.w, 5u) * w3;
-    (*tile)[6] += subgroupBroadcast(a.x, 6u) * w0 + subgroupBroadcast(a.y, 6u) * w1 + subgroupBroadcast(a.z, 6u) * w2 + subgroupBroadcast(a.w, 6u) * w3;
-    (*tile)[7] += subgroupBroadcast(a.x, 7u) * w0 + subgroupBroadcast(a.y, 7u) * w1 + subgroupBroadcast(a.z, 7u) * w2 + subgroupBroadcast(a.w, 7u) * w3;
+    (*tile)[4] += subgroupShuffle(a.x, 4u) * w0 + subgroupShuffle(a.y, 4u) * w1 + subgroupShuffle(a.z, 4u) * w2 + subgroupShuffle(a.w, 4u) * w3;
+    (*tile)[5] += subgroupShuffle(a.x, 5u) * w0 + subgroupShuffle(a.y, 5u) * w1 + subgroupShuffle(a.z, 5u) * w2 + subgroupShuffle(a.w, 5u) * w3;
+    (*tile)[6] += subgroupShuffle(a.x, 6u) * w0 + subgroupShuffle(a.y, 6u) * w1 + subgroupShuffle(a.z, 6u) * w2 + subgroupShuffle(a.w, 6u) * w3;
+    (*tile)[7] += subgroupShuffle(a.x, 7u) * w0 + subgroupShuffle(a.y, 7u) * w1 + subgroupShuffle(a.z, 7u) * w2 + subgroupShuffle(a.w, 7u) * w3;
   }
 }
 

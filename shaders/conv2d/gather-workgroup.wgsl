@@ -43,6 +43,10 @@ const BETWEEN = 2u * DOWN;                  // vec4s from one of an invocation's
 // Constant, and more than any sum has: such a loop needs no guard against running forever, one bounded by Params gets one.
 const MOST_PAIRS: u32 = 1048576u;
 
+alias Stored = vec4f; // vec2u where x and y are f16
+fn unpack(v: Stored) -> vec4f { return v; }
+fn pack(v: vec4f) -> Stored { return v; }
+
 struct Params {
   images: u32,
   pairs: u32,       // of strips
@@ -55,9 +59,9 @@ struct Params {
   phase: vec2u,     // first place in y
 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
 @group(0) @binding(1) var<storage, read> weight: array<vec4f>; // [R, S, C, K]
-@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<Stored>;
 @group(0) @binding(3) var<storage, read_write> partials: array<vec4f>; // [tiles, 2, K]
 @group(0) @binding(4) var<uniform> params: Params;
 
@@ -115,7 +119,7 @@ fn source(place: vec3u, tap: u32) -> Source {
 }
 
 fn load_x(source: Source, channel: u32) -> vec4f {
-  if (source.inside) { return x[source.at + channel]; }
+  if (source.inside) { return unpack(x[source.at + channel]); }
   return vec4f(0.0);
 }
 
@@ -138,8 +142,8 @@ fn store(index: u32, column: u32, v0: vec4f, v1: vec4f) {
   let row = ((at.x * Y_SIZE.x + target_place.x) * Y_SIZE.y + target_place.y) * COLUMN_VECTORS;
   // A phase may have fewer places than PLACES.
   let exists = index < place_count() && target_place.x < Y_SIZE.x && target_place.y < Y_SIZE.y;
-  if (exists && column < COLUMN_VECTORS) { y[row + column] = v0; }
-  if (exists && column + ACROSS < COLUMN_VECTORS) { y[row + column + ACROSS] = v1; }
+  if (exists && column < COLUMN_VECTORS) { y[row + column] = pack(v0); }
+  if (exists && column + ACROSS < COLUMN_VECTORS) { y[row + column + ACROSS] = pack(v1); }
 }
 
 fn deviation(value: vec4f, mean: vec4f, exists: bool, squared: bool) -> vec4f {
@@ -177,8 +181,8 @@ fn main(
   let first = index / COLUMN_TILES * TILE_ROWS;
   if (first >= place_count()) { return; }
   let first_column = index % COLUMN_TILES * TILE_VECTORS;
-  let across = local % 8u + local / 32u % (ACROSS / 8u) * 8u;
-  let down = local / 8u % 4u + local / (4u * ACROSS) * 4u;
+  let across = local / 2u % 8u + local / 32u % (ACROSS / 8u) * 8u;
+  let down = local % 2u + local / 16u % 2u * 2u + local / (4u * ACROSS) * 4u;
   let row = 2u * down; // in vec4s of a strip
 
   // What this invocation copies: one or two vec4s of a strip of each operand.

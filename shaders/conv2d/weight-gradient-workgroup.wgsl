@@ -2,16 +2,15 @@
 //
 //   dweight[tap, c, k] = sum over n, p, q of x[n, (p, q) * stride + tap * dilation - padding, c] dy[n, p, q, k]
 //
-// Seen as the matrix [R S C, K]: a workgroup computes TILE_ROWS x TILE_COLUMNS of it over the output pixels (n, p, q) of its
-// split, each of its 16 x 16 invocations 4 or 8 rows x 4 or 8 columns in registers. A step brings CHUNK pixels; both operands
-// lie with their matrix rows contiguous, so that the tiles need no transposition. The loads of the next step are under way while
-// this one's are multiplied. The splits' sums are added by a second dispatch, in fixed order.
+// Seen as the matrix [R S C, K]: a workgroup computes TILE_ROWS x TILE_COLUMNS of it over the output pixels (n, p, q) of its split,
+// each invocation 8 x 8 in registers. Tiles, buffers and turns as in matmul/workgroup.wgsl, 8 pixels a strip: both operands lie with
+// their matrix rows contiguous, so that strips are copied as they are. An invocation copies the same channels of the same tap for
+// every pixel. The splits' sums are added by a second dispatch, in fixed order.
 //
 // The geometry is constant (one pipeline per shape); the number of images, which changes at the end of an epoch, is not.
 
 const TILE_ROWS: u32 = 64u;    // 64 or 128
 const TILE_COLUMNS: u32 = 64u; // 64 or 128
-const CHUNK: u32 = 16u;        // pixels a step
 
 const X_SIZE: vec3u = vec3u(8u, 8u, 16u);  // H, W, C; C is a multiple of 4
 const DY_SIZE: vec3u = vec3u(8u, 8u, 64u); // P, Q, K
@@ -25,92 +24,96 @@ const COLUMN_VECTORS = DY_SIZE.z / 4u;
 const ROWS = TAPS.x * TAPS.y * X_SIZE.z;
 const ROW_TILES = (ROWS + TILE_ROWS - 1u) / TILE_ROWS;
 const COLUMN_TILES = (DY_SIZE.z + TILE_COLUMNS - 1u) / TILE_COLUMNS;
+// Pixels of x and dy then correspond: where one under a tap lies differs from its own place by a constant.
+const SAME_SIZE = all(X_SIZE.xy == DY_SIZE.xy) && all(STRIDE == vec2i(1));
 
-// How the 256 invocations load the tiles: so many of them a pixel of x, of dy.
-const X_VECTORS: u32 = TILE_ROWS / 4u;
-const X_PIXELS: u32 = 256u / X_VECTORS;
-const DY_VECTORS: u32 = TILE_COLUMNS / 4u;
-const DY_PIXELS: u32 = 256u / DY_VECTORS;
+const THREADS = TILE_ROWS * TILE_COLUMNS / 64u;
+const X_VECTORS = TILE_ROWS / 4u; // vec4s of a pixel, and of a strip of 8 pixels
+const DY_VECTORS = TILE_COLUMNS / 4u;
+const X_STRIP = 8u * X_VECTORS;
+const DY_STRIP = 8u * DY_VECTORS;
+const X_NEXT = THREADS / X_VECTORS; // pixels from an invocation's first vec4 of a strip to its second; 8: there is none
+const DY_NEXT = THREADS / DY_VECTORS;
+const ACROSS = TILE_COLUMNS / 8u;   // invocations beside each other
 
 // Constant, and more than any split has: such a loop needs no guard against running forever, one bounded by Params gets one.
-const MOST_STEPS: u32 = 1048576u;
+const MOST_PAIRS: u32 = 1048576u;
+
+alias Stored = vec4f; // vec2u where x and dy are f16
+fn unpack(v: Stored) -> vec4f { return v; }
 
 struct Params {
   images: u32,
   splits: u32,
-  steps: u32, // of CHUNK pixels, in one split
+  pairs: u32, // of strips, in one split: 16 pixels each
 }
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<Stored>;
+@group(0) @binding(1) var<storage, read> dy: array<Stored>;
 @group(0) @binding(2) var<storage, read_write> dweight: array<vec4f>; // [splits, R, S, C, K]
 @group(0) @binding(3) var<uniform> params: Params;
 
-var<workgroup> x_tile: array<vec4f, CHUNK * X_VECTORS>;   // [CHUNK, TILE_ROWS]
-var<workgroup> dy_tile: array<vec4f, CHUNK * DY_VECTORS>; // [CHUNK, TILE_COLUMNS]
+// [2][8 pixels][TILE_ROWS or TILE_COLUMNS]: 16 KB together for 128 x 128.
+var<workgroup> x_tile: array<vec4f, 2u * X_STRIP>;
+var<workgroup> dy_tile: array<vec4f, 2u * DY_STRIP>;
 
-// The sums of an invocation, [row][vec4 of columns]: constant indices only, so that they become registers.
-alias Tile = array<vec4f, 16>;
+// The sums of an invocation, [row][half]: constant indices only, so that they become registers.
+alias Sums = array<vec4f, 16>;
 
-// Where a vec4 of matrix rows comes from: its tap's offset and its channels. C is a multiple of 4, so they share the tap.
-struct Row { offset: vec2i, channel: u32, exists: bool }
+// sums += the outer product of eight rows of x and eight columns of dy, for one pixel.
+fn multiply(sums: ptr<function, Sums>, a0: vec4f, a1: vec4f, b0: vec4f, b1: vec4f) {
+  (*sums)[0] = fma(vec4f(a0.x), b0, (*sums)[0]);
+  (*sums)[1] = fma(vec4f(a0.x), b1, (*sums)[1]);
+  (*sums)[2] = fma(vec4f(a0.y), b0, (*sums)[2]);
+  (*sums)[3] = fma(vec4f(a0.y), b1, (*sums)[3]);
+  (*sums)[4] = fma(vec4f(a0.z), b0, (*sums)[4]);
+  (*sums)[5] = fma(vec4f(a0.z), b1, (*sums)[5]);
+  (*sums)[6] = fma(vec4f(a0.w), b0, (*sums)[6]);
+  (*sums)[7] = fma(vec4f(a0.w), b1, (*sums)[7]);
+  (*sums)[8] = fma(vec4f(a1.x), b0, (*sums)[8]);
+  (*sums)[9] = fma(vec4f(a1.x), b1, (*sums)[9]);
+  (*sums)[10] = fma(vec4f(a1.y), b0, (*sums)[10]);
+  (*sums)[11] = fma(vec4f(a1.y), b1, (*sums)[11]);
+  (*sums)[12] = fma(vec4f(a1.z), b0, (*sums)[12]);
+  (*sums)[13] = fma(vec4f(a1.z), b1, (*sums)[13]);
+  (*sums)[14] = fma(vec4f(a1.w), b0, (*sums)[14]);
+  (*sums)[15] = fma(vec4f(a1.w), b1, (*sums)[15]);
+}
+
+// Where a vec4 of matrix rows comes from: its tap's offset and its channels, and where those lie for pixel 0 of a SAME_SIZE image.
+// C is a multiple of 4, so they share the tap.
+struct Row { offset: vec2i, channel: u32, same: i32, exists: bool }
 
 fn row_source(vector: u32) -> Row {
   let tap = vector / CHANNEL_VECTORS;
   let offset = vec2i(i32(tap / TAPS.y), i32(tap % TAPS.y)) * DILATION - PADDING;
-  return Row(offset, vector % CHANNEL_VECTORS, vector < ROWS / 4u);
+  let channel = vector % CHANNEL_VECTORS;
+  let same = (offset.x * i32(X_SIZE.y) + offset.y) * i32(CHANNEL_VECTORS) + i32(channel);
+  return Row(offset, channel, same, vector < ROWS / 4u);
 }
 
 fn load_x(pixel: u32, row: Row) -> vec4f {
   let image = pixel / (DY_SIZE.x * DY_SIZE.y);
   let at = vec2i(i32(pixel / DY_SIZE.y % DY_SIZE.x), i32(pixel % DY_SIZE.y)) * STRIDE + row.offset;
-  let inside = row.exists && image < params.images && u32(at.x) < X_SIZE.x && u32(at.y) < X_SIZE.y;
-  let index = ((image * X_SIZE.x + u32(at.x)) * X_SIZE.y + u32(at.y)) * CHANNEL_VECTORS + row.channel;
-  return select(vec4f(0.0), x[select(0u, index, inside)], inside);
+  if (row.exists && image < params.images && u32(at.x) < X_SIZE.x && u32(at.y) < X_SIZE.y) {
+    if (SAME_SIZE) { return unpack(x[pixel * CHANNEL_VECTORS + u32(row.same)]); }
+    return unpack(x[((image * X_SIZE.x + u32(at.x)) * X_SIZE.y + u32(at.y)) * CHANNEL_VECTORS + row.channel]);
+  }
+  return vec4f(0.0);
 }
 
 fn load_dy(pixel: u32, column: u32) -> vec4f {
-  let inside = pixel < params.images * (DY_SIZE.x * DY_SIZE.y) && column < COLUMN_VECTORS;
-  return select(vec4f(0.0), dy[select(0u, pixel * COLUMN_VECTORS + column, inside)], inside);
-}
-
-fn accumulate(tile: ptr<function, Tile>, pixel: u32, row: u32, column: u32) {
-  let a = x_tile[pixel * X_VECTORS + row];
-  let b = dy_tile[pixel * DY_VECTORS + column];
-  (*tile)[0] += a.x * b;
-  (*tile)[2] += a.y * b;
-  (*tile)[4] += a.z * b;
-  (*tile)[6] += a.w * b;
-  if (TILE_COLUMNS > 64u) {
-    let b1 = dy_tile[pixel * DY_VECTORS + column + 16u];
-    (*tile)[1] += a.x * b1;
-    (*tile)[3] += a.y * b1;
-    (*tile)[5] += a.z * b1;
-    (*tile)[7] += a.w * b1;
-    if (TILE_ROWS > 64u) {
-      let a1 = x_tile[pixel * X_VECTORS + row + 16u];
-      (*tile)[9] += a1.x * b1;
-      (*tile)[11] += a1.y * b1;
-      (*tile)[13] += a1.z * b1;
-      (*tile)[15] += a1.w * b1;
-    }
-  }
-  if (TILE_ROWS > 64u) {
-    let a1 = x_tile[pixel * X_VECTORS + row + 16u];
-    (*tile)[8] += a1.x * b;
-    (*tile)[10] += a1.y * b;
-    (*tile)[12] += a1.z * b;
-    (*tile)[14] += a1.w * b;
-  }
+  if (pixel < params.images * (DY_SIZE.x * DY_SIZE.y)) { return unpack(dy[pixel * COLUMN_VECTORS + column]); }
+  return vec4f(0.0);
 }
 
 fn store(at: u32, row: u32, column: u32, v0: vec4f, v1: vec4f) {
   if (row >= ROWS) { return; }
   if (column < COLUMN_VECTORS) { dweight[at + row * COLUMN_VECTORS + column] = v0; }
-  if (TILE_COLUMNS > 64u && column + 16u < COLUMN_VECTORS) { dweight[at + row * COLUMN_VECTORS + column + 16u] = v1; }
+  if (column + ACROSS < COLUMN_VECTORS) { dweight[at + row * COLUMN_VECTORS + column + ACROSS] = v1; }
 }
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(THREADS)
 fn main(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
@@ -121,48 +124,79 @@ fn main(
   if (split >= params.splits) { return; }
   let first = index / COLUMN_TILES % ROW_TILES * TILE_ROWS;
   let first_column = index % COLUMN_TILES * DY_VECTORS;
+  let across = local / 2u % 8u + local / 32u % (ACROSS / 8u) * 8u;
+  let down = local % 2u + local / 16u % 2u * 2u + local / (4u * ACROSS) * 4u;
 
+  // What this invocation copies: one or two vec4s of a strip of each operand. Columns past the last are not stored.
   let source = row_source(first / 4u + local % X_VECTORS);
-  let source_column = first_column + local % DY_VECTORS;
-  let x_pixel = split * params.steps * CHUNK + local / X_VECTORS;
-  let dy_pixel = split * params.steps * CHUNK + local / DY_VECTORS;
+  let source_column = min(first_column + local % DY_VECTORS, COLUMN_VECTORS - 1u);
+  let x_pixel = split * params.pairs * 16u + local / X_VECTORS;
+  let dy_pixel = split * params.pairs * 16u + local / DY_VECTORS;
   var x0 = load_x(x_pixel, source);
-  var x1 = load_x(x_pixel + X_PIXELS, source);
   var dy0 = load_dy(dy_pixel, source_column);
-  var dy1 = load_dy(dy_pixel + DY_PIXELS, source_column);
+  var x1: vec4f;
+  var dy1: vec4f;
+  if (X_NEXT < 8u) { x1 = load_x(x_pixel + X_NEXT, source); }
+  if (DY_NEXT < 8u) { dy1 = load_dy(dy_pixel + DY_NEXT, source_column); }
+  x_tile[local] = x0;
+  dy_tile[local] = dy0;
+  if (X_NEXT < 8u) { x_tile[(local + THREADS) % X_STRIP] = x1; }
+  if (DY_NEXT < 8u) { dy_tile[(local + THREADS) % DY_STRIP] = dy1; }
+  workgroupBarrier();
 
-  let row = local / 16u;
-  let column = local % 16u;
-  var tile: Tile;
-  for (var step = 0u; step < MOST_STEPS; step++) {
-    if (step >= params.steps) { break; }
-    x_tile[local] = x0;
-    if (X_PIXELS < CHUNK) { x_tile[(local + 256u) % (CHUNK * X_VECTORS)] = x1; }
-    dy_tile[local] = dy0;
-    if (DY_PIXELS < CHUNK) { dy_tile[(local + 256u) % (CHUNK * DY_VECTORS)] = dy1; }
+  var sums: Sums;
+  for (var pair = 0u; pair < MOST_PAIRS; pair++) {
+    if (pair >= params.pairs) { break; }
+    let odd = pair * 16u + 8u;
+    x0 = load_x(x_pixel + odd, source);
+    dy0 = load_dy(dy_pixel + odd, source_column);
+    if (X_NEXT < 8u) { x1 = load_x(x_pixel + odd + X_NEXT, source); }
+    if (DY_NEXT < 8u) { dy1 = load_dy(dy_pixel + odd + DY_NEXT, source_column); }
+    multiply(&sums, x_tile[down], x_tile[down + X_VECTORS / 2u], dy_tile[across], dy_tile[across + ACROSS]);
+    multiply(&sums, x_tile[down + 1u * X_VECTORS], x_tile[down + 1u * X_VECTORS + X_VECTORS / 2u], dy_tile[across + 1u * DY_VECTORS], dy_tile[across + 1u * DY_VECTORS + ACROSS]);
+    multiply(&sums, x_tile[down + 2u * X_VECTORS], x_tile[down + 2u * X_VECTORS + X_VECTORS / 2u], dy_tile[across + 2u * DY_VECTORS], dy_tile[across + 2u * DY_VECTORS + ACROSS]);
+    multiply(&sums, x_tile[down + 3u * X_VECTORS], x_tile[down + 3u * X_VECTORS + X_VECTORS / 2u], dy_tile[across + 3u * DY_VECTORS], dy_tile[across + 3u * DY_VECTORS + ACROSS]);
+    multiply(&sums, x_tile[down + 4u * X_VECTORS], x_tile[down + 4u * X_VECTORS + X_VECTORS / 2u], dy_tile[across + 4u * DY_VECTORS], dy_tile[across + 4u * DY_VECTORS + ACROSS]);
+    multiply(&sums, x_tile[down + 5u * X_VECTORS], x_tile[down + 5u * X_VECTORS + X_VECTORS / 2u], dy_tile[across + 5u * DY_VECTORS], dy_tile[across + 5u * DY_VECTORS + ACROSS]);
+    multiply(&sums, x_tile[down + 6u * X_VECTORS], x_tile[down + 6u * X_VECTORS + X_VECTORS / 2u], dy_tile[across + 6u * DY_VECTORS], dy_tile[across + 6u * DY_VECTORS + ACROSS]);
+    multiply(&sums, x_tile[down + 7u * X_VECTORS], x_tile[down + 7u * X_VECTORS + X_VECTORS / 2u], dy_tile[across + 7u * DY_VECTORS], dy_tile[across + 7u * DY_VECTORS + ACROSS]);
+    x_tile[X_STRIP + local] = x0;
+    dy_tile[DY_STRIP + local] = dy0;
+    if (X_NEXT < 8u) { x_tile[X_STRIP + (local + THREADS) % X_STRIP] = x1; }
+    if (DY_NEXT < 8u) { dy_tile[DY_STRIP + (local + THREADS) % DY_STRIP] = dy1; }
     workgroupBarrier();
-    if (step + 1u < params.steps) {
-      let next = (step + 1u) * CHUNK;
-      x0 = load_x(x_pixel + next, source);
-      if (X_PIXELS < CHUNK) { x1 = load_x(x_pixel + next + X_PIXELS, source); }
-      dy0 = load_dy(dy_pixel + next, source_column);
-      if (DY_PIXELS < CHUNK) { dy1 = load_dy(dy_pixel + next + DY_PIXELS, source_column); }
+
+    let even = pair * 16u + 16u;
+    if (pair + 1u < params.pairs) {
+      x0 = load_x(x_pixel + even, source);
+      dy0 = load_dy(dy_pixel + even, source_column);
+      if (X_NEXT < 8u) { x1 = load_x(x_pixel + even + X_NEXT, source); }
+      if (DY_NEXT < 8u) { dy1 = load_dy(dy_pixel + even + DY_NEXT, source_column); }
     }
-    for (var pixel = 0u; pixel < CHUNK; pixel++) { accumulate(&tile, pixel, row, column); }
+    multiply(&sums, x_tile[X_STRIP + down], x_tile[X_STRIP + down + X_VECTORS / 2u], dy_tile[DY_STRIP + across], dy_tile[DY_STRIP + across + ACROSS]);
+    multiply(&sums, x_tile[X_STRIP + down + 1u * X_VECTORS], x_tile[X_STRIP + down + 1u * X_VECTORS + X_VECTORS / 2u], dy_tile[DY_STRIP + across + 1u * DY_VECTORS], dy_tile[DY_STRIP + across + 1u * DY_VECTORS + ACROSS]);
+    multiply(&sums, x_tile[X_STRIP + down + 2u * X_VECTORS], x_tile[X_STRIP + down + 2u * X_VECTORS + X_VECTORS / 2u], dy_tile[DY_STRIP + across + 2u * DY_VECTORS], dy_tile[DY_STRIP + across + 2u * DY_VECTORS + ACROSS]);
+    multiply(&sums, x_tile[X_STRIP + down + 3u * X_VECTORS], x_tile[X_STRIP + down + 3u * X_VECTORS + X_VECTORS / 2u], dy_tile[DY_STRIP + across + 3u * DY_VECTORS], dy_tile[DY_STRIP + across + 3u * DY_VECTORS + ACROSS]);
+    multiply(&sums, x_tile[X_STRIP + down + 4u * X_VECTORS], x_tile[X_STRIP + down + 4u * X_VECTORS + X_VECTORS / 2u], dy_tile[DY_STRIP + across + 4u * DY_VECTORS], dy_tile[DY_STRIP + across + 4u * DY_VECTORS + ACROSS]);
+    multiply(&sums, x_tile[X_STRIP + down + 5u * X_VECTORS], x_tile[X_STRIP + down + 5u * X_VECTORS + X_VECTORS / 2u], dy_tile[DY_STRIP + across + 5u * DY_VECTORS], dy_tile[DY_STRIP + across + 5u * DY_VECTORS + ACROSS]);
+    multiply(&sums, x_tile[X_STRIP + down + 6u * X_VECTORS], x_tile[X_STRIP + down + 6u * X_VECTORS + X_VECTORS / 2u], dy_tile[DY_STRIP + across + 6u * DY_VECTORS], dy_tile[DY_STRIP + across + 6u * DY_VECTORS + ACROSS]);
+    multiply(&sums, x_tile[X_STRIP + down + 7u * X_VECTORS], x_tile[X_STRIP + down + 7u * X_VECTORS + X_VECTORS / 2u], dy_tile[DY_STRIP + across + 7u * DY_VECTORS], dy_tile[DY_STRIP + across + 7u * DY_VECTORS + ACROSS]);
+    x_tile[local] = x0;
+    dy_tile[local] = dy0;
+    if (X_NEXT < 8u) { x_tile[(local + THREADS) % X_STRIP] = x1; }
+    if (DY_NEXT < 8u) { dy_tile[(local + THREADS) % DY_STRIP] = dy1; }
     workgroupBarrier();
   }
 
   let at = split * ROWS * COLUMN_VECTORS;
-  let own = first + row * 4u;
-  let own_column = first_column + column;
-  store(at, own + 0u, own_column, tile[0], tile[1]);
-  store(at, own + 1u, own_column, tile[2], tile[3]);
-  store(at, own + 2u, own_column, tile[4], tile[5]);
-  store(at, own + 3u, own_column, tile[6], tile[7]);
-  if (TILE_ROWS > 64u) {
-    store(at, own + 64u, own_column, tile[8], tile[9]);
-    store(at, own + 65u, own_column, tile[10], tile[11]);
-    store(at, own + 66u, own_column, tile[12], tile[13]);
-    store(at, own + 67u, own_column, tile[14], tile[15]);
-  }
+  let own = first + down * 4u;
+  let column = first_column + across;
+  store(at, own, column, sums[0], sums[1]);
+  store(at, own + 1u, column, sums[2], sums[3]);
+  store(at, own + 2u, column, sums[4], sums[5]);
+  store(at, own + 3u, column, sums[6], sums[7]);
+  store(at, own + TILE_ROWS / 2u, column, sums[8], sums[9]);
+  store(at, own + TILE_ROWS / 2u + 1u, column, sums[10], sums[11]);
+  store(at, own + TILE_ROWS / 2u + 2u, column, sums[12], sums[13]);
+  store(at, own + TILE_ROWS / 2u + 3u, column, sums[14], sums[15]);
 }

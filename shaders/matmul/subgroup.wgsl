@@ -1,7 +1,8 @@
 // y[m,n] = sum over k of a[k,m] b[k,n], for software GPUs. One subgroup computes LANES * 4 rows by LANES * 4 columns, without
-// barriers: each step of k, every lane loads a vec4 of a (its four rows) and a vec4 of b (its four columns), and subgroupBroadcast
-// hands each lane's rows to the others. There a load costs as much as ten multiply-adds and a broadcast next to nothing.
-// Both operands have k outermost, so both loads are contiguous. One k a turn: a longer body would leave the instruction cache.
+// barriers: for each k, every lane loads a vec4 of a (its four rows) and a vec4 of b (its four columns), and subgroupBroadcast hands
+// each lane's rows to the others. There a load costs as much as ten multiply-adds and a broadcast next to nothing.
+// Both operands have k outermost, so both loads are contiguous. Four k a turn, all loads before the first multiply-add: the sums do
+// not fit into registers, and are fetched and written back once for four products (1.3 times as fast as one k a turn).
 
 enable subgroups;
 
@@ -43,17 +44,33 @@ fn main(
   var b_at = batch * params.b_batch + min(column_tile * LANES + lane, b_stride - 1u);
 
   // Row 4 * i + j of the tile is rows_j[i]: component j of lane i's vec4.
-  var rows_0: array<vec4f, 8>;
-  var rows_1: array<vec4f, 8>;
-  var rows_2: array<vec4f, 8>;
-  var rows_3: array<vec4f, 8>;
-  for (var k = 0u; k < params.depth; k++) {
+  var rows_0: Rows;
+  var rows_1: Rows;
+  var rows_2: Rows;
+  var rows_3: Rows;
+  for (var k = params.depth / 4u; k > 0u; k--) {
+    let a0 = a[a_at];
+    let a1 = a[a_at + a_stride];
+    let a2 = a[a_at + 2u * a_stride];
+    let a3 = a[a_at + 3u * a_stride];
+    let b0 = b[b_at];
+    let b1 = b[b_at + b_stride];
+    let b2 = b[b_at + 2u * b_stride];
+    let b3 = b[b_at + 3u * b_stride];
+    accumulate(&rows_0, a0.x, a1.x, a2.x, a3.x, b0, b1, b2, b3);
+    accumulate(&rows_1, a0.y, a1.y, a2.y, a3.y, b0, b1, b2, b3);
+    accumulate(&rows_2, a0.z, a1.z, a2.z, a3.z, b0, b1, b2, b3);
+    accumulate(&rows_3, a0.w, a1.w, a2.w, a3.w, b0, b1, b2, b3);
+    a_at += 4u * a_stride;
+    b_at += 4u * b_stride;
+  }
+  for (var k = params.depth % 4u; k > 0u; k--) {
     let a_values = a[a_at];
     let b_values = b[b_at];
-    accumulate(&rows_0, a_values.x, b_values);
-    accumulate(&rows_1, a_values.y, b_values);
-    accumulate(&rows_2, a_values.z, b_values);
-    accumulate(&rows_3, a_values.w, b_values);
+    accumulate_one(&rows_0, a_values.x, b_values);
+    accumulate_one(&rows_1, a_values.y, b_values);
+    accumulate_one(&rows_2, a_values.z, b_values);
+    accumulate_one(&rows_3, a_values.w, b_values);
     a_at += a_stride;
     b_at += b_stride;
   }
@@ -68,8 +85,24 @@ fn main(
   store(&rows_3, first, row + 3u, end, column);
 }
 
-// Adds lane i's `a_value` times this lane's columns to row i. Constant indices, so that the array lives in registers.
-fn accumulate(rows: ptr<function, array<vec4f, 8>>, a_value: f32, b_values: vec4f) {
+alias Rows = array<vec4f, 8>;
+
+// Four steps of k: adds lane i's numbers of a times this lane's columns to row i. Constant indices, so that no index is computed.
+fn accumulate(rows: ptr<function, Rows>, a0: f32, a1: f32, a2: f32, a3: f32, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f) {
+  (*rows)[0] += subgroupBroadcast(a0, 0u) * b0 + subgroupBroadcast(a1, 0u) * b1 + subgroupBroadcast(a2, 0u) * b2 + subgroupBroadcast(a3, 0u) * b3;
+  (*rows)[1] += subgroupBroadcast(a0, 1u) * b0 + subgroupBroadcast(a1, 1u) * b1 + subgroupBroadcast(a2, 1u) * b2 + subgroupBroadcast(a3, 1u) * b3;
+  (*rows)[2] += subgroupBroadcast(a0, 2u) * b0 + subgroupBroadcast(a1, 2u) * b1 + subgroupBroadcast(a2, 2u) * b2 + subgroupBroadcast(a3, 2u) * b3;
+  (*rows)[3] += subgroupBroadcast(a0, 3u) * b0 + subgroupBroadcast(a1, 3u) * b1 + subgroupBroadcast(a2, 3u) * b2 + subgroupBroadcast(a3, 3u) * b3;
+  if (LANES == 8u) {
+    (*rows)[4] += subgroupBroadcast(a0, 4u) * b0 + subgroupBroadcast(a1, 4u) * b1 + subgroupBroadcast(a2, 4u) * b2 + subgroupBroadcast(a3, 4u) * b3;
+    (*rows)[5] += subgroupBroadcast(a0, 5u) * b0 + subgroupBroadcast(a1, 5u) * b1 + subgroupBroadcast(a2, 5u) * b2 + subgroupBroadcast(a3, 5u) * b3;
+    (*rows)[6] += subgroupBroadcast(a0, 6u) * b0 + subgroupBroadcast(a1, 6u) * b1 + subgroupBroadcast(a2, 6u) * b2 + subgroupBroadcast(a3, 6u) * b3;
+    (*rows)[7] += subgroupBroadcast(a0, 7u) * b0 + subgroupBroadcast(a1, 7u) * b1 + subgroupBroadcast(a2, 7u) * b2 + subgroupBroadcast(a3, 7u) * b3;
+  }
+}
+
+// One step, for up to three that are left over.
+fn accumulate_one(rows: ptr<function, Rows>, a_value: f32, b_values: vec4f) {
   (*rows)[0] += subgroupBroadcast(a_value, 0u) * b_values;
   (*rows)[1] += subgroupBroadcast(a_value, 1u) * b_values;
   (*rows)[2] += subgroupBroadcast(a_value, 2u) * b_values;
@@ -83,7 +116,7 @@ fn accumulate(rows: ptr<function, array<vec4f, 8>>, a_value: f32, b_values: vec4
 }
 
 // Stores rows `row`, `row + 4`, ... that lie before `end`. Constant indices again: one dynamic index would put the array in memory.
-fn store(rows: ptr<function, array<vec4f, 8>>, first: u32, row: u32, end: u32, column: u32) {
+fn store(rows: ptr<function, Rows>, first: u32, row: u32, end: u32, column: u32) {
   store_row((*rows)[0], first, row, end, column);
   store_row((*rows)[1], first, row + 4u, end, column);
   store_row((*rows)[2], first, row + 8u, end, column);

@@ -1,8 +1,9 @@
 // y[m,n] = sum over k of a[k,m] b[k,n], for real GPUs. A workgroup computes TILE_ROWS x TILE_COLUMNS values. It copies its strips of
 // a and b, 8 steps of k at a time, into workgroup memory, where every value is then read by 8 or 16 invocations instead of from far
 // memory. Each invocation keeps 8 x 8 values in registers: four blocks of 4 x 4, half a tile apart, so that neighbours read
-// neighbouring vec4s. 32 neighbours are 4 x 8 of them: what they read together, 64 bytes of a and 128 of b, lies in different banks
-// of workgroup memory. Both operands have k outermost: strips are copied as they are.
+// neighbouring vec4s. 32 invocations that run together are 4 x 8: what they read at a time, 64 bytes of a and 128 of b, lies in
+// different banks of workgroup memory. Of them, 2 i and 2 i + 1 read the same vec4 of b, and i and i xor 2 the same of a: NVIDIA's
+// hardware then serves 16 at a time, and otherwise 8. Both operands have k outermost: strips are copied as they are.
 //
 // Two buffers take turns. While one is multiplied, the loads of the next strip are under way to registers, and then go to the other
 // buffer: one barrier a strip. The turns are spelt out, because an index that says whose turn it is would be checked at each access.
@@ -109,8 +110,8 @@ fn main(
   let row_tile = tile / COLUMN_TILES % ROW_TILES;
   let batch = tile / COLUMN_TILES / ROW_TILES;
   if (batch >= BATCHES) { return; }
-  let across = local % 8u + local / 32u % (ACROSS / 8u) * 8u;
-  let down = local / 8u % 4u + local / (4u * ACROSS) * 4u;
+  let across = local / 2u % 8u + local / 32u % (ACROSS / 8u) * 8u;
+  let down = local % 2u + local / 16u % 2u * 2u + local / (4u * ACROSS) * 4u;
 
   // What this invocation copies: one or two vec4s of a strip of each operand.
   let a_k = local / A_VECTORS;

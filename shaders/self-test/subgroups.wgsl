@@ -1,5 +1,5 @@
 // Checks what the subgroup kernels rely on: that a one-dimensional workgroup of LANES invocations is one subgroup with its
-// lanes in order, and that a broadcast delivers the value of the lane asked for. Writes 1 per invocation where all holds.
+// lanes in order, and that a broadcast and a shuffle deliver the value of the lane asked for. Writes 1 per invocation where all holds.
 enable subgroups;
 
 const LANES: u32 = 8u;
@@ -15,6 +15,7 @@ fn main(
   let value = f32(lane) * 3.0 + 1.0;
   let first = subgroupBroadcast(value, 0u);
   let last = subgroupBroadcast(value, LANES - 1u);
-  let right = size == LANES && lane == local && first == 1.0 && last == f32(LANES - 1u) * 3.0 + 1.0;
+  let second = subgroupShuffle(value, 1u);
+  let right = size == LANES && lane == local && first == 1.0 && second == 4.0 && last == f32(LANES - 1u) * 3.0 + 1.0;
   ok[local] = select(0u, 1u, right);
 }

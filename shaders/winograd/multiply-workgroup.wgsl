@@ -130,8 +130,8 @@ fn main(
   if (split >= params.splits) { return; }
   let first_row = index / column_tiles % row_tiles * TILE_ROWS;
   let first_column = index % column_tiles * B_VECTORS;
-  let across = local % 8u + local / 32u % (ACROSS / 8u) * 8u;
-  let down = local / 8u % 4u + local / (4u * ACROSS) * 4u;
+  let across = local / 2u % 8u + local / 32u % (ACROSS / 8u) * 8u;
+  let down = local % 2u + local / 16u % 2u * 2u + local / (4u * ACROSS) * 4u;
   let row = down * 2u; // in vec4s of a strip that is not transposed
 
   // What this invocation copies: one or two vec4s of a strip of each operand.

@@ -23,16 +23,17 @@ struct Params {
 // The accumulators of the rows that one load brings: constant indices only, so that they become registers.
 alias Tile = array<vec4f, 8>;
 
+// A shuffle from a constant lane is a broadcast, and a few per cent faster here than subgroupBroadcast.
 fn accumulate(tile: ptr<function, Tile>, a: vec4f, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f) {
-  (*tile)[0] += subgroupBroadcast(a.x, 0u) * b0 + subgroupBroadcast(a.y, 0u) * b1 + subgroupBroadcast(a.z, 0u) * b2 + subgroupBroadcast(a.w, 0u) * b3;
-  (*tile)[1] += subgroupBroadcast(a.x, 1u) * b0 + subgroupBroadcast(a.y, 1u) * b1 + subgroupBroadcast(a.z, 1u) * b2 + subgroupBroadcast(a.w, 1u) * b3;
-  (*tile)[2] += subgroupBroadcast(a.x, 2u) * b0 + subgroupBroadcast(a.y, 2u) * b1 + subgroupBroadcast(a.z, 2u) * b2 + subgroupBroadcast(a.w, 2u) * b3;
-  (*tile)[3] += subgroupBroadcast(a.x, 3u) * b0 + subgroupBroadcast(a.y, 3u) * b1 + subgroupBroadcast(a.z, 3u) * b2 + subgroupBroadcast(a.w, 3u) * b3;
+  (*tile)[0] += subgroupShuffle(a.x, 0u) * b0 + subgroupShuffle(a.y, 0u) * b1 + subgroupShuffle(a.z, 0u) * b2 + subgroupShuffle(a.w, 0u) * b3;
+  (*tile)[1] += subgroupShuffle(a.x, 1u) * b0 + subgroupShuffle(a.y, 1u) * b1 + subgroupShuffle(a.z, 1u) * b2 + subgroupShuffle(a.w, 1u) * b3;
+  (*tile)[2] += subgroupShuffle(a.x, 2u) * b0 + subgroupShuffle(a.y, 2u) * b1 + subgroupShuffle(a.z, 2u) * b2 + subgroupShuffle(a.w, 2u) * b3;
+  (*tile)[3] += subgroupShuffle(a.x, 3u) * b0 + subgroupShuffle(a.y, 3u) * b1 + subgroupShuffle(a.z, 3u) * b2 + subgroupShuffle(a.w, 3u) * b3;
   if (LANES > 4u) {
-    (*tile)[4] += subgroupBroadcast(a.x, 4u) * b0 + subgroupBroadcast(a.y, 4u) * b1 + subgroupBroadcast(a.z, 4u) * b2 + subgroupBroadcast(a.w, 4u) * b3;
-    (*tile)[5] += subgroupBroadcast(a.x, 5u) * b0 + subgroupBroadcast(a.y, 5u) * b1 + subgroupBroadcast(a.z, 5u) * b2 + subgroupBroadcast(a.w, 5u) * b3;
-    (*tile)[6] += subgroupBroadcast(a.x, 6u) * b0 + subgroupBroadcast(a.y, 6u) * b1 + subgroupBroadcast(a.z, 6u) * b2 + subgroupBroadcast(a.w, 6u) * b3;
-    (*tile)[7] += subgroupBroadcast(a.x, 7u) * b0 + subgroupBroadcast(a.y, 7u) * b1 + subgroupBroadcast(a.z, 7u) * b2 + subgroupBroadcast(a.w, 7u) * b3;
+    (*tile)[4] += subgroupShuffle(a.x, 4u) * b0 + subgroupShuffle(a.y, 4u) * b1 + subgroupShuffle(a.z, 4u) * b2 + subgroupShuffle(a.w, 4u) * b3;
+    (*tile)[5] += subgroupShuffle(a.x, 5u) * b0 + subgroupShuffle(a.y, 5u) * b1 + subgroupShuffle(a.z, 5u) * b2 + subgroupShuffle(a.w, 5u) * b3;
+    (*tile)[6] += subgroupShuffle(a.x, 6u) * b0 + subgroupShuffle(a.y, 6u) * b1 + subgroupShuffle(a.z, 6u) * b2 + subgroupShuffle(a.w, 6u) * b3;
+    (*tile)[7] += subgroupShuffle(a.x, 7u) * b0 + subgroupShuffle(a.y, 7u) * b1 + subgroupShuffle(a.z, 7u) * b2 + subgroupShuffle(a.w, 7u) * b3;
   }
 }
 

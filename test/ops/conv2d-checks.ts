@@ -26,9 +26,10 @@ export async function checkConv2d(
   { x: xShape, weight: weightShape, options = {} }: Case,
   family: KernelFamily,
   dtype: FloatType = "f32",
+  weightType: FloatType = "f32", // f16: weights that kernels of f16 operands do not round
 ): Promise<void> {
   const x = stored(randomArr(xShape, 1), dtype);
-  const weight = randomArr(weightShape, 2);
+  const weight = stored(randomArr(weightShape, 2), weightType);
   const shapes = { x: xShape, weight: weightShape };
   const how = { shapes, options: { ...options, family, dtype } };
   const kind = kindsOf("sum", dtype);
@@ -75,10 +76,11 @@ export async function checkStats(
   { x: xShape, weight: weightShape, options = {} }: Case,
   family: KernelFamily,
   dtype: FloatType = "f32",
+  weightType: FloatType = "f32", // f16: weights that kernels of f16 operands do not round
 ): Promise<void> {
   // A mean far from 0 beside small deviations: sums of squares would cancel, deviations don't.
   const x = stored(randomArr(xShape, 6, { min: 0.5, max: 1.5 }), dtype);
-  const weight = randomArr(weightShape, 7, { min: 0, max: 1 });
+  const weight = stored(randomArr(weightShape, 7, { min: 0, max: 1 }), weightType);
   const want = reference.conv2d(x, weight, options);
   const { y, partials } = await withFamily(family, () =>
     conv2d(toGpu(x, { dtype }), toGpu(weight), { ...options, stats: true }),

@@ -3,12 +3,8 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { currentDevice } from "../../engine/index.ts";
 import type { Geometry } from "../../engine/ops/conv2d-geometry.ts";
 import { winogradTile } from "../../engine/ops/conv2d-winograd.ts";
-import {
-  choosePlaneTile,
-  multiplyPlanes,
-  splitDepth,
-  type PlaneTile,
-} from "../../engine/ops/conv2d-winograd-workgroup.ts";
+import { choosePlaneTile, multiplyPlanes } from "../../engine/ops/conv2d-winograd-workgroup.ts";
+import { splitSum, type TileName } from "../../engine/ops/conv2d-workgroup.ts";
 import { conv2d } from "../../engine/ops/conv2d.ts";
 import * as reference from "../reference/conv2d.ts";
 import { matmul } from "../reference/matmul.ts";
@@ -21,7 +17,7 @@ beforeAll(testDevice);
 
 /** Planes, rows, depth, columns: all but planes multiples of 4. Every tile is a compile of seconds on a software GPU, not every size. */
 type Size = [planes: number, rows: number, depth: number, columns: number];
-const straight: Partial<Record<PlaneTile, Size[]>> = {
+const straight: Partial<Record<TileName, Size[]>> = {
   "64x64": [
     [2, 68, 20, 68],
     [3, 4, 4, 4],
@@ -36,7 +32,7 @@ const straight: Partial<Record<PlaneTile, Size[]>> = {
     [1, 252, 16, 64],
   ],
 };
-const turned: Partial<Record<PlaneTile, Size[]>> = {
+const turned: Partial<Record<TileName, Size[]>> = {
   "64x64": [
     [2, 68, 400, 60], // four splits, the last of one pair of strips
     [3, 4, 4, 68],
@@ -67,14 +63,15 @@ describe("products", () => {
     expectClose({ data: await y.data(), shape: y.shape }, want, { ...how, terms: depth });
   });
 
-  it("take turns over the sum", () => {
-    expect(splitDepth({ planes: 2, rows: 68, columns: 60, depth: 400 }, "64x64")).toEqual({ splits: 4, pairs: 8 });
+  it("share the sum between workgroups", () => {
+    expect(splitSum(400, 4, [64, 64])).toEqual({ splits: 4, pairs: 8 });
     // ResNet-18's first and last stage, 512 images.
     const first = { planes: 36, rows: 64, columns: 64, depth: 32_768 };
     expect(choosePlaneTile(first, true)).toBe("64x64");
-    expect(splitDepth(first, "64x64")).toEqual({ splits: 8, pairs: 256 });
+    expect(splitSum(32_768, 36, [64, 64])).toEqual({ splits: 57, pairs: 36 });
     const last = { planes: 36, rows: 512, columns: 512, depth: 512 };
-    expect(splitDepth(last, choosePlaneTile(last, true))).toEqual({ splits: 1, pairs: 32 });
+    expect(choosePlaneTile(last, true)).toBe("128x128");
+    expect(splitSum(512, 36 * 16, [128, 128])).toEqual({ splits: 1, pairs: 32 });
     expect(choosePlaneTile({ planes: 36, rows: 32_768, columns: 64, depth: 64 }, false)).toBe("256x64");
   });
 });

@@ -152,7 +152,79 @@ describe("winograd", () => {
     expect(device.memory().tensors).toBe(before + 2); // the two gradients
   });
 
-  it("leaves the statistics to batch norm", async (context) => {
+  it("keeps the transformed input for the weight gradient, in a scope and within the budget, to the same bits", async (context) => {
+    needsSubgroupTiles(context);
+    const device = currentDevice();
+    const budget = device.keptTransformBytes;
+    const bytes = 36 * 20 * 8 * 4; // [planes, tiles of both images rounded up to 4, C]
+    const inputs = { x: toGpu(x), weight: toGpu(weight, { requiresGrad: true }), dy: toGpu(dy) };
+    const trained = (limit: number) => {
+      device.keptTransformBytes = limit;
+      const before = device.memory().tensors;
+      scope(() => {
+        const y = conv2d(inputs.x, inputs.weight, { padding: 1 });
+        const kept = device.memory().tensors - before - 1;
+        expect(kept).toBe(limit < bytes ? 0 : 1);
+        y.backward(inputs.dy);
+        expect(device.memory().tensors).toBe(before + 2); // y and the gradient
+        y.backward(inputs.dy); // has to compute it again
+      });
+      const { grad } = inputs.weight;
+      inputs.weight.grad = null;
+      return grad!.data().finally(() => grad!.dispose());
+    };
+    try {
+      const results = await withWinograd(4, async () => [await trained(bytes), await trained(bytes - 1)]);
+      expect(results[0]).toEqual(results[1]);
+    } finally {
+      device.keptTransformBytes = budget;
+    }
+  });
+
+  it("keeps nothing where no gradient is asked for", async (context) => {
+    needsSubgroupTiles(context);
+    const device = currentDevice();
+    const inputs = { x: toGpu(x, { requiresGrad: true }), weight: toGpu(weight) };
+    const before = device.memory().tensors;
+    await withWinograd(4, () =>
+      scope(() => {
+        conv2d(inputs.x, inputs.weight, { padding: 1 });
+        expect(device.memory().tensors).toBe(before + 1);
+      }),
+    );
+  });
+
+  it.for(tiles)("takes batch norm's partial sums where tiles of %i fit the image", async (tile, context) => {
+    needsSubgroupTiles(context);
+    const image = randomArr([2, 8, 12, 4], 5);
+    const kernel = randomArr([3, 3, 4, 8], 6);
+    const { y, partials } = await withWinograd(tile, () => {
+      return conv2d(toGpu(image), toGpu(kernel), { padding: 1, stats: true });
+    });
+    expect(partials).toMatchObject({ rowsPerTile: tile * tile, rows: 2 * 8 * 12 });
+    const [values, sums] = [await y.data(), await partials!.means.data()];
+    const count = (2 * 8 * 12) / tile ** 2;
+    expect(partials!.means.shape).toEqual([count, 2, 8]);
+    const [down, across] = [8 / tile, 12 / tile];
+    for (let t = 0; t < count; t++) {
+      const [n, top, left] = [
+        Math.floor(t / down / across),
+        (Math.floor(t / across) % down) * tile,
+        (t % across) * tile,
+      ];
+      for (let k = 0; k < 8; k++) {
+        const pixels = Array.from({ length: tile * tile }, (_, i) => {
+          return values[((n * 8 + top + Math.floor(i / tile)) * 12 + left + (i % tile)) * 8 + k];
+        });
+        const mean = pixels.reduce((sum, v) => sum + v, 0) / pixels.length;
+        const squares = pixels.reduce((sum, v) => sum + (v - mean) ** 2, 0);
+        expect(Math.abs(sums[t * 16 + k] - mean)).toBeLessThan(1e-5);
+        expect(Math.abs(sums[t * 16 + 8 + k] - squares)).toBeLessThan(1e-5 * (1 + squares));
+      }
+    }
+  });
+
+  it("leaves the statistics to batch norm where it cuts tiles", async (context) => {
     needsSubgroupTiles(context);
     const stats = () => conv2d(toGpu(x), toGpu(weight), { padding: 1, stats: true }).partials;
     expect(await withWinograd(4, stats)).toBeNull();
@@ -198,6 +270,6 @@ describe("the choice", () => {
 
   it("can be switched off", async () => expect(await chosen(layer(32, 32, 64), false)).toBeNull());
 
-  it("belongs to the kernels for software GPUs", () =>
+  it("is not for the portable kernels", () =>
     withFamily("portable", () => expect(winogradTile(layer(32, 32, 64))).toBeNull()));
 });

@@ -14,7 +14,7 @@ beforeAll(testDevice);
 
 describe("workgroup tiles", () => {
   it.each<Case>([
-    { x: [1, 1, 63, 3], weight: [1, 1, 3, 10] }, // tile - 1 places; C and K padded to 4
+    { x: [1, 1, 63, 3], weight: [1, 1, 3, 70] }, // tile - 1 places; C and K padded to 4; a weight gradient wider than high
     { x: [2, 9, 7, 20], weight: [3, 3, 20, 68], options: { stride: 2, padding: 1 } }, // partial chunk, two column tiles, four phases
     { x: [1, 9, 10, 8], weight: [3, 2, 8, 4], options: { stride: [2, 3], padding: [0, 2], dilation: [3, 2] } },
     { x: [2, 16, 17, 8], weight: [3, 3, 8, 8], options: { padding: 1 } }, // several splits, the last one shorter
@@ -59,7 +59,7 @@ it("an input gradient with a stride runs only the taps that its phase sees", () 
     spread: [2, 2],
     phase: [p, p],
   });
-  expect(contributing(gather(0), 0)).toEqual({ first: 1, step: 1, count: 1, origin: 0, spacing: 0 });
+  expect(contributing(gather(0), 0)).toMatchObject({ first: 1, count: 1, origin: 0 });
   expect(contributing(gather(1), 0)).toEqual({ first: 0, step: 2, count: 2, origin: 1, spacing: -1 });
   // 1 x 1: the other phase sees none.
   expect(contributing({ ...gather(1), taps: [1, 1], origin: [1, 1] }, 0).count).toBe(0);

@@ -38,6 +38,12 @@ export function reportResult(
   }
   if (reports.length === 0) output.result(`nothing left to do: ${dir} has all its ${settings.epochs} epochs`);
   else output.result(`trained in ${duration(seconds)}`);
+  const skipped = reports.at(-1)?.skippedSteps ?? 0;
+  if (skipped > 0) {
+    output.result(
+      `${skipped} of ${end.position.step} steps skipped: gradients overflowed f16, and the loss is scaled by less since`,
+    );
+  }
   if (best) {
     const chosen =
       by === "test" ? "chosen by the test set, so a little flattering: --validation 0.1 holds images out" : "";

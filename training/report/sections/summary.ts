@@ -67,6 +67,7 @@ function numbers({ result, run: { epochs }, model }: Material): [string, Part][]
       ? ([
           ["Time", duration(seconds)],
           ["Speed of the last epoch", `${grouped(Math.round(last.imagesPerSecond))} images/s`],
+          ...(last.skippedSteps === undefined ? [] : [["Steps skipped (f16 overflow)", grouped(last.skippedSteps)]]),
         ] as [string, Part][])
       : []),
   ];
