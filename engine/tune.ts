@@ -15,7 +15,7 @@ export interface TuneOptions {
 }
 
 /** Work below this is over so soon that the choice does not matter, and compiling other kernels would cost more than it saves. */
-const worthwhile = ({ flops }: Choice, device: Device): boolean => flops >= (device.info.software ? 5e8 : 2e9);
+const worthwhile = ({ flops }: Choice, device: Device): boolean => flops >= (device.info.software ? 4e9 : 2e9);
 
 const ROUNDS = 3;
 /** Another kernel than the fixed one must be this much faster: timings are noisy, and equal runs should choose alike. */

@@ -87,10 +87,14 @@ export function weightGradientParams(g: Geometry, splits: number, rowsPerSplit: 
   };
 }
 
-/** [splits,R,S,C,K] -> [R,S,C,K]. */
-export function sumSplits(parts: Tensor, g: Geometry): Tensor {
+/** For the sums of the splits, [splits,R,S,C,K]: the only one may lie where the gradient is wanted. */
+export const splitParts = (g: Geometry, splits: number, into: Tensor | null): Tensor =>
+  splits === 1 && into ? into.view([1, ...g.weight]) : empty([splits, ...g.weight]);
+
+/** [splits,R,S,C,K] -> [R,S,C,K], in `into` where that is given. */
+export function sumSplits(parts: Tensor, g: Geometry, into: Tensor | null = null): Tensor {
   if (parts.shape[0] === 1) return parts.view(g.weight);
-  const total = empty(g.weight);
+  const total = into ?? empty(g.weight);
   const vectors = total.size / 4;
   const params = { vectors, splits: parts.shape[0] };
   launch(kernels.conv2d.sumSplits, { bindings: { parts, total }, params, workgroups: ceilDiv(vectors, 64) });

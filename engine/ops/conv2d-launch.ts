@@ -7,19 +7,61 @@ import { ceilDiv } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
 import { cast } from "./cast.ts";
-import type { Forward, Gather, Geometry } from "./conv2d-geometry.ts";
+import { weightGradientFlops, type Forward, type Gather, type Geometry } from "./conv2d-geometry.ts";
 import { gatherMatrix, usesMatrices, weightGradientMatrix } from "./conv2d-matrix.ts";
 import { gatherPortable, weightGradientPortable } from "./conv2d-portable.ts";
 import { gatherSubgroup, weightGradientSubgroup } from "./conv2d-subgroup.ts";
-import { winogradForward, winogradInputGradient, winogradTile, winogradWeightGradient } from "./conv2d-winograd.ts";
+import {
+  winogradForward,
+  winogradInputGradient,
+  winogradTile,
+  winogradTiles,
+  winogradWeightGradient,
+  type WinogradTile,
+} from "./conv2d-winograd.ts";
 import { gatherWorkgroup, weightGradientWorkgroup } from "./conv2d-workgroup.ts";
+
+type Algorithm = "direct" | "winograd2" | "winograd4";
+
+/** Winograd's tile for this convolution, or null for the direct kernels: as measured on this device, else by estimate. */
+function algorithm(g: Geometry): WinogradTile | null {
+  const device = currentDevice();
+  const estimated = winogradTile(g);
+  const tiles = winogradTiles(g);
+  if (device.winograd !== true || tiles.length === 0) return estimated;
+  const fixed: Algorithm = estimated ? `winograd${estimated}` : "direct";
+  const variant = device.choices.choose<Algorithm>({
+    op: "conv2d",
+    shape: `${g.x.join("x")} ${g.weight.join("x")} +${g.padding.join("+")}`,
+    variants: ["direct", ...tiles.map((tile) => `winograd${tile}` as const)],
+    fixed,
+    flops: 3 * weightGradientFlops(g),
+    inputs: [g.x, g.weight, g.y],
+    run: (variant, [x, weight, dy]) => void allPasses(variant, x, weight, dy, g),
+  });
+  return variant === "direct" ? null : variant === "winograd2" ? 2 : 4;
+}
+
+/** Forward pass and both gradients, for measuring: a layer uses one algorithm for all, since they share the transformed x. */
+function allPasses(variant: Algorithm, x: Tensor, weight: Tensor, dy: Tensor, g: Geometry): void {
+  const device = currentDevice();
+  const before = device.winograd;
+  device.winograd = variant === "direct" ? false : variant === "winograd2" ? 2 : 4;
+  try {
+    const { transformed } = forward(x, weight, g, false, true);
+    inputGradient(dy, weight, g);
+    weightGradient(x, dy, g, transformed, null);
+  } finally {
+    device.winograd = before;
+  }
+}
 
 /** Whether the subgroup matrices compute this pass: they multiply f16 alone, and the tensors say whether that is wanted. */
 const inMatrices = (x: Tensor, g: Geometry): boolean => x.dtype === "f16" && usesMatrices(g);
 
 export function forward(x: Tensor, weight: Tensor, g: Geometry, stats: boolean, keep: boolean): Forward {
   const matrices = inMatrices(x, g);
-  const tile = matrices ? null : winogradTile(g);
+  const tile = matrices ? null : algorithm(g);
   if (tile) return winogradForward(x, weight, g, tile, stats, keep);
   const y = empty(g.y, x.dtype);
   const gather: Gather = {
@@ -46,7 +88,7 @@ export function inputGradient(dy: Tensor, weight: Tensor, g: Geometry): Tensor {
   return scope(() => {
     const turned = turnWeights(weight, g);
     const matrices = inMatrices(dy, g);
-    const tile = matrices ? null : winogradTile(g);
+    const tile = matrices ? null : algorithm(g);
     if (tile) return winogradInputGradient(dy, turned, g, tile);
     const factors = matrices ? cast(turned, "f16") : turned;
     const dx = empty(g.x, dy.dtype);
@@ -85,16 +127,23 @@ function turnWeights(weight: Tensor, { weight: [R, S, C, K] }: Geometry): Tensor
  * dweight [R,S,C,K]: a sum over all output pixels, split so that enough workgroups run, then added in fixed order.
  *
  * @param transformed what `forward` kept
+ * @param into where it is wanted: the result may lie there, and need not
  */
-export function weightGradient(x: Tensor, dy: Tensor, g: Geometry, transformed: Tensor | null): Tensor {
+export function weightGradient(
+  x: Tensor,
+  dy: Tensor,
+  g: Geometry,
+  transformed: Tensor | null,
+  into: Tensor | null,
+): Tensor {
   return scope(() => {
     if (inMatrices(dy, g)) return weightGradientMatrix(x, dy, g);
-    const tile = winogradTile(g);
-    if (tile) return winogradWeightGradient(x, dy, g, tile, transformed);
+    const tile = algorithm(g);
+    if (tile) return winogradWeightGradient(x, dy, g, tile, transformed, into);
     const family = currentDevice().family;
-    if (family === "workgroup") return weightGradientWorkgroup(x, dy, g);
-    if (family === "portable") return weightGradientPortable(x, dy, g);
-    return weightGradientSubgroup(x, dy, g);
+    if (family === "workgroup") return weightGradientWorkgroup(x, dy, g, undefined, into);
+    if (family === "portable") return weightGradientPortable(x, dy, g, into);
+    return weightGradientSubgroup(x, dy, g, into);
   });
 }
 

@@ -2,12 +2,13 @@
 import { kernels } from "../../shaders/kernels.ts";
 import { launch } from "../launch.ts";
 import { ceilDiv } from "../shape.ts";
-import { empty, type Tensor } from "../tensor.ts";
+import type { Tensor } from "../tensor.ts";
 import { loadedAs, storedAs } from "./cast.ts";
 import {
   gatherFlops,
   gatherParams,
   splitRows,
+  splitParts,
   sumSplits,
   weightGradientFlops,
   weightGradientParams,
@@ -34,12 +35,12 @@ export function gatherPortable(x: Tensor, weight: Tensor, y: Tensor, gather: Gat
 }
 
 /** dweight [R,S,C,K]. */
-export function weightGradientPortable(x: Tensor, dy: Tensor, g: Geometry): Tensor {
+export function weightGradientPortable(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | null): Tensor {
   const [R, S, C, K] = g.weight;
   const invocations = ((R * S * C) / 4) * ceilDiv(K, COLUMNS);
   // Enough invocations to fill a GPU where the weights are few and the pixels many.
   const { splits, rowsPerSplit } = splitRows(g, ceilDiv(invocations, INVOCATIONS), 264);
-  const parts = empty([splits, R, S, C, K]);
+  const parts = splitParts(g, splits, into);
   launch(kernels.conv2d.weightGradientPortable, {
     bindings: { x, dy, dweight: parts },
     constants: loadedAs(x.dtype),
@@ -47,5 +48,5 @@ export function weightGradientPortable(x: Tensor, dy: Tensor, g: Geometry): Tens
     workgroups: ceilDiv(splits * invocations, INVOCATIONS),
     flops: weightGradientFlops(g),
   });
-  return sumSplits(parts, g);
+  return sumSplits(parts, g, into);
 }

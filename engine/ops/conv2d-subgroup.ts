@@ -12,6 +12,7 @@ import {
   gatherParams,
   noPartials,
   splitRows,
+  splitParts,
   sumSplits,
   weightGradientFlops,
   weightGradientParams,
@@ -117,8 +118,8 @@ function gatherTiles(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats
   });
 }
 
-export function weightGradientSubgroup(x: Tensor, dy: Tensor, g: Geometry): Tensor {
-  return weightsSuitRows(g) ? weightGradientRows(x, dy, g) : weightGradientTiles(x, dy, g);
+export function weightGradientSubgroup(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | null): Tensor {
+  return weightsSuitRows(g) ? weightGradientRows(x, dy, g, into) : weightGradientTiles(x, dy, g, into);
 }
 
 /** 3 x 3 taps side by side, and few idle lanes (one for 3 taps x 4 channels) and columns. */
@@ -127,12 +128,12 @@ function weightsSuitRows({ stride, dilation, groups, weight: [R, S, C, K] }: Geo
   return plain && filled((3 * C) / 4, lanes()) * filled(K, ROW_COLUMNS) >= 0.75;
 }
 
-function weightGradientRows(x: Tensor, dy: Tensor, g: Geometry): Tensor {
+function weightGradientRows(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | null): Tensor {
   const LANES = lanes();
-  const [R, S, C, K] = g.weight;
+  const [, , C, K] = g.weight;
   const tiles = ceilDiv((3 * C) / 4, LANES) * ceilDiv(K, ROW_COLUMNS);
   const { splits, rowsPerSplit } = splitRows(g, tiles, 16);
-  const parts = empty([splits, R, S, C, K]);
+  const parts = splitParts(g, splits, into);
   launch(kernels.conv2d.weightGradientRowSubgroup, {
     bindings: { x, dy, dweight: parts },
     constants: { LANES, ...loadedAs(x.dtype) },
@@ -140,17 +141,17 @@ function weightGradientRows(x: Tensor, dy: Tensor, g: Geometry): Tensor {
     workgroups: splits * tiles,
     flops: weightGradientFlops(g),
   });
-  return sumSplits(parts, g);
+  return sumSplits(parts, g, into);
 }
 
-function weightGradientTiles(x: Tensor, dy: Tensor, g: Geometry): Tensor {
+function weightGradientTiles(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | null): Tensor {
   const LANES = lanes();
   const [R, S, C, K] = g.weight;
   const isNarrow = narrow(K, LANES);
   const tiles = ceilDiv(R * S * C, 4 * LANES) * ceilDiv(K, (isNarrow ? 2 : 4) * LANES);
   // A handful of workgroups per core evens out their ends; more splits would only cost memory traffic.
   const { splits, rowsPerSplit } = splitRows(g, tiles, 16);
-  const parts = empty([splits, R, S, C, K]);
+  const parts = splitParts(g, splits, into);
   launch(kernels.conv2d.weightGradientSubgroup, {
     bindings: { x, dy, dweight: parts },
     constants: { LANES, ...(isNarrow ? { Block: "vec2f", WIDTH: 2 } : {}), ...blocksLoadedAs(x.dtype, isNarrow) },
@@ -158,5 +159,5 @@ function weightGradientTiles(x: Tensor, dy: Tensor, g: Geometry): Tensor {
     workgroups: splits * tiles,
     flops: weightGradientFlops(g),
   });
-  return sumSplits(parts, g);
+  return sumSplits(parts, g, into);
 }

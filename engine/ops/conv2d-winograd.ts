@@ -32,6 +32,16 @@ export function winogradTile(g: Geometry): WinogradTile | null {
   return tile !== null && largestPlanes(g, tile) <= limits.maxStorageBufferBindingSize ? tile : null;
 }
 
+/** The tiles with which the algorithm can compute this convolution on the current device, and may well be worth it. */
+export function winogradTiles(g: Geometry): WinogradTile[] {
+  const { family, limits } = currentDevice();
+  if (family === "portable" || !applies(g) || Math.min(g.weight[2], g.weight[3]) < FEWEST_CHANNELS) return [];
+  return ([2, 4] as const).filter((tile) => largestPlanes(g, tile) <= limits.maxStorageBufferBindingSize);
+}
+
+/** With fewer the transforms take longer than the products. */
+const FEWEST_CHANNELS = 16;
+
 /** Whether the algorithm can compute this convolution. With more padding than 2, the input gradient's would be negative. */
 function applies(g: Geometry): boolean {
   const plain = g.groups === 1 && [...g.stride, ...g.dilation].every((n) => n === 1);
@@ -138,6 +148,7 @@ export function winogradWeightGradient(
   g: Geometry,
   tile: WinogradTile,
   transformed: Tensor | null,
+  into: Tensor | null,
 ): Tensor {
   return scope(() => {
     const tiles = tilesOf(g.y, tile);
@@ -145,7 +156,7 @@ export function winogradWeightGradient(
     const fits = transformed?.shape[0] === (tile + 2) ** 2;
     const v = fits ? transformed : transformInput(x, tiles, g.padding, tile);
     const du = multiply(v, transformGradient(dy, tiles, tile), true);
-    const dweight = empty(g.weight);
+    const dweight = into ?? empty(g.weight);
     const vectors = (g.weight[2] * g.weight[3]) / 4;
     launch(kernels.winograd.weightGradient, {
       bindings: { du, dweight },

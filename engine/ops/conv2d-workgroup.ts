@@ -9,6 +9,7 @@ import { loadedAs, storedAs } from "./cast.ts";
 import {
   gatherFlops,
   noPartials,
+  splitParts,
   sumSplits,
   weightGradientFlops,
   type Gather,
@@ -166,7 +167,11 @@ const FEWEST_PAIRS = 8;
  *
  * @param tiles workgroups in one split
  */
-export function splitSum(depth: number, tiles: number, [rows, columns]: WorkgroupTile): { splits: number; pairs: number } {
+export function splitSum(
+  depth: number,
+  tiles: number,
+  [rows, columns]: WorkgroupTile,
+): { splits: number; pairs: number } {
   const all = ceilDiv(depth, STEPS_PER_PAIR);
   const threads = (rows * columns) / 64;
   const most = Math.max(1, Math.floor((2 * ENOUGH_WORKGROUPS * 256) / threads / tiles));
@@ -180,11 +185,12 @@ export function weightGradientWorkgroup(
   dy: Tensor,
   g: Geometry,
   tile: WorkgroupTile = weightTile(g),
+  into: Tensor | null = null,
 ): Tensor {
   const [R, S, C, K] = g.weight;
   const tiles = ceilDiv(R * S * C, tile[0]) * ceilDiv(K, tile[1]);
   const { splits, pairs } = splitSum(g.y[0] * g.y[1] * g.y[2], tiles, tile);
-  const parts = empty([splits, R, S, C, K]);
+  const parts = splitParts(g, splits, into);
   launch(kernels.conv2d.weightGradientWorkgroup, {
     bindings: { x, dy, dweight: parts },
     constants: {
@@ -202,7 +208,7 @@ export function weightGradientWorkgroup(
     workgroups: splits * tiles,
     flops: weightGradientFlops(g),
   });
-  return sumSplits(parts, g);
+  return sumSplits(parts, g, into);
 }
 
 /** Splits give enough workgroups for any tile, so the largest that the matrix fills. */

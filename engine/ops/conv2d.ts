@@ -78,10 +78,11 @@ function direct(x: Tensor, weight: Tensor, g: Geometry, stats: boolean): Convolu
   let { transformed } = result;
   differentiable("conv2d", { x, weight }, result.y, {
     x: (dy) => resized(inputGradient(resized(dy, wide.y), resized(weight, wide.weight), wide), g.x),
-    weight: (dy) => {
+    weight: (dy, into) => {
       const kept = transformed;
       transformed = null; // a second backward pass computes it again
-      const dweight = weightGradient(resized(x, wide.x), resized(dy, wide.y), wide, kept);
+      const target = sameShape(wide.weight, g.weight) ? into : null;
+      const dweight = weightGradient(resized(x, wide.x), resized(dy, wide.y), wide, kept, target);
       kept?.dispose();
       return resized(dweight, g.weight);
     },

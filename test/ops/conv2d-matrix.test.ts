@@ -1,15 +1,26 @@
 // The kernels of subgroup matrices, with the matrices themselves emulated (test/support/matrices.ts): adapters for tests have none.
 import { beforeAll, describe, expect, it } from "vitest";
+import { currentDevice, empty } from "../../engine/index.ts";
+import { matrixOf } from "../../engine/open.ts";
+import type { Gather, Geometry } from "../../engine/ops/conv2d-geometry.ts";
+import { gatherMatrix, gatherMatrixPlan, usesMatrices, weightGradientMatrix } from "../../engine/ops/conv2d-matrix.ts";
+import { weightGradientMatrixPlan } from "../../engine/ops/conv2d-matrix.ts";
+import { matmulMatrix, type MatrixTile } from "../../engine/ops/matmul-matrix.ts";
 import { matricesWork } from "../../engine/ops/self-test.ts";
-import { currentDevice } from "../../engine/index.ts";
-import { testDevice } from "../support/gpu.ts";
+import * as reference from "../reference/conv2d.ts";
+import { matmul } from "../reference/matmul.ts";
+import { testDevice, toGpu } from "../support/gpu.ts";
+import { kindsOf, stored } from "../support/half.ts";
 import { withMatrices } from "../support/matrices.ts";
-import { checkConv2d, checkStats, type Case } from "./conv2d-checks.ts";
+import { randomArr } from "../support/random.ts";
+import { expectClose } from "../support/tolerance.ts";
+import { checkConv2d, checkPartials, checkStats, type Case } from "./conv2d-checks.ts";
 
 beforeAll(testDevice);
 
 const SQUARE = { M: 16, N: 16, K: 16 };
 const sizes = [SQUARE, { M: 16, N: 8, K: 16 }, { M: 16, N: 8, K: 8 }];
+const tiles: MatrixTile[] = [[64, 128], [128, 64], [128, 128], [256, 64]]; // prettier-ignore
 
 it.each(sizes)("the self-test passes with matrices of $M x $N x $K", async (size) => {
   expect(await withMatrices(currentDevice(), size, matricesWork)).toBe(true);
@@ -24,4 +35,98 @@ describe.each<Case>([
     withMatrices(currentDevice(), SQUARE, () => checkConv2d(shape, "workgroup", "f16", "f16")));
   it("batch norm's partial sums", () =>
     withMatrices(currentDevice(), SQUARE, () => checkStats(shape, "workgroup", "f16", "f16")));
+});
+
+// Shapes that choose these tiles by themselves are too large for a test.
+describe.each(tiles)("a tile of %i x %i", (...tile) => {
+  const size = tile[0] === 128 && tile[1] === 64 ? sizes[1] : SQUARE;
+  const options = { tile, size };
+
+  it("of a product", async () => {
+    const [M, K, N] = [264, 40, 136];
+    const [a, b] = [stored(randomArr([M, K], 1), "f16"), stored(randomArr([K, N], 2), "f16")];
+    const run = () => matmulMatrix(toGpu(a, { dtype: "f16" }), toGpu(b, { dtype: "f16" }), tile);
+    const y = await withMatrices(currentDevice(), size, run);
+    const how = { op: "matmul", shapes: { a: a.shape, b: b.shape }, options, terms: K };
+    expectClose({ data: await y.data(), shape: y.shape }, matmul(a, b), how);
+  });
+
+  it("of a convolution and its weight gradient", async () => {
+    const [C, K, side] = [24, 136, 17]; // 289 places
+    const x = stored(randomArr([1, side, side, C], 1), "f16");
+    const weight = stored(randomArr([1, 3, C, K], 2), "f16");
+    const dy = stored(randomArr([1, side, side, K], 3), "f16");
+    const gather = forwardOf(geometryOf(1, side, C, K, 1, [1, 3]));
+    const y = empty(gather.y, "f16");
+    const half = { dtype: "f16" } as const;
+    const { partials, dweight } = await withMatrices(currentDevice(), size, () => ({
+      partials: gatherMatrix(toGpu(x, half), toGpu(weight, half), y, gather, true, tile),
+      dweight: weightGradientMatrix(toGpu(x, half), toGpu(dy, half), geometryOf(1, side, C, K, 1, [1, 3]), tile),
+    }));
+    const want = reference.conv2d(x, weight, { padding: [0, 1] });
+    const how = { op: "conv2d", shapes: { x: x.shape, weight: weight.shape }, options };
+    expectClose({ data: await y.data(), shape: y.shape }, want, { ...how, kind: kindsOf("sum", "f16"), terms: 3 * C });
+    await checkPartials(partials!, want, 3 * C, how);
+    const exact = reference.conv2dGradients(x, weight, dy, { padding: [0, 1] }).dweight;
+    const got = { data: await dweight.data(), shape: dweight.shape };
+    expectClose(got, exact, { ...how, op: "conv2d dweight", terms: side * side });
+  });
+});
+
+describe("ResNet-18 at batch 512", () => {
+  it.each([
+    [32, 64, 64, 1, [256, 64], 2048, [128, 64], 264],
+    [32, 64, 128, 2, [128, 128], 1024, [128, 128], 264],
+    [16, 128, 256, 2, [128, 128], 512, [128, 128], 264],
+    [8, 256, 256, 1, [128, 128], 512, [128, 128], 264],
+    [4, 512, 512, 1, [64, 64], 1024, [128, 128], 288],
+  ])("side %i, %i to %i channels, stride %i", (side, C, K, stride, tile, workgroups, weightTile, least) => {
+    const g = geometryOf(512, side, C, K, stride, [3, 3]);
+    expect(gatherMatrixPlan(forwardOf(g))).toMatchObject({ tile, workgroups });
+    const plan = weightGradientMatrixPlan(g);
+    expect(plan.tile).toEqual(weightTile);
+    expect(plan.workgroups).toBeGreaterThanOrEqual(least);
+    expect(plan.workgroups).toBeLessThan(2 * least);
+    // Every pixel belongs to one split, and no split is empty.
+    const pixels = g.y[0] * g.y[1] * g.y[2];
+    expect(plan.splits * plan.steps * 32).toBeGreaterThanOrEqual(pixels);
+    expect((plan.splits - 1) * plan.steps * 32).toBeLessThan(pixels);
+  });
+});
+
+function geometryOf(N: number, side: number, C: number, K: number, stride: number, taps: [number, number]): Geometry {
+  const P = Math.ceil(side / stride);
+  return {
+    x: [N, side, side, C],
+    y: [N, P, P, K],
+    weight: [...taps, C, K],
+    stride: [stride, stride],
+    padding: [(taps[0] - 1) / 2, (taps[1] - 1) / 2],
+    dilation: [1, 1],
+    groups: 1,
+  };
+}
+
+function forwardOf(g: Geometry): Gather {
+  const { x, y, stride, dilation, padding } = g;
+  const [R, S] = g.weight;
+  const rest = { divisor: [1, 1], spread: [1, 1], phase: [0, 0] } as const;
+  const origin = [-padding[0], -padding[1]] as const;
+  return { x, y, taps: [R, S], places: [y[1], y[2]], step: stride, origin, spacing: dilation, ...rest };
+}
+
+it("are used where channels divide by 8, and the device has them", async () => {
+  const [fitting, other] = [geometryOf(1, 4, 8, 16, 1, [3, 3]), geometryOf(1, 4, 12, 16, 1, [3, 3])];
+  expect(usesMatrices(fitting)).toBe(false);
+  const used = await withMatrices(currentDevice(), SQUARE, () => [fitting, other].map(usesMatrices));
+  expect(used).toEqual([true, false]);
+});
+
+it("come in the best listed size of f16 operands and f32 sums", () => {
+  const config = (M: number, N: number, K: number, componentType = "f16", resultComponentType = "f32") =>
+    ({ M, N, K, componentType, resultComponentType }); // prettier-ignore
+  expect(matrixOf({})).toBeNull();
+  expect(matrixOf({ subgroupMatrixConfigs: [config(16, 16, 16, "f16", "f16"), config(8, 8, 8)] })).toBeNull();
+  expect(matrixOf({ subgroupMatrixConfigs: [config(16, 8, 8), config(16, 8, 16)] })).toEqual(sizes[1]);
+  expect(matrixOf({ subgroupMatrixConfigs: [config(16, 8, 16), config(16, 16, 16)] })).toEqual(SQUARE);
 });

@@ -16,15 +16,16 @@ fn left_element(left: Left, row: u32, k: u32) -> f32 {
   return ${transposed ? "half(left.x + k * left.y, row)" : "half(left.x + row * left.y, k)"};
 }
 fn multiply_accumulate(left: Left, right: Right, sum: ptr<function, Sum>, lane: u32) {
-  for (var i = 0u; i < MATRIX_COLUMNS / 2u; i++) {
+  // Lanes are below 32, which compilers don't see: they would unroll the loops, and take minutes.
+  for (var i = 0u; i < MATRIX_COLUMNS / 2u + lane / 64u; i++) {
     let element = lane * (MATRIX_COLUMNS / 2u) + i;
-    for (var k = 0u; k < MATRIX_DEPTH; k++) {
+    for (var k = 0u; k < MATRIX_DEPTH + lane / 64u; k++) {
       (*sum)[i] += left_element(left, element / MATRIX_COLUMNS, k) * half(right.x + k * right.y, element % MATRIX_COLUMNS);
     }
   }
 }
 fn put_down(at: u32, sum: ptr<function, Sum>, stride: u32, lane: u32) {
-  for (var i = 0u; i < MATRIX_COLUMNS / 2u; i++) {
+  for (var i = 0u; i < MATRIX_COLUMNS / 2u + lane / 64u; i++) {
     let element = lane * (MATRIX_COLUMNS / 2u) + i;
     let column = element % MATRIX_COLUMNS;
     tile[at + element / MATRIX_COLUMNS * stride + column / 4u][column % 4u] = bitcast<u32>((*sum)[i]);
@@ -47,12 +48,12 @@ function emulated(source: KernelSource): KernelSource {
   wgsl = replace(
     wgsl,
     /\w+ = subgroupMatrixMultiplyAccumulate\((\w+), (\w+), (\w+)\);/g,
-    "multiply_accumulate($1, $2, &$3, local % 32u);",
+    "multiply_accumulate($1, $2, &$3, workgroup.z + local % 32u);",
   );
   wgsl = replace(
     wgsl,
     /subgroupMatrixStore<row_major>\(&tile, (.*), (\w+), SUM_STRIDE\);/g,
-    "put_down($1, &$2, SUM_STRIDE, local % 32u);",
+    "put_down($1, &$2, SUM_STRIDE, workgroup.z + local % 32u);",
   );
   return { ...source, wgsl: wgsl + EMULATION(transposed), subgroups: false, matrices: false };
 }

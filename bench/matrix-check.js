@@ -1,0 +1,197 @@
+#!/usr/bin/env node
+// Whether the kernels of subgroup matrices (tensor cores, f16) compute what the f32 kernels do, and how fast: the first thing to run
+// on a GPU that has them. Prints, for each shape and tile, the largest error relative to the largest value, and TFLOP/s.
+// node bench/matrix-check.js [--quick] [--batch 512] [--rounds 5] [--adapter NAME]
+import { parseArgs } from "node:util";
+import { empty, fromData, matmul, openDevice, scope } from "../dist/engine/index.js";
+import { cast } from "../dist/engine/ops/cast.js";
+import { gatherMatrix, weightGradientMatrix } from "../dist/engine/ops/conv2d-matrix.js";
+import { gatherWorkgroup, weightGradientWorkgroup } from "../dist/engine/ops/conv2d-workgroup.js";
+import { matmulMatrix } from "../dist/engine/ops/matmul-matrix.js";
+
+/** @typedef {import("../dist/engine/index.js").Tensor} Tensor @typedef {readonly [number, number]} Tile */
+
+const { values: flags } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    batch: { type: "string", default: "512" },
+    rounds: { type: "string", default: "5" },
+    adapter: { type: "string" },
+  },
+});
+
+const device = await openDevice(flags.adapter ? { adapter: flags.adapter } : {});
+const { info } = device;
+const configs = /** @type {any} */ (device.gpu).adapterInfo?.subgroupMatrixConfigs ?? [];
+console.log(
+  `${info.vendor} ${info.name || info.description}: ${device.family} kernels, subgroups of ${info.subgroupSize}`,
+);
+console.log(
+  "listed:",
+  [...configs].map((c) => `${c.componentType}->${c.resultComponentType} ${c.M}x${c.N}x${c.K}`).join(" ") || "nothing",
+);
+
+let failed = false;
+if (!device.matrices) {
+  const why = info.subgroupMatrix
+    ? "its products came out wrong, or it lacks subgroups of 32"
+    : "it lists no fitting size";
+  console.log(`matrix-check: this adapter has no usable subgroup matrices: ${why}`);
+  failed = info.subgroupMatrix !== null;
+} else {
+  console.log("used:", JSON.stringify(info.subgroupMatrix));
+  await checkProducts();
+  await checkConvolutions();
+}
+device.dispose();
+process.exitCode = failed ? 1 : 0;
+
+async function checkProducts() {
+  /** @type {[number, number, number][]} M, K, N */
+  const sizes = [[72, 104, 40], [1000, 520, 328]]; // prettier-ignore
+  if (!flags.quick) sizes.push([2048, 2048, 2048], [4096, 4096, 4096], [8192, 4608, 512]);
+  for (const [M, K, N] of sizes) {
+    const [a, b] = [half([M, K], 1), half([K, N], 2)];
+    const want = scope(() => matmul(cast(a, "f32"), cast(b, "f32")));
+    for (const tile of tilesFor(N)) {
+      await compare(`matmul ${M}x${K}x${N}`, tile, 2 * M * K * N, K, want, () => matmulMatrix(a, b, tile));
+    }
+    for (const x of [a, b, want]) x.dispose();
+  }
+}
+
+async function checkConvolutions() {
+  const N = flags.quick ? 3 : Number(flags.batch);
+  /** @type {[number, number, number, number, number][]} side, C, K, taps, stride: ResNet-18's and ones with tails */
+  const shapes = [[9, 24, 40, 3, 1], [7, 8, 16, 1, 2], [32, 64, 64, 3, 1], [32, 64, 128, 3, 2], [32, 64, 128, 1, 2]]
+    .concat([[16, 128, 128, 3, 1], [16, 128, 256, 3, 2], [8, 256, 256, 3, 1], [8, 256, 512, 3, 2], [4, 512, 512, 3, 1]]); // prettier-ignore
+  for (const shape of shapes) await checkConvolution(shape[0] % 2 ? 5 : N, shape);
+}
+
+/** @param {number} N @param {[number, number, number, number, number]} shape */
+async function checkConvolution(N, [side, C, K, taps, stride]) {
+  const padding = (taps - 1) / 2;
+  const P = Math.floor((side + 2 * padding - taps) / stride) + 1;
+  const name = `${N}x${side}x${side}x${C} ${taps}x${taps}x${C}x${K} /${stride}`;
+  const [one, zero] = [/** @type {const} */ ([1, 1]), /** @type {const} */ ([0, 0])];
+  const pair = (/** @type {number} */ n) => /** @type {const} */ ([n, n]);
+  const [x, weight, dy] = [half([N, side, side, C], 1), half([taps, taps, C, K], 2), half([N, P, P, K], 3)];
+  const [x32, weight32, dy32] = [x, weight, dy].map((t) => scope(() => cast(t, "f32")));
+  const geometry = /** @type {const} */ ({
+    x: [N, side, side, C], y: [N, P, P, K], weight: [taps, taps, C, K],
+    stride: pair(stride), padding: pair(padding), dilation: one, groups: 1,
+  }); // prettier-ignore
+  const forward = /** @type {const} */ ({
+    x: geometry.x, y: geometry.y, taps: pair(taps), places: pair(P), step: pair(stride), origin: pair(-padding),
+    spacing: one, divisor: one, spread: one, phase: zero,
+  }); // prettier-ignore
+  const flops = 2 * N * P * P * K * taps * taps * C;
+  for (const tile of tilesFor(K)) {
+    // Partials depend on the tile, where its rows are what the f32 kernel has too.
+    const stats = tile[0] < 256;
+    const want = scope(() => {
+      const y = empty(geometry.y);
+      return { y, partials: gatherWorkgroup(x32, weight32, y, forward, stats, stats ? tile[0] === 64 ? [64, 64] : tile : undefined) };
+    }); // prettier-ignore
+    const run = () => scope(() => {
+      const y = empty(geometry.y, "f16");
+      return { y, partials: gatherMatrix(x, weight, y, forward, stats, tile) };
+    }); // prettier-ignore
+    const got = await compare(`forward ${name}`, tile, flops, taps * taps * C, want.y, () => run().y);
+    if (stats) {
+      const again = run();
+      report(`  its statistics`, tile, await difference(want.partials.means, again.partials.means), 1e-4, "");
+      for (const t of [again.y, again.partials.means]) t.dispose();
+    }
+    void got;
+    for (const t of [want.y, want.partials?.means]) t?.dispose();
+  }
+  const backward = { ...forward, x: geometry.y, y: geometry.x, places: pair(Math.ceil(side / stride)), step: one, origin: pair(padding), spacing: pair(-1), divisor: pair(stride), spread: pair(stride) }; // prettier-ignore
+  const turned = half([taps, taps, K, C], 4); // any weights of this shape
+  const turned32 = scope(() => cast(turned, "f32"));
+  /** @param {typeof gatherMatrix} gather @param {Tensor} from @param {Tensor} by @param {"f16" | "f32"} type @param {Tile} [tile] */
+  const phases = (gather, from, by, type, tile) => scope(() => {
+    const dx = empty(geometry.x, type);
+    for (let p = 0; p < stride; p++) for (let q = 0; q < stride; q++) {
+      const places = /** @type {const} */ ([Math.ceil((side - p) / stride), Math.ceil((side - q) / stride)]);
+      gather(from, by, dx, { ...backward, places, origin: [p + padding, q + padding], phase: [p, q] }, false, tile);
+    }
+    return dx;
+  }); // prettier-ignore
+  const dx = phases(gatherWorkgroup, dy32, turned32, "f32");
+  for (const tile of tilesFor(C))
+    await compare(`input gradient ${name}`, tile, flops, taps * taps * K, dx, () => phases(gatherMatrix, dy, turned, "f16", tile)); // prettier-ignore
+  const dweight = weightGradientWorkgroup(x32, dy32, geometry);
+  for (const tile of tilesFor(K))
+    await compare(`weight gradient ${name}`, tile, flops, N * P * P, dweight, () => weightGradientMatrix(x, dy, geometry, tile)); // prettier-ignore
+  for (const t of [x, weight, dy, x32, weight32, dy32, turned, turned32, dx, dweight]) t.dispose();
+}
+
+/** @param {number} columns @returns {Tile[]} */
+function tilesFor(columns) {
+  return columns > 64 ? [[128, 128], [128, 64], [64, 128], [64, 64]] : [[256, 64], [128, 64], [64, 64]]; // prettier-ignore
+}
+
+/** @param {string} name @param {Tile} tile @param {number} flops @param {number} terms @param {Tensor} want @param {() => Tensor} run */
+async function compare(name, tile, flops, terms, want, run) {
+  const y = run();
+  const error = await difference(want, y);
+  // Rounding of the result where it is f16, and of sums of both kernels.
+  const allowed = (y.dtype === "f16" ? 2 ** -10 : 0) + 4 * Math.sqrt(terms) * 2 ** -23 + 1e-6;
+  y.dispose();
+  const times = [];
+  for (let i = 0; i < Number(flags.rounds); i++) times.push(await timeOf(() => run().dispose()));
+  const milliseconds = Math.min(...times);
+  report(
+    name,
+    tile,
+    error,
+    allowed,
+    `${milliseconds.toFixed(3)} ms  ${(flops / milliseconds / 1e9).toFixed(1)} TFLOP/s`,
+  );
+}
+
+/** @param {string} name @param {Tile} tile @param {number} error @param {number} allowed @param {string} speed */
+function report(name, tile, error, allowed, speed) {
+  const right = error <= allowed; // not for NaN
+  failed ||= !right;
+  console.log(
+    `${right ? "ok  " : "BAD "} ${name.padEnd(52)} ${tile.join("x").padEnd(8)} ${error.toExponential(1)}  ${speed}`,
+  );
+}
+
+/** The largest difference, relative to the largest value wanted. @param {Tensor} want @param {Tensor} got */
+async function difference(want, got) {
+  const [a, b] = [await want.data(), await got.data()];
+  let [worst, scale] = [0, 0];
+  for (let i = 0; i < a.length; i++) {
+    const off = Math.abs(a[i] - b[i]);
+    if (!(off <= worst)) worst = off;
+    if (Math.abs(a[i]) > scale) scale = Math.abs(a[i]);
+  }
+  return worst / scale;
+}
+
+/** By timestamps where there are any, else by the clock. @param {() => void} work */
+async function timeOf(work) {
+  if (device.gpu.features.has("timestamp-query")) {
+    const kernels = await device.profile(work);
+    return kernels.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+  }
+  const start = performance.now();
+  work();
+  await device.idle();
+  return performance.now() - start;
+}
+
+/** f16 numbers in [-1, 1): a GPU can be faster on zeros. @param {number[]} shape @param {number} seed */
+function half(shape, seed) {
+  let state = seed * 7919;
+  const size = shape.reduce((a, b) => a * b, 1);
+  const values = new Float32Array(size);
+  for (let i = 0; i < size; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    values[i] = state / 2 ** 31 - 1;
+  }
+  return scope(() => cast(fromData(values, shape), "f16"));
+}
