@@ -86,26 +86,26 @@ async function checkConvolution(N, [side, C, K, taps, stride]) {
     spacing: one, divisor: one, spread: one, phase: zero,
   }); // prettier-ignore
   const flops = 2 * N * P * P * K * taps * taps * C;
+  const want = scope(() => {
+    const y = empty(geometry.y);
+    return { y, partials: gatherWorkgroup(x32, weight32, y, forward, true) };
+  });
   for (const tile of tilesFor(K)) {
-    // Partials depend on the tile, where its rows are what the f32 kernel has too.
-    const stats = tile[0] < 256;
-    const want = scope(() => {
-      const y = empty(geometry.y);
-      return { y, partials: gatherWorkgroup(x32, weight32, y, forward, stats, stats ? tile[0] === 64 ? [64, 64] : tile : undefined) };
-    }); // prettier-ignore
-    const run = () => scope(() => {
-      const y = empty(geometry.y, "f16");
-      return { y, partials: gatherMatrix(x, weight, y, forward, stats, tile) };
-    }); // prettier-ignore
-    const got = await compare(`forward ${name}`, tile, flops, taps * taps * C, want.y, () => run().y);
-    if (stats) {
-      const again = run();
-      report(`  its statistics`, tile, await difference(want.partials.means, again.partials.means), 1e-4, "");
-      for (const t of [again.y, again.partials.means]) t.dispose();
-    }
-    void got;
-    for (const t of [want.y, want.partials?.means]) t?.dispose();
+    const run = () =>
+      scope(() => {
+        const y = empty(geometry.y, "f16");
+        return { y, partials: gatherMatrix(x, weight, y, forward, true, tile) };
+      });
+    await compare(`forward ${name}`, tile, flops, taps * taps * C, want.y, () => {
+      const { y, partials } = run();
+      partials?.means.dispose();
+      return y;
+    });
+    const { y, partials } = run();
+    report("  its statistics", tile, largestOff(await statistics(want.partials), await statistics(partials)), 1e-4, "");
+    for (const t of [y, partials?.means]) t?.dispose();
   }
+  for (const t of [want.y, want.partials?.means]) t?.dispose();
   const backward = { ...forward, x: geometry.y, y: geometry.x, places: pair(Math.ceil(side / stride)), step: one, origin: pair(padding), spacing: pair(-1), divisor: pair(stride), spread: pair(stride) }; // prettier-ignore
   const turned = half([taps, taps, K, C], 4); // any weights of this shape
   const turned32 = scope(() => cast(turned, "f32"));
@@ -160,16 +160,39 @@ function report(name, tile, error, allowed, speed) {
   );
 }
 
-/** The largest difference, relative to the largest value wanted. @param {Tensor} want @param {Tensor} got */
+/** @param {Tensor} want @param {Tensor} got */
 async function difference(want, got) {
-  const [a, b] = [await want.data(), await got.data()];
+  return largestOff(await want.data(), await got.data());
+}
+
+/** The largest difference, relative to the largest value wanted. @param {ArrayLike<number>} want @param {ArrayLike<number>} got */
+function largestOff(want, got) {
   let [worst, scale] = [0, 0];
-  for (let i = 0; i < a.length; i++) {
-    const off = Math.abs(a[i] - b[i]);
-    if (!(off <= worst)) worst = off;
-    if (Math.abs(a[i]) > scale) scale = Math.abs(a[i]);
+  for (let i = 0; i < want.length; i++) {
+    const off = Math.abs(want[i] - got[i]);
+    if (!(off <= worst)) worst = off; // NaN too
+    if (Math.abs(want[i]) > scale) scale = Math.abs(want[i]);
   }
   return worst / scale;
+}
+
+/** Means plus standard deviations of all rows by column, from the partials of tiles. @param {import("../dist/engine/index.js").BatchNormPartials | null} partials */
+async function statistics(partials) {
+  if (!partials) throw new Error("no partials");
+  const { means, rowsPerTile, rows } = partials;
+  const data = await means.data();
+  const K = means.shape[2];
+  return Array.from({ length: K }, (_, k) => {
+    let [mean, squares] = [0, 0];
+    for (let first = 0; first < rows; first += rowsPerTile) {
+      const at = (first / rowsPerTile) * 2 * K + k;
+      const more = Math.min(rowsPerTile, rows - first);
+      const d = data[at] - mean;
+      squares += data[at + K] + (d * d * first * more) / (first + more);
+      mean += (d * more) / (first + more);
+    }
+    return mean + Math.sqrt(squares / rows);
+  });
 }
 
 /** By timestamps where there are any, else by the clock. @param {() => void} work */

@@ -4,7 +4,7 @@ import { currentDevice } from "../current.ts";
 import { launch } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { ceilDiv } from "../shape.ts";
-import { empty, type DType, type Tensor } from "../tensor.ts";
+import { empty, type Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
 import { loadedAs, storedAs } from "./cast.ts";
 import {
@@ -21,28 +21,6 @@ import {
 } from "./conv2d-geometry.ts";
 
 const lanes = (): number => currentDevice().info.subgroupSize;
-
-/** Columns a lane computes: 2 where 16 or fewer columns would leave half of the lanes of a vec4 tile idle. */
-const narrow = (K: number, lanes: number): boolean => K <= 2 * lanes && K % 2 === 0;
-
-/** storedAs for the tile kernels, whose columns come in Blocks of 4 or, narrow, of 2. */
-function blocksStoredAs(dtype: DType, isNarrow: boolean) {
-  const { pack } = storedAs(dtype);
-  if (!pack) return {};
-  return {
-    ...loadedAs(dtype),
-    ...(isNarrow ? { StoredBlock: "u32", pack: "pack2x16float(v)" } : { StoredBlock: "vec2u", pack }),
-  };
-}
-
-function blocksLoadedAs(dtype: DType, isNarrow: boolean) {
-  const { unpack } = storedAs(dtype);
-  if (!unpack) return {};
-  const block = isNarrow
-    ? { StoredBlock: "u32", unpack_block: "unpack2x16float(v)" }
-    : { StoredBlock: "vec2u", unpack_block: unpack };
-  return { ...loadedAs(dtype), ...block };
-}
 
 export function gatherSubgroup(
   x: Tensor,
@@ -63,10 +41,10 @@ const filled = (n: number, part: number): number => n / (part * ceilDiv(n, part)
 
 /**
  * 3 x 3 taps side by side, all of y, and few idle places and columns. With few channels there is little to do for a row of pixels once
- * its addresses are known: worth it only where tiles would leave lanes idle.
+ * its addresses are known: worth it only where tiles would leave lanes idle (with as few columns).
  */
 function suitsRows({ x, taps, step, spacing, divisor, spread, y }: Gather): boolean {
-  if (x[3] < 16 && !narrow(y[3], lanes())) return false;
+  if (x[3] < 16 && y[3] > ROW_COLUMNS) return false;
   const plain = [...step, ...divisor, ...spread].every((n) => n === 1) && spacing.every((n) => Math.abs(n) === 1);
   return plain && taps.every((n) => n === 3) && filled(y[2], ROW_PLACES) * filled(y[3], ROW_COLUMNS) >= 0.75;
 }
@@ -96,7 +74,7 @@ function gatherRows(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats:
   });
 }
 
-/** Any gather: tiles of 4 LANES places x 4 LANES columns (2 LANES where there are so few). */
+/** Any gather: tiles of 4 LANES places x 4 LANES columns. */
 function gatherTiles(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats: boolean): BatchNormPartials | null {
   return scope(() => {
     const LANES = lanes();
@@ -104,14 +82,12 @@ function gatherTiles(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats
     const rows = 4 * LANES;
     const places = gather.y[0] * gather.places[0] * gather.places[1];
     const tiles = ceilDiv(places, rows);
-    const isNarrow = narrow(K, LANES);
-    const width = isNarrow ? 2 : 4;
     const partials = stats ? empty([tiles, 2, K]) : noPartials();
     launch(kernels.conv2d.gatherSubgroup, {
       bindings: { x, weight, y, partials },
-      constants: { LANES, ...(isNarrow ? { Block: "vec2f", WIDTH: 2 } : {}), ...blocksStoredAs(x.dtype, isNarrow) },
+      constants: { LANES, ...storedAs(x.dtype) },
       params: { ...gatherParams(gather), stats: stats ? 1 : 0 },
-      workgroups: tiles * ceilDiv(K, width * LANES),
+      workgroups: tiles * ceilDiv(K, 4 * LANES),
       flops: gatherFlops(gather),
     });
     return stats ? { means: partials, rowsPerTile: rows, rows: places } : null;
@@ -147,14 +123,13 @@ function weightGradientRows(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | n
 function weightGradientTiles(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | null): Tensor {
   const LANES = lanes();
   const [R, S, C, K] = g.weight;
-  const isNarrow = narrow(K, LANES);
-  const tiles = ceilDiv(R * S * C, 4 * LANES) * ceilDiv(K, (isNarrow ? 2 : 4) * LANES);
+  const tiles = ceilDiv(R * S * C, 4 * LANES) * ceilDiv(K, 4 * LANES);
   // A handful of workgroups per core evens out their ends; more splits would only cost memory traffic.
   const { splits, rowsPerSplit } = splitRows(g, tiles, 16);
   const parts = splitParts(g, splits, into);
   launch(kernels.conv2d.weightGradientSubgroup, {
     bindings: { x, dy, dweight: parts },
-    constants: { LANES, ...(isNarrow ? { Block: "vec2f", WIDTH: 2 } : {}), ...blocksLoadedAs(x.dtype, isNarrow) },
+    constants: { LANES, ...loadedAs(x.dtype) },
     params: weightGradientParams(g, splits, rowsPerSplit),
     workgroups: splits * tiles,
     flops: weightGradientFlops(g),

@@ -2,7 +2,7 @@
 //
 //   y[n, out] = sum over taps and c of x[n, in(out, tap)] weight[tap, c]       in = place * step + (origin + tap * spacing) / divisor
 //
-// One subgroup computes 4 LANES places x LANES Blocks of columns of y, seen as the matrix [places, K]. No workgroup memory and
+// One subgroup computes 4 LANES places x LANES vec4s of columns of y, seen as the matrix [places, K]. No workgroup memory and
 // no barriers, which are slow there; loads are what costs. Each lane loads 4 channels of 4 places and its own weights of these
 // channels; broadcasts, nearly free, hand every place to all lanes. At 8 lanes: 32 floats loaded a lane for 32 x 32 x 4
 // multiply-adds. Loading all before the first multiply-add matters (1.3 times as fast), so does the step of 4 channels (1.3
@@ -12,12 +12,9 @@
 enable subgroups;
 
 const LANES: u32 = 8u;
-alias Block = vec4f; // vec2f where K is 16: a narrower tile instead of idle lanes
-const WIDTH: u32 = 4u; // columns in a Block
 alias Stored = vec4f; // vec2u where x and y are f16
-alias StoredBlock = Block; // vec2u, or u32 for a narrow Block
 fn unpack(v: Stored) -> vec4f { return v; }
-fn pack(v: Block) -> StoredBlock { return v; }
+fn pack(v: vec4f) -> Stored { return v; }
 
 struct Params {
   x_size: vec4u,  // N, height, width, C: of x forward, of dy in the input gradient. C is a multiple of 4
@@ -34,16 +31,16 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> x: array<Stored>;
-@group(0) @binding(1) var<storage, read> weight: array<Block>; // [R, S, C, K]
-@group(0) @binding(2) var<storage, read_write> y: array<StoredBlock>;
-@group(0) @binding(3) var<storage, read_write> partials: array<Block>; // [tiles, 2, K]
+@group(0) @binding(1) var<storage, read> weight: array<vec4f>; // [R, S, C, K]
+@group(0) @binding(2) var<storage, read_write> y: array<Stored>;
+@group(0) @binding(3) var<storage, read_write> partials: array<vec4f>; // [tiles, 2, K]
 @group(0) @binding(4) var<uniform> params: Params;
 
 // The accumulators of the places that one load brings: constant indices only, so that they become registers.
-alias Tile = array<Block, 8>;
+alias Tile = array<vec4f, 8>;
 
 // A shuffle from a constant lane is a broadcast, and a few per cent faster here than subgroupBroadcast.
-fn accumulate(tile: ptr<function, Tile>, a: vec4f, w0: Block, w1: Block, w2: Block, w3: Block) {
+fn accumulate(tile: ptr<function, Tile>, a: vec4f, w0: vec4f, w1: vec4f, w2: vec4f, w3: vec4f) {
   (*tile)[0] += subgroupShuffle(a.x, 0u) * w0 + subgroupShuffle(a.y, 0u) * w1 + subgroupShuffle(a.z, 0u) * w2 + subgroupShuffle(a.w, 0u) * w3;
   (*tile)[1] += subgroupShuffle(a.x, 1u) * w0 + subgroupShuffle(a.y, 1u) * w1 + subgroupShuffle(a.z, 1u) * w2 + subgroupShuffle(a.w, 1u) * w3;
   (*tile)[2] += subgroupShuffle(a.x, 2u) * w0 + subgroupShuffle(a.y, 2u) * w1 + subgroupShuffle(a.z, 2u) * w2 + subgroupShuffle(a.w, 2u) * w3;
@@ -73,12 +70,12 @@ fn source(place: vec3u, offset: vec2i) -> Source {
   return Source(select(0u, index, inside), select(0.0, 1.0, inside));
 }
 
-fn store_place(index: u32, column: u32, value: Block) {
+fn store_place(index: u32, column: u32, value: vec4f) {
   if (index < params.y_size.x * params.places.x * params.places.y) {
     let at = place(index);
     let target_place = at.yz * params.spread + params.phase;
     let row = (at.x * params.y_size.y + target_place.x) * params.y_size.z + target_place.y;
-    y[row * (params.y_size.w / WIDTH) + column] = pack(value);
+    y[row * (params.y_size.w / 4u) + column] = pack(value);
   }
 }
 
@@ -96,8 +93,8 @@ fn store(tile: ptr<function, Tile>, first: u32, column: u32) {
 }
 
 // Sum over the tile's valid places of (value - mean)^power, for power 1 (with mean 0) and 2.
-fn deviations(tile: ptr<function, Tile>, valid: u32, mean: Block, squared: bool) -> Block {
-  var sum = Block(0.0);
+fn deviations(tile: ptr<function, Tile>, valid: u32, mean: vec4f, squared: bool) -> vec4f {
+  var sum = vec4f(0.0);
   for (var j = 0u; j < LANES; j++) {
     if (j < valid) {
       let d = (*tile)[j] - mean;
@@ -113,7 +110,7 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3u,
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
-  let columns = params.y_size.w / WIDTH;
+  let columns = params.y_size.w / 4u;
   let places = params.y_size.x * params.places.x * params.places.y;
   let column_tiles = (columns + LANES - 1u) / LANES;
   let group = workgroup.x + workgroup.y * workgroups.x;
@@ -168,7 +165,7 @@ fn main(
     let valid = places - first;
     let count = f32(min(valid, 4u * LANES));
     let v1 = max(valid, LANES) - LANES; let v2 = max(valid, 2u * LANES) - 2u * LANES; let v3 = max(valid, 3u * LANES) - 3u * LANES;
-    let zero = Block(0.0);
+    let zero = vec4f(0.0);
     let mean = (deviations(&t0, valid, zero, false) + deviations(&t1, v1, zero, false)
       + deviations(&t2, v2, zero, false) + deviations(&t3, v3, zero, false)) / count;
     partials[row_tile * 2u * columns + column] = mean;

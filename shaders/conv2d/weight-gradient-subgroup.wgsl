@@ -2,20 +2,16 @@
 //
 //   dweight[tap, c, k] = sum over n, p, q of x[n, (p, q) * stride + tap * dilation - padding, c] dy[n, p, q, k]
 //
-// Seen as the matrix [R S C, K]: one subgroup computes 4 LANES rows x LANES Blocks of columns over the output rows (n, p) of its
+// Seen as the matrix [R S C, K]: one subgroup computes 4 LANES rows x LANES vec4s of columns over the output rows (n, p) of its
 // split. Both operands lie with their matrix rows contiguous, so that a lane loads one vec4 of x (4 rows of its own) and one
-// Block of dy for each pixel; broadcasts hand the rows to all lanes. Four pixels a step: the accumulators live in the L1 cache,
+// of dy for each pixel; broadcasts hand the rows to all lanes. Four pixels a step: the accumulators live in the L1 cache,
 // and adding four products at once spares three of four trips there (1.5 times as fast). The splits' sums are added by a
 // second dispatch, in fixed order.
 enable subgroups;
 
 const LANES: u32 = 8u;
-alias Block = vec4f; // vec2f where K is 16: a narrower tile instead of idle lanes
-const WIDTH: u32 = 4u; // columns in a Block
 alias Stored = vec4f; // vec2u where x and dy are f16
-alias StoredBlock = Block; // vec2u, or u32 for a narrow Block
 fn unpack(v: Stored) -> vec4f { return v; }
-fn unpack_block(v: StoredBlock) -> Block { return v; }
 
 struct Params {
   x_size: vec4u,  // N, H, W, C; C is a multiple of 4
@@ -27,16 +23,16 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> x: array<Stored>;
-@group(0) @binding(1) var<storage, read> dy: array<StoredBlock>;
-@group(0) @binding(2) var<storage, read_write> dweight: array<Block>; // [splits, R, S, C, K]
+@group(0) @binding(1) var<storage, read> dy: array<Stored>;
+@group(0) @binding(2) var<storage, read_write> dweight: array<vec4f>; // [splits, R, S, C, K]
 @group(0) @binding(3) var<uniform> params: Params;
 
 // The accumulators of one component of all lanes' x, with constant indices only, so that they become registers.
-alias Tile = array<Block, 8>;
+alias Tile = array<vec4f, 8>;
 
 // a: one row of this lane at four pixels; b: these pixels of dy.
 // A shuffle from a constant lane is a broadcast, and a few per cent faster here than subgroupBroadcast.
-fn accumulate(tile: ptr<function, Tile>, a: vec4f, b0: Block, b1: Block, b2: Block, b3: Block) {
+fn accumulate(tile: ptr<function, Tile>, a: vec4f, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f) {
   (*tile)[0] += subgroupShuffle(a.x, 0u) * b0 + subgroupShuffle(a.y, 0u) * b1 + subgroupShuffle(a.z, 0u) * b2 + subgroupShuffle(a.w, 0u) * b3;
   (*tile)[1] += subgroupShuffle(a.x, 1u) * b0 + subgroupShuffle(a.y, 1u) * b1 + subgroupShuffle(a.z, 1u) * b2 + subgroupShuffle(a.w, 1u) * b3;
   (*tile)[2] += subgroupShuffle(a.x, 2u) * b0 + subgroupShuffle(a.y, 2u) * b1 + subgroupShuffle(a.z, 2u) * b2 + subgroupShuffle(a.w, 2u) * b3;
@@ -49,8 +45,8 @@ fn accumulate(tile: ptr<function, Tile>, a: vec4f, b0: Block, b1: Block, b2: Blo
   }
 }
 
-fn store_row(row: u32, at: u32, column: u32, value: Block) {
-  let columns = params.dy_size.w / WIDTH;
+fn store_row(row: u32, at: u32, column: u32, value: vec4f) {
+  let columns = params.dy_size.w / 4u;
   if (row < params.window.x * params.window.y * params.x_size.w) {
     dweight[at + row * columns + column] = value;
   }
@@ -83,7 +79,7 @@ fn main(
   @builtin(num_workgroups) workgroups: vec3u,
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
-  let columns = params.dy_size.w / WIDTH;
+  let columns = params.dy_size.w / 4u;
   let rows = params.window.x * params.window.y * params.x_size.w;
   let column_tiles = (columns + LANES - 1u) / (LANES);
   let row_tiles = (rows + 4u * LANES - 1u) / (4u * LANES);
@@ -128,10 +124,10 @@ fn main(
       let a2 = load_x(image_row, q + 2u, offset.y, inside_rows, channel);
       let a3 = load_x(image_row, q + 3u, offset.y, inside_rows, channel);
       let last = params.dy_size.z - 1u;
-      let b0 = unpack_block(dy[(dy_row + q) * columns + safe_column]);
-      let b1 = unpack_block(dy[(dy_row + min(q + 1u, last)) * columns + safe_column]);
-      let b2 = unpack_block(dy[(dy_row + min(q + 2u, last)) * columns + safe_column]);
-      let b3 = unpack_block(dy[(dy_row + min(q + 3u, last)) * columns + safe_column]);
+      let b0 = unpack(dy[(dy_row + q) * columns + safe_column]);
+      let b1 = unpack(dy[(dy_row + min(q + 1u, last)) * columns + safe_column]);
+      let b2 = unpack(dy[(dy_row + min(q + 2u, last)) * columns + safe_column]);
+      let b3 = unpack(dy[(dy_row + min(q + 3u, last)) * columns + safe_column]);
       accumulate(&tx, vec4f(a0.x, a1.x, a2.x, a3.x), b0, b1, b2, b3);
       accumulate(&ty, vec4f(a0.y, a1.y, a2.y, a3.y), b0, b1, b2, b3);
       accumulate(&tz, vec4f(a0.z, a1.z, a2.z, a3.z), b0, b1, b2, b3);

@@ -13,7 +13,7 @@ const cases: Case[] = [
   { x: [1, 1, 1, 4], weight: [1, 1, 4, 4] },
   { x: [2, 5, 4, 3], weight: [3, 3, 3, 10], options: { padding: 1 } }, // neither C nor K divides by 4
   { x: [2, 5, 5, 3], weight: [3, 3, 3, 8], options: { padding: 1 } }, // a stem
-  { x: [1, 1, 33, 8], weight: [1, 1, 8, 16] }, // the narrow tile, one place more than a tile
+  { x: [1, 1, 33, 8], weight: [1, 1, 8, 16] }, // one place more than a tile, half of its columns
   { x: [1, 9, 7, 12], weight: [3, 3, 12, 36], options: { stride: 2, padding: 1 } }, // the wide tile
   { x: [2, 3, 8, 16], weight: [3, 3, 16, 28], options: { padding: 1 } }, // rows
   { x: [1, 6, 10, 16], weight: [3, 3, 16, 12], options: { dilation: [2, 1] } },

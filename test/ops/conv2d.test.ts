@@ -8,13 +8,13 @@ import { checkConv2d, checkStats, type Case } from "./conv2d-checks.ts";
 
 beforeAll(testDevice);
 
-/** 32 places and 4 LANES columns (2 LANES where K <= 2 LANES) to a tile. */
+/** 32 places and 4 LANES columns to a tile. */
 const cases: Case[] = [
   { x: [1, 1, 1, 1], weight: [1, 1, 1, 1] },
   { x: [2, 5, 4, 3], weight: [3, 3, 3, 10], options: { padding: 1 } }, // neither C nor K divides by 4
   { x: [1, 1, 31, 4], weight: [1, 1, 4, 4] }, // tile - 1 places
-  { x: [1, 1, 32, 8], weight: [1, 1, 8, 16] }, // a tile; the narrow tile's columns
-  { x: [1, 33, 1, 4], weight: [1, 1, 4, 20] }, // tile + 1; one more vec4 than the narrow tile's columns
+  { x: [1, 1, 32, 8], weight: [1, 1, 8, 16] }, // a tile of places, half of its columns
+  { x: [1, 33, 1, 4], weight: [1, 1, 4, 20] }, // tile + 1 places, 5 vec4s of columns
   { x: [2, 6, 5, 16], weight: [3, 3, 16, 16], options: { padding: 1 } },
   { x: [1, 8, 8, 8], weight: [3, 3, 8, 32], options: { padding: 1 } },
   { x: [1, 8, 8, 32], weight: [3, 3, 32, 64], options: { stride: 2, padding: 1 } },
@@ -32,7 +32,7 @@ const cases: Case[] = [
   { x: [2, 2, 2, 8], weight: [4, 4, 8, 36], options: { padding: 2 } }, // a window larger than the image
   { x: [5, 4, 4, 4], weight: [3, 3, 4, 68], options: { padding: 1 } },
   // Rows of 8 places and 16 columns, 8 rows to a tile.
-  { x: [1, 3, 8, 4], weight: [3, 3, 4, 16], options: { padding: 1 } }, // the narrow stem; fewer rows than a tile
+  { x: [1, 3, 8, 4], weight: [3, 3, 4, 16], options: { padding: 1 } }, // a stem of 16 columns; fewer rows than a tile
   { x: [3, 5, 16, 20], weight: [3, 3, 20, 28], options: { padding: 1 } }, // two pieces a row, a last tile of 6, 7 vec4s of columns
   { x: [2, 4, 7, 16], weight: [3, 3, 16, 16], options: { padding: 1 } }, // pieces with one place missing
   { x: [1, 6, 10, 16], weight: [3, 3, 16, 12] }, // no padding forward, 2 backward
@@ -49,7 +49,7 @@ describe.each(cases)("x $x weight $weight $options", (shape) => {
 
 describe("batch norm's partial sums", () => {
   it.for<Case>([
-    { x: [1, 4, 8, 8], weight: [1, 1, 8, 16] }, // one whole tile of 32 places, narrow
+    { x: [1, 4, 8, 8], weight: [1, 1, 8, 16] }, // one whole tile of 32 places
     { x: [3, 5, 5, 4], weight: [3, 3, 4, 8], options: { padding: 1 } }, // 75 places: the last tile is partial
     { x: [2, 9, 9, 3], weight: [3, 3, 3, 64], options: { stride: 2, padding: 1 } }, // channels padded from 3
     { x: [1, 1, 33, 4], weight: [1, 1, 4, 100] }, // a last tile of one place: no deviations
@@ -85,7 +85,7 @@ describe("batch norm's partial sums", () => {
 // Half of the lanes of wider subgroups stay idle then, which changes nothing: so these tiles run on any adapter that has the others.
 describe("subgroups of 4 lanes", () => {
   it.for<Case>([
-    { x: [1, 3, 5, 4], weight: [1, 1, 4, 8] }, // tile - 1 places, the narrow tile's columns
+    { x: [1, 3, 5, 4], weight: [1, 1, 4, 8] }, // tile - 1 places, half of a tile's columns
     { x: [1, 1, 17, 8], weight: [1, 1, 8, 16] }, // tile + 1 places, a tile's columns
     { x: [2, 3, 8, 16], weight: [3, 3, 16, 28], options: { padding: 1 } }, // rows
     { x: [2, 7, 6, 8], weight: [3, 3, 8, 36], options: { stride: 2, padding: 1 } }, // two vec4s of columns a lane in the weight gradient
