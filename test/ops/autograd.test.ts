@@ -1,6 +1,18 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { setGradientSink } from "../../engine/autograd.ts";
-import { add, concat, dropout, empty, fromData, keep, noGrad, ones, scope, tensor, type Tensor } from "../../engine/index.ts";
+import {
+  add,
+  concat,
+  dropout,
+  empty,
+  fromData,
+  keep,
+  noGrad,
+  ones,
+  scope,
+  tensor,
+  type Tensor,
+} from "../../engine/index.ts";
 import { map, type Arr } from "../reference/array.ts";
 import * as elementwise from "../reference/elementwise.ts";
 import * as reduce from "../reference/reduce.ts";
