@@ -1,0 +1,84 @@
+#!/usr/bin/env node
+// The three passes of ResNet-18's 3 x 3 convolutions, direct and by Winograd's algorithm: GFLOP/s, all transforms included and
+// counted as the direct sum's operations.
+// node bench/conv2d.js [--batch-size 32] [--rounds 8] [--adapter NAME] [--json]
+import { parseArgs } from "node:util";
+import { fromData, openDevice, scope } from "../dist/engine/index.js";
+import { forward, inputGradient, weightGradient } from "../dist/engine/ops/conv2d-launch.js";
+
+const { values: flags } = parseArgs({
+  options: {
+    "batch-size": { type: "string", default: "32" },
+    rounds: { type: "string", default: "8" },
+    adapter: { type: "string" },
+    json: { type: "boolean", default: false },
+  },
+});
+
+/** Pixels on a side, channels. */
+const STAGES = [
+  [32, 64],
+  [16, 128],
+  [8, 256],
+  [4, 512],
+];
+
+const device = await openDevice(flags.adapter ? { adapter: flags.adapter } : {});
+device.keptTransformBytes = 2 ** 31;
+const rows = [];
+for (const [size, channels] of STAGES) rows.push(await measure(size, channels));
+if (flags.json) console.log(JSON.stringify({ adapter: device.info, rows }));
+else console.table(Object.fromEntries(rows.map(({ layer, ...rates }) => [layer, rates])));
+device.dispose();
+
+/** Medians; the passes take turns. @param {number} size @param {number} C */
+async function measure(size, C) {
+  const N = Number(flags["batch-size"]);
+  const images = [N, size, size, C];
+  const [x, weight, dy] = [random(images, 1), random([3, 3, C, C], 2), random(images, 3)];
+  const pair = /** @type {const} */ ([1, 1]);
+  const shape = /** @type {const} */ ([N, size, size, C]);
+  const g = { x: shape, y: shape, weight: /** @type {const} */ ([3, 3, C, C]), stride: pair, padding: pair, dilation: pair, groups: 1 }; // prettier-ignore
+  device.winograd = 4;
+  const kept = scope(() => forward(x, weight, g, false, true)).transformed;
+  /** @type {Record<string, { winograd: false | 4, run: () => unknown }>} */
+  const passes = {
+    "direct forward": { winograd: false, run: () => forward(x, weight, g, false, false) },
+    "direct dx": { winograd: false, run: () => inputGradient(dy, weight, g) },
+    "direct dweight": { winograd: false, run: () => weightGradient(x, dy, g, null, null) },
+    "Winograd forward": { winograd: 4, run: () => forward(x, weight, g, false, false) },
+    "Winograd dx": { winograd: 4, run: () => inputGradient(dy, weight, g) },
+    "Winograd dweight": { winograd: 4, run: () => weightGradient(x, dy, g, null, null) },
+    "the same, V kept": { winograd: 4, run: () => weightGradient(x, dy, g, kept, null) },
+  };
+  /** @type {Record<string, number[]>} */
+  const times = Object.fromEntries(Object.keys(passes).map((name) => [name, []]));
+  for (let round = 0; round <= Number(flags.rounds); round++) {
+    for (const [name, { winograd, run }] of Object.entries(passes)) {
+      device.winograd = winograd;
+      const start = performance.now();
+      scope(() => void run());
+      await device.idle();
+      if (round > 0) times[name].push(performance.now() - start); // the first compiles
+    }
+  }
+  for (const tensor of [x, weight, dy, kept]) tensor?.dispose();
+  const flops = 2 * N * size * size * 9 * C * C;
+  const rates = Object.entries(times).map(([name, list]) => [name, Math.round(flops / median(list) / 1e6)]);
+  return { layer: `${C} @ ${size}`, ...Object.fromEntries(rates) };
+}
+
+/** @param {number[]} list */
+function median(list) {
+  return list.sort((a, b) => a - b)[list.length >> 1];
+}
+
+/** Numbers in [-1, 1): a GPU can be faster on zeros. @param {number[]} shape @param {number} seed */
+function random(shape, seed) {
+  let state = seed;
+  const values = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 31 - 1;
+  });
+  return fromData(values, shape);
+}
