@@ -38,14 +38,15 @@ export class Device implements Disposable {
   family: KernelFamily;
   /**
    * Whether 3 x 3 convolutions use Winograd's algorithm: true (default) where it is faster, false never (to compare, or for the
-   * last digits), 2 or 4 with tiles of that size wherever it applies (for tests). Only the kernels for software GPUs have it.
+   * last digits), 2 or 4 with tiles of that size wherever it applies (for tests). The portable kernels do not have it.
    */
   winograd: boolean | 2 | 4 = true;
   /**
    * Winograd's transform of a layer's input (2.25 times its size) is kept from the forward pass for the weight gradient where it
-   * takes at most this many bytes; a larger one is computed again, to the same bits. 0 spares memory.
+   * takes at most this many bytes; a larger one is computed again, to the same bits. 0 spares memory. Default 64 MiB, on real GPUs, whose
+   * batches are larger, 512.
    */
-  keptTransformBytes = 64 * 2 ** 20;
+  keptTransformBytes: number;
   /**
    * Whether f16 operands are multiplied as subgroup matrices. Set on opening, where the adapter lists a size that the kernels know and
    * a product came out right; false never does (to compare).
@@ -76,6 +77,7 @@ export class Device implements Disposable {
     this.info = info;
     this.limits = gpu.limits;
     this.family = family;
+    this.keptTransformBytes = (info.software ? 64 : 512) * 2 ** 20;
     this.kernels = new KernelCache(gpu);
     this.#buffers = new BufferPool(gpu, () => this.#bindGroups.clear());
     this.#params = new ParamArena(gpu);
