@@ -4,7 +4,9 @@
 // node bench/conv2d.js [--batch-size 32] [--rounds 8] [--adapter NAME] [--json]
 import { parseArgs } from "node:util";
 import { fromData, openDevice, scope } from "../dist/engine/index.js";
+import { median } from "../dist/cli/commands/bench/median.js";
 import { forward, inputGradient, weightGradient } from "../dist/engine/ops/conv2d-launch.js";
+import { randomNumbers } from "./ladder/measure.js";
 
 const { values: flags } = parseArgs({
   options: {
@@ -35,7 +37,8 @@ device.dispose();
 async function measure(size, C) {
   const N = Number(flags["batch-size"]);
   const images = [N, size, size, C];
-  const [x, weight, dy] = [random(images, 1), random([3, 3, C, C], 2), random(images, 3)];
+  const random = randomNumbers(1);
+  const [x, weight, dy] = [images, [3, 3, C, C], images].map((shape) => fromData(random(shape), shape));
   const pair = /** @type {const} */ ([1, 1]);
   const shape = /** @type {const} */ ([N, size, size, C]);
   const g = { x: shape, y: shape, weight: /** @type {const} */ ([3, 3, C, C]), stride: pair, padding: pair, dilation: pair, groups: 1 }; // prettier-ignore
@@ -66,19 +69,4 @@ async function measure(size, C) {
   const flops = 2 * N * size * size * 9 * C * C;
   const rates = Object.entries(times).map(([name, list]) => [name, Math.round(flops / median(list) / 1e6)]);
   return { layer: `${C} @ ${size}`, ...Object.fromEntries(rates) };
-}
-
-/** @param {number[]} list */
-function median(list) {
-  return list.sort((a, b) => a - b)[list.length >> 1];
-}
-
-/** Numbers in [-1, 1): a GPU can be faster on zeros. @param {number[]} shape @param {number} seed */
-function random(shape, seed) {
-  let state = seed;
-  const values = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 31 - 1;
-  });
-  return fromData(values, shape);
 }

@@ -2,7 +2,9 @@
 // Matrix products of growing size: GFLOP/s of the kernel that the engine chooses.
 // node bench/matmul.js [--sizes 1024,2048,4096] [--rounds 7] [--json]
 import { parseArgs } from "node:util";
+import { median } from "../dist/cli/commands/bench/median.js";
 import { fromData, openDevice, scope } from "../dist/engine/index.js";
+import { randomNumbers } from "./ladder/measure.js";
 
 const { values: flags } = parseArgs({
   options: {
@@ -14,6 +16,7 @@ const { values: flags } = parseArgs({
 });
 
 const device = await openDevice(flags.adapter ? { adapter: flags.adapter } : {});
+const random = randomNumbers(1);
 const rows = [];
 for (const size of flags.sizes.split(",").map(Number)) rows.push(await measure(size, Number(flags.rounds)));
 if (flags.json) console.log(JSON.stringify({ adapter: device.info, family: device.family, rows }));
@@ -24,14 +27,14 @@ device.dispose();
 
 /** By timestamps where there are any, else by the clock. @param {number} size @param {number} rounds */
 async function measure(size, rounds) {
-  const [a, b] = [random(size, 1), random(size, 2)];
+  const [a, b] = [random([size, size]), random([size, size])].map((values) => fromData(values, [size, size]));
   const product = () => scope(() => void a.matmul(b));
   product();
   await device.idle();
   const times = [];
   for (let i = 0; i < rounds; i++) times.push(await timeOf(product));
   for (const x of [a, b]) x.dispose();
-  const milliseconds = times.sort((x, y) => x - y)[rounds >> 1];
+  const milliseconds = median(times);
   return { size, milliseconds, gflops: (2 * size ** 3) / milliseconds / 1e6 };
 }
 
@@ -45,14 +48,4 @@ async function timeOf(work) {
   work();
   await device.idle();
   return performance.now() - start;
-}
-
-/** Numbers in [-1, 1): a GPU can be faster on zeros. @param {number} size @param {number} seed */
-function random(size, seed) {
-  let state = seed;
-  const values = Float32Array.from({ length: size * size }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 31 - 1;
-  });
-  return fromData(values, [size, size]);
 }

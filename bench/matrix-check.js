@@ -8,6 +8,7 @@ import { cast } from "../dist/engine/ops/cast.js";
 import { gatherMatrix, weightGradientMatrix } from "../dist/engine/ops/conv2d-matrix.js";
 import { gatherWorkgroup, weightGradientWorkgroup } from "../dist/engine/ops/conv2d-workgroup.js";
 import { matmulMatrix } from "../dist/engine/ops/matmul-matrix.js";
+import { randomNumbers } from "./ladder/measure.js";
 
 /** @typedef {import("../dist/engine/index.js").Tensor} Tensor @typedef {readonly [number, number]} Tile */
 
@@ -209,12 +210,5 @@ async function timeOf(work) {
 
 /** f16 numbers in [-1, 1): a GPU can be faster on zeros. @param {number[]} shape @param {number} seed */
 function half(shape, seed) {
-  let state = seed * 7919;
-  const size = shape.reduce((a, b) => a * b, 1);
-  const values = new Float32Array(size);
-  for (let i = 0; i < size; i++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    values[i] = state / 2 ** 31 - 1;
-  }
-  return scope(() => cast(fromData(values, shape), "f16"));
+  return scope(() => cast(fromData(randomNumbers(seed * 7919)(shape), shape), "f16"));
 }

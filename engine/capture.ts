@@ -49,7 +49,7 @@ function record<R>(device: Device, recording: Recording, work: () => R): R {
     return recording.run(() => scope(work));
   } catch (error) {
     // Lasting tensors (parameters that came to the device just now) survive the failure.
-    for (const virtual of recording.virtuals) if (virtual.alive) materialize(device, virtual);
+    for (const virtual of recording.lasting) materialize(device, virtual);
     throw error;
   } finally {
     active = null;
@@ -123,9 +123,8 @@ class Programs<A extends readonly CaptureArgument[], T> {
     if (this.#entries.has(this.#keyOf(args, device))) return;
     const recording = new Recording(device, tensors, true);
     record(device, recording, () => void this.#step(...args));
-    const lasting = recording.virtuals.filter(({ alive }) => alive);
-    for (const virtual of lasting) materialize(device, virtual);
-    if (lasting.some(({ uploads }) => uploads.length === 0)) {
+    for (const virtual of recording.lasting) materialize(device, virtual);
+    if (recording.lasting.some(({ uploads }) => uploads.length === 0)) {
       throw new Error(`compile: ${this.#name} computes lasting tensors at its first call; call it instead`);
     }
     await Promise.all(
@@ -159,7 +158,8 @@ class Programs<A extends readonly CaptureArgument[], T> {
   #verify(key: string, entry: Entry<T>, args: A, tensors: readonly Tensor[]): T {
     const { program, result, template } = this.#make(args, tensors);
     const { calls } = entry;
-    const what = difference(entry.program.recording, program.recording);
+    const uploaded = program.uploadsResult ? "it returns a tensor that it uploads; pass it as an argument" : null;
+    const what = uploaded ?? difference(entry.program.recording, program.recording);
     entry.program.dispose();
     this.#entries.set(key, { program, result: template, calls, check: what === null ? 2 * calls : calls + 1 });
     // The first call may have prepared something (moments, a gradient to add to): then the second counts.

@@ -4,9 +4,9 @@ import type { Shape } from "./shape.ts";
 
 /** Something that several kernels can compute, with equal results but for rounding. */
 export interface Choice<V extends string = string> {
-  /** `conv2d.forward` */
+  /** `conv2d` */
   readonly op: string;
-  /** All that the time depends on: `32x32x32x64 3x3x64x64 /1`. */
+  /** All that the time depends on: `32x32x32x64 3x3x64x64 +1+1`. */
   readonly shape: string;
   readonly variants: readonly V[];
   /** What is used where nothing was measured. */
@@ -22,6 +22,9 @@ export interface Choice<V extends string = string> {
 export type ChoiceTable = Readonly<Record<string, string>>;
 
 const nameOf = ({ op, shape }: Pick<Choice, "op" | "shape">): string => `${op} ${shape}`;
+
+const sorted = (choices: ReadonlyMap<string, string>): ChoiceTable =>
+  Object.fromEntries([...choices].sort(([a], [b]) => (a < b ? -1 : 1)));
 
 /** A device's choices. `engine/tune.ts` measures. */
 export class KernelChoices {
@@ -62,12 +65,12 @@ export class KernelChoices {
 
   /** What ops have used so far: `config.json` keeps it, since it decides the last bits. */
   get used(): ChoiceTable {
-    return Object.fromEntries([...this.#used].sort(([a], [b]) => (a < b ? -1 : 1)));
+    return sorted(this.#used);
   }
 
   /** Measured choices, for the cache. */
   get measured(): ChoiceTable {
-    return Object.fromEntries([...this.#measured].sort(([a], [b]) => (a < b ? -1 : 1)));
+    return sorted(this.#measured);
   }
 
   /** Changes whenever an op could choose otherwise than before. */

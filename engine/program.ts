@@ -35,8 +35,6 @@ interface Slot {
 
 export class Program implements Disposable {
   readonly recording: Recording;
-  /** How often it has run. */
-  runs = 0;
   readonly #device: Device;
   readonly #steps: readonly (Step | Effect)[];
   /** Arguments, then results. */
@@ -58,9 +56,8 @@ export class Program implements Disposable {
     this.recording = recording;
     this.#results = results;
     this.#arguments = args.length;
-    const inner = recording.virtuals.filter((v) => !results.includes(v));
-    const escaped = inner.filter(({ alive }) => alive);
-    const constants = inner.filter(({ alive, uploads }) => !alive && uploads.length > 0);
+    const inner = recording.virtuals.filter(({ alive }) => !alive); // results, and what the step keeps, are not
+    const constants = inner.filter(({ uploads }) => uploads.length > 0);
     for (const { written } of constants) {
       if (written >= 0) {
         const name = (recording.items[written] as RecordedDispatch).dispatch.kernel.source.name;
@@ -69,13 +66,18 @@ export class Program implements Disposable {
         );
       }
     }
-    const planned = inner.filter(({ alive, uploads, first }) => !alive && uploads.length === 0 && first >= 0);
+    const planned = inner.filter(({ uploads, first }) => uploads.length === 0 && first >= 0);
     const places = arena.assign(planned.map(({ buffer, first, last }) => ({ size: buffer.size, first, last })));
     planned.forEach(({ buffer }, i) => become(buffer, places[i]));
-    for (const virtual of [...escaped, ...constants, ...results]) materialize(device, virtual);
+    for (const virtual of [...recording.lasting, ...constants]) materialize(device, virtual);
     this.#constants = constants.map(({ buffer }) => buffer);
     for (let i = 0; i < args.length + results.length; i++) this.#slots.push({ buffer: null as never, offset: 0 });
     this.#steps = recording.items.map((item) => (isEffect(item) ? item : this.#prepare(item)));
+  }
+
+  /** A result that only the host wrote: every run would need that again. */
+  get uploadsResult(): boolean {
+    return this.#results.some(({ uploads }) => uploads.length > 0);
   }
 
   /** The first run: with the results, numbers and effects of the recording. */
@@ -109,7 +111,6 @@ export class Program implements Disposable {
         if (again) step.effect();
       } else this.#encode(step, again);
     }
-    this.runs++;
   }
 
   #encode({ dispatch, varying }: Step, again: boolean): void {

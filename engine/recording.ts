@@ -73,6 +73,11 @@ export class Recording implements Recorder {
     return this.items.filter((item): item is RecordedDispatch => !isEffect(item));
   }
 
+  /** What tensors still hold when the step is over: its results, and what it keeps. */
+  get lasting(): readonly VirtualBuffer[] {
+    return this.virtuals.filter(({ alive }) => alive);
+  }
+
   /** The recording's own buffer behind a tensor, if it is one. */
   virtualOf(tensor: Tensor): VirtualBuffer | undefined {
     return this.#owned.get(tensor.location("capture").buffer);
@@ -219,7 +224,7 @@ function show(bytes: Uint8Array, type: string): string {
 type Uploads = VirtualBuffer["uploads"];
 
 const sameUploads = (a: Uploads, b: Uploads): boolean =>
-  a.length === b.length &&
-  a.every(({ bytes, offset }, i) => offset === b[i].offset && showBytes(bytes) === showBytes(b[i].bytes));
+  a.length === b.length && a.every(({ bytes, offset }, i) => offset === b[i].offset && sameBytes(bytes, b[i].bytes));
 
-const showBytes = (bytes: Uint8Array): string => `${bytes.length}:${bytes.join()}`;
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, i) => byte === b[i]);

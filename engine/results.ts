@@ -1,7 +1,7 @@
 // What a captured step returns: tensors, alone or in arrays and plain objects, made anew for each run.
 import type { GraphNode } from "./autograd.ts";
-import type { DType, Storage } from "./tensor.ts";
-import { Tensor } from "./tensor.ts";
+import { forEachTensor } from "./scope.ts";
+import { Tensor, type DType, type Storage } from "./tensor.ts";
 
 /** A result with its tensors replaced by where they come from. */
 export interface Template<T> {
@@ -22,7 +22,7 @@ class Place {
 /** All tensors in a value. */
 export function tensorsIn(value: unknown): Tensor[] {
   const found: Tensor[] = [];
-  replaceTensors(value, (tensor) => found.push(tensor));
+  forEachTensor(value, (tensor) => found.push(tensor));
   return found;
 }
 
@@ -42,7 +42,7 @@ export function asTemplate<T>(value: T, args: readonly unknown[], resultOf: (ten
       fresh(first ? storages[result] : storages[result].share(), shape, dtype, offset, node),
     );
   };
-  return { value: replaceTensors(value, place) };
+  return { value: replace(value, (each) => (each instanceof Tensor ? place(each) : undefined)) };
 }
 
 function fresh(
@@ -74,9 +74,6 @@ const GRAPHLESS: GraphNode = {
     throw new Error("backward: what a captured step returns has no graph; call backward() inside of the step");
   },
 };
-
-const replaceTensors = (value: unknown, by: (tensor: Tensor) => unknown): unknown =>
-  replace(value, (each) => (each instanceof Tensor ? by(each) : undefined));
 
 /** A copy of arrays and plain objects, with the values replaced for which `by` gives one. */
 function replace(value: unknown, by: (value: unknown) => unknown): unknown {

@@ -46,7 +46,8 @@ export function adopt(tensor: Tensor): void {
   stack[stack.length - 1]?.add(tensor);
 }
 
-function forEachTensor(value: unknown, visit: (tensor: Tensor) => void): void {
+/** Visits every tensor in a value: alone, or in arrays and plain objects, also nested. */
+export function forEachTensor(value: unknown, visit: (tensor: Tensor) => void): void {
   if (typeof value !== "object" || value === null) return;
   if ("location" in value) visit(value as Tensor);
   else if (Array.isArray(value)) for (const item of value as unknown[]) forEachTensor(item, visit);

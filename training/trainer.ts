@@ -148,10 +148,11 @@ export class Trainer implements Disposable {
     this.#scaler = this.precision === "mixed" ? new LossScaler(optimizer) : null;
     this.#averages = new Averages(model, options.ema, options.lookahead);
     this.#beforeStep = options.beforeStep;
+    const parameters = model.parameters();
     this.#captured = capture((...tensors: Tensor[]) => this.#update(tensors), {
       name: "the training step",
       // What is frozen decides which gradients are computed.
-      key: () => model.parameters().map(({ requiresGrad }) => (requiresGrad ? "" : "f")).join(), // prettier-ignore
+      key: () => parameters.map(({ requiresGrad }) => (requiresGrad ? "" : "f")).join(),
     });
   }
 

@@ -1,6 +1,7 @@
 // @ts-check
 // Times the rungs of a family. The rungs take turns, so that a machine that is busy for a while is so for all of them, and every
 // sample runs its rung so often that it outlasts the cost of waiting for the GPU.
+import { median } from "../../dist/cli/commands/bench/median.js";
 
 /** @typedef {import("./family.js").Kit} Kit */
 /** @typedef {import("./family.js").Family} Family */
@@ -81,13 +82,6 @@ export async function measureFamily(kit, family, rounds) {
   });
   const skipped = family.rungs.filter((rung) => !rungs.includes(rung)).map(({ name }) => name);
   return { name: family.name, page: family.page, title: family.title(size), unit: family.unit, rows, skipped };
-}
-
-/** @param {number[]} values */
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
 /** Numbers in [-1, 1), never zeros: some GPUs are faster on those. @param {number} seed */

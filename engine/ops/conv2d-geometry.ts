@@ -87,6 +87,19 @@ export function weightGradientParams(g: Geometry, splits: number, rowsPerSplit: 
   };
 }
 
+/** A WGSL vector of constants. */
+export const vector = (type: string, values: readonly number[]): string => `${type}(${values.join(", ")})`;
+
+/** The geometry as constants: for the weight gradients that are compiled for each shape. */
+export const weightGradientConstants = (g: Geometry) => ({
+  X_SIZE: vector("vec3u", g.x.slice(1)),
+  DY_SIZE: vector("vec3u", g.y.slice(1)),
+  TAPS: vector("vec2u", g.weight.slice(0, 2)),
+  STRIDE: vector("vec2i", g.stride),
+  PADDING: vector("vec2i", g.padding),
+  DILATION: vector("vec2i", g.dilation),
+});
+
 /** For the sums of the splits, [splits,R,S,C,K]: the only one may lie where the gradient is wanted. */
 export const splitParts = (g: Geometry, splits: number, into: Tensor | null): Tensor =>
   splits === 1 && into ? into.view([1, ...g.weight]) : empty([splits, ...g.weight]);

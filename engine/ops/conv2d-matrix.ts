@@ -10,6 +10,8 @@ import {
   gatherFlops,
   noPartials,
   sumSplits,
+  vector,
+  weightGradientConstants,
   weightGradientFlops,
   type Gather,
   type Geometry,
@@ -103,12 +105,7 @@ export function weightGradientMatrix(x: Tensor, dy: Tensor, g: Geometry, wanted?
       bindings: { x, dy, dweight: parts },
       constants: {
         ...matrixConstants(tile),
-        X_SIZE: vector("vec3u", g.x.slice(1)),
-        DY_SIZE: vector("vec3u", g.y.slice(1)),
-        TAPS: vector("vec2u", [R, S]),
-        STRIDE: vector("vec2i", g.stride),
-        PADDING: vector("vec2i", g.padding),
-        DILATION: vector("vec2i", g.dilation),
+        ...weightGradientConstants(g),
       },
       params: { images: g.y[0], splits, steps },
       workgroups,
@@ -117,6 +114,3 @@ export function weightGradientMatrix(x: Tensor, dy: Tensor, g: Geometry, wanted?
     return sumSplits(parts, g);
   });
 }
-
-/** A WGSL vector of constants. */
-const vector = (type: string, values: readonly number[]): string => `${type}(${values.join(", ")})`;

@@ -11,6 +11,8 @@ import {
   noPartials,
   splitParts,
   sumSplits,
+  vector,
+  weightGradientConstants,
   weightGradientFlops,
   type Gather,
   type Geometry,
@@ -196,12 +198,7 @@ export function weightGradientWorkgroup(
     constants: {
       TILE_ROWS: tile[0],
       TILE_COLUMNS: tile[1],
-      X_SIZE: vector("vec3u", g.x.slice(1)),
-      DY_SIZE: vector("vec3u", g.y.slice(1)),
-      TAPS: vector("vec2u", [R, S]),
-      STRIDE: vector("vec2i", g.stride),
-      PADDING: vector("vec2i", g.padding),
-      DILATION: vector("vec2i", g.dilation),
+      ...weightGradientConstants(g),
       ...loadedAs(x.dtype),
     },
     params: { images: g.y[0], splits, pairs },
@@ -216,6 +213,3 @@ function weightTile(g: Geometry): WorkgroupTile {
   const [R, S, C, K] = g.weight;
   return [R * S * C > 64 ? 128 : 64, K > 64 ? 128 : 64];
 }
-
-/** A WGSL vector of constants. */
-const vector = (type: string, values: readonly number[]): string => `${type}(${values.join(", ")})`;

@@ -296,6 +296,13 @@ describe("what a replay could not repeat", () => {
     );
   });
 
+  it("a result that is only uploaded", async () => {
+    const step = capture(() => tensor([5]));
+    await expect(results(step as (x: Tensor) => Tensor, 4)).rejects.toThrow(
+      "it returns a tensor that it uploads; pass it as an argument",
+    );
+  });
+
   it("another branch", async () => {
     let calls = 0;
     const step = capture((x: Tensor) => (++calls === 3 ? x.exp() : x.square()));
