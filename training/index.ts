@@ -30,6 +30,23 @@ export { crossEntropy, type Loss } from "./losses.ts";
 export { evaluate, evaluateBatches, type ClassAccuracy, type EvaluateOptions, type Evaluation } from "./evaluate.ts";
 export * from "./optimizers/index.ts";
 export * from "./schedules/index.ts";
+export {
+  chooseRecipe,
+  defaultAugment,
+  OPTIMIZERS,
+  type OptimizerName,
+  type Recipe,
+  type RunSettings,
+} from "./recipe.ts";
+export {
+  buildRun,
+  buildSchedule,
+  exportInfo,
+  makeSchedule,
+  recordData,
+  type DataRecord,
+  type Run,
+} from "./build-run.ts";
 export { parseSchedule, type ScheduleContext, type ScheduleMaker } from "./schedule-grammar.ts";
 export { augmentNames, parseAugment, type AugmentStep } from "./augment-grammar.ts";
 export {

@@ -1,7 +1,7 @@
 // node cli/find-lr.js: the learning-rate range test.
 import type { Command } from "commander";
 import { readCheckpoint } from "../../nn/index.ts";
-import { toDevice } from "../../training/index.ts";
+import { buildRun, toDevice } from "../../training/index.ts";
 import { lrFinderSettings, type LrFinderOptions } from "../../training/lr-finder/index.ts";
 import { findLrCommand, type FindLrFlags } from "./find-lr/flags.ts";
 import { describeData, loadCommandData, sizeIsFixed } from "./shared/data-flags.ts";
@@ -12,7 +12,6 @@ import { Interrupt } from "./shared/interrupt.ts";
 import { Output } from "./shared/output.ts";
 import { checkOutFolder, freshRunFolder, makeOutFolder, readInput } from "./shared/paths.ts";
 import { runCommand } from "./shared/run.ts";
-import { buildRun } from "./train/build.ts";
 import { applyConfigFile, applyPreset } from "./train/config-file.ts";
 import { checkFlags, chooseModel, describeInit, resolve } from "./train/settings.ts";
 
@@ -40,7 +39,8 @@ async function findLr(command: Command): Promise<void> {
   using device = await openCommandDevice(flags);
   output.note(`device  ${describeDevice(device)}`);
   using data = toDevice(raw);
-  using run = buildRun(settings, init, output);
+  using run = buildRun(settings, init);
+  if (run.started !== null) output.note(run.started);
   output.note(`model   ${settings.model}, ${settings.optimizer}, batches of ${settings.batchSize}`);
   const validation = flags.loss === "validation" ? (data.validation ?? data.test) : undefined;
   if (validation && !data.validation) output.note("loss    of the test images: --validation 0.1 would hold out others");

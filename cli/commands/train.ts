@@ -3,42 +3,39 @@ import type { Command } from "commander";
 import type { Device } from "../../engine/index.ts";
 import { readCheckpoint, type Checkpoint } from "../../nn/index.ts";
 import {
+  buildRun,
+  buildSchedule,
   createRunFolder,
   environment,
+  exportInfo,
   openRunFolder,
+  recordData,
   restoreTrainer,
   toDevice,
   type Dataset,
   type LrMethod,
   type RawDataset,
+  type Run,
   type RunConfig,
   type RunFolder,
 } from "../../training/index.ts";
 import { preset } from "../../training/presets/index.ts";
 import { describeData, loadCommandData, sizeIsFixed } from "./shared/data-flags.ts";
 import { describeDevice, openCommandDevice } from "./shared/device-flags.ts";
-import { STATUS } from "./shared/errors.ts";
+import { STATUS, usage } from "./shared/errors.ts";
 import { Interrupt } from "./shared/interrupt.ts";
 import { findRate } from "./shared/find-rate.ts";
 import { grouped, Output } from "./shared/output.ts";
 import { checkRunFolder, freshRunFolder, makeOutFolder, readInput } from "./shared/paths.ts";
 import { runCommand } from "./shared/run.ts";
 import { versions } from "./shared/versions.ts";
-import { buildRun, buildSchedule, exportInfo, type Run } from "./train/build.ts";
 import { applyConfigFile, applyPreset } from "./train/config-file.ts";
 import { fit } from "./train/fit.ts";
 import { autoMethod, trainCommand, type TrainFlags } from "./train/flags.ts";
 import { report } from "./train/report.ts";
 import { tuneKernels } from "./train/tune.ts";
 import { reportResult } from "./train/result.ts";
-import {
-  recordData,
-  refuseContradictions,
-  refuseOtherData,
-  runRecord,
-  matchDevice,
-  type RunRecord,
-} from "./train/resume.ts";
+import { refuseContradictions, refuseOtherData, runRecord, matchDevice, type RunRecord } from "./train/resume.ts";
 import { checkFlags, chooseModel, describeInit, resolve, type ModelChoice, type Settings } from "./train/settings.ts";
 
 export function main(args: readonly string[]): Promise<never> {
@@ -123,9 +120,10 @@ async function trainOn(
   output: Output,
 ): Promise<"done" | "interrupted"> {
   using data = toDevice(plan.raw);
-  using run = buildRun(plan.settings, plan.init, output);
+  using run = buildRun(plan.settings, plan.init);
+  if (run.started !== null) output.note(run.started);
   const { model, trainer } = run;
-  buildSchedule(plan.settings, trainer, data.train);
+  usage(() => buildSchedule(plan.settings, trainer, data.train), "--schedule");
   const parameters = model.parameters().reduce((sum, { size }) => sum + size, 0);
   output.note(`model   ${plan.settings.model}, ${grouped(parameters)} parameters`);
   if (!plan.folder && plan.settings.tune === "on") await tuneKernels(device, trainer, data.train, signal, output);

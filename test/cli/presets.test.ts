@@ -2,8 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { applyPreset } from "../../cli/commands/train/config-file.ts";
 import { trainCommand, type TrainFlags } from "../../cli/commands/train/flags.ts";
-import { checkFlags, chooseModel, chooseRecipe, makeSchedule } from "../../cli/commands/train/settings.ts";
-import { ratesAt, type PlateauSchedule, type Rates } from "../../training/index.ts";
+import { checkFlags, chooseModel, recipeOf } from "../../cli/commands/train/settings.ts";
+import { makeSchedule, ratesAt, type PlateauSchedule, type Rates } from "../../training/index.ts";
 import { preset, presetNames } from "../../training/presets/index.ts";
 
 /** The flags of `train.js --preset NAME ...typed`. */
@@ -17,7 +17,7 @@ function flagsOf(name: string, ...typed: string[]): TrainFlags {
 /** The schedule of a preset on CIFAR-10's 50,000 images. */
 function scheduleOf(name: string): { stepsPerEpoch: number; at: (step: number) => Rates; plateau?: PlateauSchedule } {
   const flags = flagsOf(name);
-  const recipe = chooseRecipe(flags);
+  const recipe = recipeOf(flags);
   const stepsPerEpoch = (flags.dropLast ? Math.floor : Math.ceil)(50_000 / flags.batchSize);
   const steps = Math.ceil(flags.epochs * stepsPerEpoch);
   const { lr, momentum } = recipe;

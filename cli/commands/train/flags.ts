@@ -4,9 +4,11 @@ import type { Stem } from "../../../nn/index.ts";
 import {
   augmentNames,
   LR_METHODS,
+  OPTIMIZERS,
   PRECISIONS,
   TTA_VIEWS,
   type LrMethod,
+  type OptimizerName,
   type Precision,
   type Tta,
 } from "../../../training/index.ts";
@@ -32,9 +34,6 @@ import {
   type Rule,
 } from "../shared/flags.ts";
 import { classesFlag, imageSizeFlag, modelFlag, stemFlag } from "../shared/model-flags.ts";
-
-export const OPTIMIZERS = ["sgd", "adam", "adamw"] as const;
-export type OptimizerName = (typeof OPTIMIZERS)[number];
 
 /** As typed: what has no value here is decided when the data is known. */
 export interface TrainFlags extends DataFlags, DeviceFlags {

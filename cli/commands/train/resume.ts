@@ -1,7 +1,7 @@
 // `--resume DIR`: the settings come from the run's config.json.
 import type { Command } from "commander";
 import type { ChoiceTable, Device, KernelFamily } from "../../../engine/index.ts";
-import type { RawDataset, RunFolder } from "../../../training/index.ts";
+import { recordData, type DataRecord, type RawDataset, type RunFolder } from "../../../training/index.ts";
 import { UsageError } from "../shared/errors.ts";
 import type { Output } from "../shared/output.ts";
 import { RUN_FLAGS, type TrainFlags } from "./flags.ts";
@@ -15,20 +15,6 @@ export interface RunRecord {
   readonly kernelFamily: KernelFamily;
   /** Runs of before there was a choice have none. */
   readonly kernels?: ChoiceTable;
-}
-
-export interface DataRecord {
-  readonly name: string;
-  readonly classes: readonly string[];
-  readonly train: number;
-  readonly test: number;
-  readonly validation: number;
-  readonly skipped: number;
-}
-
-export function recordData({ name, classes, train, test, validation }: RawDataset): DataRecord {
-  const skipped = train.skipped + test.skipped + (validation?.skipped ?? 0);
-  return { name, classes, train: train.count, test: test.count, validation: validation?.count ?? 0, skipped };
 }
 
 /** @throws where config.json was not written by this command */

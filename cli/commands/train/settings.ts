@@ -1,12 +1,20 @@
 // From flags to settings: every default decided, every contradiction found before a device is opened.
 import path from "node:path";
 import { createModel, type Checkpoint, type ModelInfo, type Stem } from "../../../nn/index.ts";
-import { parseAugment, parseSchedule, ratesAt, type RawDataset, type ScheduleMaker } from "../../../training/index.ts";
+import {
+  chooseRecipe,
+  defaultAugment,
+  makeSchedule,
+  parseAugment,
+  type RawDataset,
+  type Recipe,
+  type RunSettings,
+} from "../../../training/index.ts";
 import { preset } from "../../../training/presets/index.ts";
 import { planAugment } from "../../../training/data/augment-plan.ts";
 import { isDownloadable } from "../../../training/data/download.ts";
 import { usage, UsageError } from "../shared/errors.ts";
-import { RUN_FLAGS, type OptimizerName, type TrainFlags } from "./flags.ts";
+import { RUN_FLAGS, type TrainFlags } from "./flags.ts";
 
 /** The model that is asked for; its classes are known with the data. */
 export interface ModelChoice {
@@ -15,27 +23,9 @@ export interface ModelChoice {
   readonly imageSize: number;
 }
 
-/** The recipe, every default decided. With `--lr auto` its rate is the default one until a better one is found. */
-export interface Recipe {
-  readonly optimizer: OptimizerName;
-  readonly lr: number;
-  readonly momentum: number;
-  readonly weightDecay: number;
-  readonly schedule: string;
-}
-
-/** All that decides a run's bits: `settings` in config.json. */
-export type Settings = Omit<TrainFlags, "json" | "debug" | "report" | "out" | "resume" | "config" | "adapter" | "lr"> &
-  ModelChoice &
-  Recipe & {
-    readonly classes: number;
-    readonly mean: readonly [number, number, number];
-    readonly std: readonly [number, number, number];
-    readonly augment: string;
-  };
-
-const RATES = { sgd: 0.1, adam: 1e-3, adamw: 1e-3 } as const;
-const DECAYS = { sgd: 5e-4, adam: 0, adamw: 1e-2 } as const;
+/** `settings` in config.json: the run's, and where its images came from. */
+export type Settings = RunSettings &
+  Omit<TrainFlags, keyof RunSettings | "json" | "debug" | "report" | "out" | "resume" | "config" | "adapter">;
 
 /** Checks all that needs no data. */
 export function checkFlags(flags: TrainFlags): void {
@@ -58,7 +48,7 @@ export function checkFlags(flags: TrainFlags): void {
     throw new UsageError(`--lr ${lr} would change nothing: --schedule gives ${own}; leave one of the two out`);
   }
   if (augment !== undefined) usage(() => parseAugment(augment), "--augment");
-  makeSchedule(chooseRecipe(flags));
+  usage(() => makeSchedule(recipeOf(flags)), "--schedule");
 }
 
 /** What is known of the model that `--init` names. */
@@ -88,32 +78,16 @@ export function chooseModel({ model, stem, imageSize }: TrainFlags, init: InitFi
   return choice;
 }
 
-export function chooseRecipe({ optimizer, lr, momentum, weightDecay, schedule }: TrainFlags): Recipe {
-  return {
-    optimizer,
-    lr: typeof lr === "number" ? lr : RATES[optimizer],
-    momentum: momentum ?? 0.9,
-    weightDecay: weightDecay ?? DECAYS[optimizer],
-    schedule: schedule ?? (momentum === undefined ? "onecycle" : "onecycle:cycle_momentum=false"),
-  };
-}
-
-/** The schedule, tried out on a short run, so that parameters that do not go together are found early. */
-export function makeSchedule({ schedule, lr, momentum, optimizer }: Recipe): ScheduleMaker {
-  const make = usage(() => parseSchedule(schedule), "--schedule");
-  const first = usage(() => ratesAt(make({ lr, momentum, epochs: 100, stepsPerEpoch: 100 }), 0), "--schedule");
-  if (optimizer === "sgd" && momentum === 0 && first.momentum !== 0) {
-    throw new UsageError("--schedule: onecycle moves the momentum, --momentum 0 has none: add cycle_momentum=false");
-  }
-  return make;
-}
+/** With `--lr auto` the rate is the default one until a better one is found. */
+export const recipeOf = ({ lr, ...flags }: TrainFlags): Recipe =>
+  chooseRecipe({ ...flags, lr: typeof lr === "number" ? lr : undefined });
 
 export function resolve(flags: TrainFlags, choice: ModelChoice, data: RawDataset): Settings {
   const kept = Object.fromEntries(Object.entries(flags).filter(([key]) => !RUN_FLAGS.includes(key)));
   return {
     ...(kept as unknown as Omit<TrainFlags, "lr">),
     ...choice,
-    ...chooseRecipe(flags),
+    ...recipeOf(flags),
     data: locate(flags.data),
     imageSize: data.train.height,
     classes: chooseClasses(flags, data),
@@ -137,10 +111,4 @@ function chooseAugment(flags: TrainFlags, data: RawDataset): string {
 function chooseClasses({ classes }: TrainFlags, data: RawDataset): number {
   if (classes === undefined || classes >= data.classes.length) return classes ?? data.classes.length;
   throw new UsageError(`--classes ${classes} is too few, the data has ${data.classes.length}: leave it out`);
-}
-
-/** Moves and mirrors suit photographs of things. The built-in set is drawn in every position and needs none. */
-function defaultAugment({ name, train }: RawDataset): string {
-  if (name === "shapes") return "none";
-  return `pad-crop:${Math.max(1, Math.round(train.height / 8))},flip`;
 }
