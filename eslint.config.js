@@ -15,7 +15,7 @@ const nodeGlobals = [
 ];
 
 export default defineConfig(
-  { ignores: ["dist/", "node_modules/", "shaders/kernels.ts", "shaders/ladder.ts", "runs/"] },
+  { ignores: ["dist/", "web/dist/", "node_modules/", "shaders/kernels.ts", "shaders/ladder.ts", "runs/"] },
   { linterOptions: { reportUnusedDisableDirectives: "error" } },
   js.configs.recommended,
   {

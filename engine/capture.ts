@@ -2,8 +2,8 @@
 import { recordsGradients } from "./autograd.ts";
 import { currentDevice } from "./current.ts";
 import type { Device } from "./gpu/device.ts";
-import { Arena } from "./plan.ts";
-import { materialize, Program } from "./program.ts";
+import { Arena, planPlaces } from "./plan.ts";
+import { lifetimeOf, materialize, plannedBuffers, Program } from "./program.ts";
 import { difference, Recording } from "./recording.ts";
 import { asTemplate, rebuild, strip, tensorsIn, type Template } from "./results.ts";
 import { scope } from "./scope.ts";
@@ -25,6 +25,12 @@ export interface Captured<A extends readonly CaptureArgument[], T> extends Dispo
   (...args: A): T;
   /** Compiles the kernels that these arguments need, in parallel. Runs nothing and has no effects. */
   compile(...args: A): Promise<void>;
+  /**
+   * Bytes of the device's memory that the step takes with these arguments, beside what is there already. Runs nothing.
+   *
+   * @throws where a tensor of the step is larger than the adapter binds
+   */
+  bytes(...args: A): number;
   /** What it has recorded: a line a dispatch. */
   toString(): string;
   /** Frees the memory of its programs. What it has returned stays. */
@@ -77,6 +83,7 @@ export function capture<A extends readonly CaptureArgument[], T>(
   const captured = (...args: A): T => programs.call(args);
   return Object.assign(captured, {
     compile: (...args: A) => programs.compile(args),
+    bytes: (...args: A) => programs.bytes(args),
     toString: () => programs.toString(),
     dispose: () => programs.dispose(),
     [Symbol.dispose]: () => programs.dispose(),
@@ -118,18 +125,27 @@ class Programs<A extends readonly CaptureArgument[], T> {
   }
 
   async compile(args: A): Promise<void> {
+    if (this.#entries.has(this.#keyOf(args, this.#deviceOf()))) return;
+    const { dispatches } = this.#rehearse("compile", args);
+    await Promise.all([...new Set(dispatches.map(({ dispatch }) => dispatch.kernel))].map((k) => k.compile()));
+  }
+
+  bytes(args: A): number {
+    const lifetimes = plannedBuffers(this.#rehearse("bytes", args)).map(lifetimeOf);
+    return planPlaces(lifetimes).sizes.reduce((sum, size) => sum + size, 0);
+  }
+
+  /** Goes through the step without running it. Tensors that last from then on (parameters that came to the device just now) are made. */
+  #rehearse(what: string, args: A): Recording {
     const device = this.#deviceOf();
-    const tensors = this.#tensors(args);
-    if (this.#entries.has(this.#keyOf(args, device))) return;
-    const recording = new Recording(device, tensors, true);
+    const recording = new Recording(device, this.#tensors(args), true);
     record(device, recording, () => void this.#step(...args));
-    for (const virtual of recording.lasting) materialize(device, virtual);
-    if (recording.lasting.some(({ uploads }) => uploads.length === 0)) {
-      throw new Error(`compile: ${this.#name} computes lasting tensors at its first call; call it instead`);
+    const { lasting } = recording;
+    for (const virtual of lasting) materialize(device, virtual);
+    if (lasting.some(({ uploads }) => uploads.length === 0)) {
+      throw new Error(`${what}: ${this.#name} computes lasting tensors at its first call; call it instead`);
     }
-    await Promise.all(
-      [...new Set(recording.dispatches.map(({ dispatch }) => dispatch.kernel))].map((k) => k.compile()),
-    );
+    return recording;
   }
 
   toString(): string {

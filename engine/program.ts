@@ -2,7 +2,7 @@
 import type { PooledBuffer } from "./gpu/buffers.ts";
 import type { Device } from "./gpu/device.ts";
 import { bytesOf, type BoundBuffer, type Dispatch } from "./gpu/dispatch.ts";
-import type { Arena } from "./plan.ts";
+import type { Arena, Lifetime } from "./plan.ts";
 import {
   isEffect,
   type Effect,
@@ -66,8 +66,8 @@ export class Program implements Disposable {
         );
       }
     }
-    const planned = inner.filter(({ uploads, first }) => uploads.length === 0 && first >= 0);
-    const places = arena.assign(planned.map(({ buffer, first, last }) => ({ size: buffer.size, first, last })));
+    const planned = plannedBuffers(recording);
+    const places = arena.assign(planned.map(lifetimeOf));
     planned.forEach(({ buffer }, i) => become(buffer, places[i]));
     for (const virtual of [...recording.lasting, ...constants]) materialize(device, virtual);
     this.#constants = constants.map(({ buffer }) => buffer);
@@ -181,6 +181,12 @@ export class Program implements Disposable {
     this.dispose();
   }
 }
+
+/** The buffers that only live within a run: what can share memory. */
+export const plannedBuffers = ({ virtuals }: Recording): VirtualBuffer[] =>
+  virtuals.filter(({ alive, uploads, first }) => !alive && uploads.length === 0 && first >= 0);
+
+export const lifetimeOf = ({ buffer: { size }, first, last }: VirtualBuffer): Lifetime => ({ size, first, last });
 
 /** A buffer of the recording takes the place of a real one. */
 function become(buffer: PooledBuffer, real: PooledBuffer): void {

@@ -108,6 +108,12 @@ export interface EvaluatingEvent {
   readonly count: number;
 }
 
+/** A moment for saving, as often as `saveEvery` says: every step up to `position` is done and reported. */
+export interface SaveEvent {
+  readonly type: "save";
+  readonly position: Position;
+}
+
 export interface EpochEvent {
   readonly type: "epoch";
   readonly report: EpochReport;
@@ -121,7 +127,7 @@ export interface EndEvent {
   readonly position: Position;
 }
 
-export type TrainEvent = StartEvent | StepEvent | ProgressEvent | EvaluatingEvent | EpochEvent | EndEvent;
+export type TrainEvent = StartEvent | StepEvent | ProgressEvent | EvaluatingEvent | SaveEvent | EpochEvent | EndEvent;
 
 /** The loss was NaN or infinite: the weights are lost. */
 export class DivergedError extends Error {

@@ -34,6 +34,8 @@ export interface FitOptions {
   readonly earlyStop?: EarlyStopOptions | undefined;
   /** Continue here; the trainer must have the weights and the optimizer state of that moment. Default the start. */
   readonly startFrom?: Position | undefined;
+  /** Seconds of training after which a "save" event comes, within an epoch too; default never. */
+  readonly saveEvery?: number | undefined;
   /** Aborting it ends the run after the step under way. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -97,6 +99,7 @@ class Run {
   #recorded: number;
   #lastRead = now();
   #lastProgress = now();
+  #lastSave = now();
   #evaluationSeconds = 0;
   /** The epoch under way: when it began (or was resumed), images and training time since then, the rate at its first step. */
   #epoch = { start: now(), images: 0, seconds: 0, lr: 0, rate: new RateMeter(0) };
@@ -139,6 +142,7 @@ class Run {
       // The read before this one is done by now, as its step is; waiting for it only shows whether it failed.
       await this.#reads.waitFor(1);
       yield* this.#report();
+      if (now() - this.#lastSave > 1000 * (this.#options.saveEvery ?? Infinity)) yield* this.#save();
     }
     await this.#drain();
     this.#epoch.seconds = (now() - this.#epoch.start) / 1000;
@@ -191,6 +195,13 @@ class Run {
     } finally {
       this.#log.dispose();
     }
+  }
+
+  async *#save(): AsyncGenerator<TrainEvent> {
+    await this.#drain();
+    yield* this.#report();
+    yield { type: "save", position: this.#trainer.position };
+    this.#lastSave = now();
   }
 
   #step(epoch: number, order: Uint32Array, stepInEpoch: number): void {

@@ -22,6 +22,7 @@ export {
   type Position,
   type ProgressEvent,
   type RunningSums,
+  type SaveEvent,
   type StartEvent,
   type StepEvent,
   type TrainEvent,

@@ -216,6 +216,22 @@ export class Trainer implements Disposable {
   }
 
   /**
+   * Bytes of the device's memory that a step over this many of the images takes while it runs, beside weights and images. Runs nothing.
+   *
+   * @throws where a tensor of the step is larger than the adapter binds
+   */
+  stepBytes(train: DeviceDataset, images: number): number {
+    if (!this.model.training) this.model.train();
+    const indices = this.order(train, 1).subarray(0, images);
+    const batches = scope(() => this.#batches(train, indices, { epoch: 1, step: 0 }));
+    try {
+      return this.#captured.bytes(...batches);
+    } finally {
+      for (const tensor of batches) tensor.dispose();
+    }
+  }
+
+  /**
    * Measures the kernels that a step over these images has to choose from (see `tune()`), and compiles the chosen ones. Without it
    * the fixed table counts.
    *

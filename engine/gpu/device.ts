@@ -2,7 +2,7 @@
 import { settle } from "#open-gpu";
 import type { GpuAccess } from "./access.ts";
 import { BindGroupCache, ParamArena } from "./bindings.ts";
-import { BufferPool, GPU_COPY_DST, GPU_MAP_READ, type MemoryReport, type PooledBuffer } from "./buffers.ts";
+import { BufferPool, GPU_COPY_DST, GPU_MAP_READ, GPU_STORAGE, type MemoryReport, type PooledBuffer } from "./buffers.ts";
 import type { BoundBuffer, Dispatch, Recorder } from "./dispatch.ts";
 import { KernelCache, type CompiledKernel } from "./kernel.ts";
 import { KernelChoices } from "../choices.ts";
@@ -102,6 +102,24 @@ export class Device implements Disposable {
 
   memory(): MemoryReport {
     return this.#buffers.memory();
+  }
+
+  /**
+   * Tries whether so many more bytes can be had, and gives them back. Software adapters promise more than there is: there it says
+   * nothing.
+   */
+  async canAllocate(bytes: number): Promise<boolean> {
+    this.#assertOpen();
+    this.gpu.pushErrorScope("out-of-memory");
+    const piece = Math.min(2 ** 30, this.limits.maxBufferSize);
+    const buffers: GPUBuffer[] = [];
+    for (let left = bytes; left > 0; left -= piece) {
+      const size = Math.ceil(Math.min(piece, left) / 4) * 4;
+      buffers.push(this.gpu.createBuffer({ label: "trial", size, usage: GPU_STORAGE }));
+    }
+    const error = await settle(this.gpu.popErrorScope());
+    for (const buffer of buffers) buffer.destroy();
+    return error === null;
   }
 
   resetPeakMemory(): void {

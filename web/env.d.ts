@@ -1,0 +1,2 @@
+/** The package's version, put in by Vite. */
+declare const __KILN_VERSION__: string;

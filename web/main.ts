@@ -1,0 +1,102 @@
+// The page: opens the worker, the panels, and what an earlier visit has left.
+import { proxy, wrap } from "comlink";
+import type { App, Phase } from "./app.ts";
+import { dataPanel } from "./panels/data.ts";
+import { noGpuPanel } from "./panels/no-gpu.ts";
+import { sharePanel } from "./panels/share.ts";
+import { trainPanel } from "./panels/train.ts";
+import { underneathPanel } from "./panels/underneath.ts";
+import { understandPanel } from "./panels/understand.ts";
+import { byId } from "./parts/dom.ts";
+import { RecipeFields } from "./parts/recipe-form.ts";
+import { Signal } from "./parts/signal.ts";
+import type { DataReport, ModelReport } from "./protocol.ts";
+import type { Session } from "./worker/session.ts";
+
+const link = new URLSearchParams(location.search);
+const status = byId("status", HTMLElement);
+const problem = byId("problem", HTMLElement);
+
+const worker = new Worker(new URL("./worker/worker.ts", import.meta.url), { type: "module" });
+const session = wrap<Session>(worker);
+
+function showProblem(message: string, retry = false): void {
+  problem.hidden = false;
+  problem.querySelector("p")!.textContent = message;
+  byId("problem-retry", HTMLButtonElement).hidden = !retry;
+}
+
+const app: App = {
+  session,
+  phase: new Signal<Phase>("starting"),
+  data: new Signal<DataReport | null>(null),
+  model: new Signal<ModelReport | null>(null),
+  say: (text) => void (status.textContent = text),
+  async attempt(work) {
+    problem.hidden = true;
+    try {
+      return await work();
+    } catch (error) {
+      // What follows the loss of a device says less than the loss itself.
+      if (app.phase.value === "none") return undefined;
+      showProblem(inPageWords(error instanceof Error ? error.message : String(error)));
+      app.say("That did not work, see the message.");
+      return undefined;
+    }
+  },
+};
+
+/** The library speaks of train.js's flags. */
+const inPageWords = (message: string): string =>
+  message
+    .replaceAll("--lr", "the learning rate")
+    .replace(/--([a-z-]+)/g, (_, name: string) => name.replaceAll("-", " "));
+
+byId("problem-close", HTMLButtonElement).addEventListener("click", () => (problem.hidden = true));
+// Everything that a new worker needs is kept in the browser, so that a fresh start is the shortest way back.
+byId("problem-retry", HTMLButtonElement).addEventListener("click", () => location.reload());
+worker.addEventListener("error", (event) => {
+  app.phase.set("none");
+  showProblem(`The page's worker failed (${event.message || "it could not be loaded"}): reload the page.`, true);
+});
+
+const recipe = new RecipeFields();
+const train = trainPanel(app, recipe);
+const data = dataPanel(app, recipe);
+understandPanel(app);
+sharePanel(app, recipe);
+underneathPanel(app, recipe);
+
+/** For the console: `await kiln.session.checkpoint()`. */
+Object.assign(globalThis, { kiln: app });
+
+async function open(): Promise<void> {
+  const lost = proxy((reason: string) => {
+    app.phase.set("none");
+    app.say("The GPU was lost.");
+    showProblem(`The browser lost the GPU (${reason}). What was saved is safe: take it up again from there.`, true);
+  });
+  const device = await session.open(lost).catch((error: unknown) => {
+    app.phase.set("none");
+    noGpuPanel(error instanceof Error ? error.message : String(error));
+    app.say("There is no WebGPU here: see below what to do.");
+    return null;
+  });
+  if (!device) return;
+  byId("device", HTMLElement).textContent = `GPU: ${device.name}${device.software ? " (software, slow)" : ""}`;
+  const kept = await app.attempt(() => session.kept());
+  if (kept) {
+    app.data.set(kept.data);
+    app.model.set(kept.model);
+    train.restore(kept.run);
+    if (link.get("autostart") === "1" && !kept.run.finished) await train.start();
+    return;
+  }
+  await app.attempt(() => Promise.resolve(recipe.applyLink(link)));
+  app.phase.set("idle");
+  await data.loadFirst(link);
+  if (link.get("autostart") === "1" && app.data.value) await train.start();
+}
+
+void open();
+if ("serviceWorker" in navigator && import.meta.env.PROD) void navigator.serviceWorker.register("./offline.js");

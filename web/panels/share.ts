@@ -1,0 +1,48 @@
+// Files in and out.
+import type { App } from "../app.ts";
+import { byId, download } from "../parts/dom.ts";
+import type { RecipeFields } from "../parts/recipe-form.ts";
+import type { Download } from "../worker/share.ts";
+
+export function sharePanel(app: App, recipe: RecipeFields): void {
+  const checkpoint = byId("download-checkpoint", HTMLButtonElement);
+  const ofRun = ["download-report", "download-metrics", "download-run"].map((id) => byId(id, HTMLButtonElement));
+  const opened = byId("open-checkpoint", HTMLInputElement);
+
+  const show = (): void => {
+    const free = app.phase.value === "idle" || app.phase.value === "paused";
+    checkpoint.disabled = !free || app.model.value === null;
+    for (const button of ofRun) button.disabled = !free || !(app.model.value?.origin.startsWith("trained") ?? false);
+    opened.disabled = !free;
+  };
+  app.phase.watch(show);
+  app.model.watch(show);
+
+  const hand = (button: HTMLButtonElement, make: () => Promise<Download>): void =>
+    button.addEventListener("click", () => {
+      void app.attempt(async () => {
+        const file = await make();
+        download(file);
+        app.say(`${file.name} is in your downloads.`);
+      });
+    });
+  hand(checkpoint, () => app.session.checkpoint());
+  hand(ofRun[1], () => app.session.runFile("metrics.jsonl"));
+
+  opened.addEventListener("change", () => {
+    const [file] = opened.files ?? [];
+    if (!file) return;
+    void app.attempt(async () => {
+      app.model.set(await app.session.openCheckpoint(new Uint8Array(await file.arrayBuffer()), file.name));
+      app.say(`${file.name} is open.`);
+    });
+  });
+
+  byId("copy-link", HTMLButtonElement).addEventListener("click", () => {
+    void app.attempt(async () => {
+      const { origin, pathname } = location;
+      await navigator.clipboard.writeText(`${origin}${pathname}?${recipe.link().toString()}`);
+      app.say("The link is in your clipboard.");
+    });
+  });
+}

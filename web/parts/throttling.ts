@@ -1,0 +1,47 @@
+// Browsers slow tabs down that nobody sees. The page says so, and measures by how much.
+import type { App } from "../app.ts";
+import type { RunEvent } from "../protocol.ts";
+import { percent } from "./format.ts";
+
+/** Below this share of the speed before, the tab was held back. */
+const SLOWED = 0.7;
+
+/** Keeps the screen of a phone from going dark while it trains, where the browser can; and tells how fast a hidden tab was. */
+export function watchThrottling(app: App): { note(event: RunEvent): void } {
+  let shown = 0;
+  let hidden: number[] = [];
+  let lock: WakeLockSentinel | null = null;
+
+  const keepAwake = async (): Promise<void> => {
+    const wanted = app.phase.value === "training" && document.visibilityState === "visible";
+    if (wanted === (lock !== null && !lock.released)) return;
+    // A refusal (low battery, say) only means that the screen may go dark.
+    if (wanted) lock = (await navigator.wakeLock?.request("screen").catch(() => null)) ?? null;
+    else await lock?.release();
+  };
+  app.phase.watch(() => void keepAwake());
+
+  document.addEventListener("visibilitychange", () => {
+    void keepAwake();
+    if (app.phase.value !== "training") return;
+    if (document.visibilityState === "hidden") {
+      hidden = [];
+      document.title = "Kiln – training in the background";
+      app.say("This tab is in the background: browsers may slow it down. Keep it visible to train at full speed.");
+      return;
+    }
+    document.title = "Kiln";
+    const mean = hidden.reduce((sum, value) => sum + value, 0) / hidden.length;
+    if (mean < SLOWED * shown) {
+      app.say(`While hidden, this tab was throttled to ${percent(mean / shown, 0)} of its speed: keep it visible.`);
+    }
+  });
+
+  return {
+    note(event) {
+      if (event.type !== "progress") return;
+      if (document.visibilityState === "hidden") hidden.push(event.imagesPerSecond);
+      else shown = event.imagesPerSecond;
+    },
+  };
+}

@@ -1,0 +1,6 @@
+import type { State } from "./state.ts";
+
+export function explainCalls(state: State) {
+  void state;
+  return {};
+}

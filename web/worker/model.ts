@@ -1,0 +1,19 @@
+// The model that is explained and downloaded.
+import { defaultLayer, spatialLayers } from "../../training/index.ts";
+import type { ModelReport } from "../protocol.ts";
+import type { ExplainedModel, State } from "./state.ts";
+
+/** Makes this the model that the page explains. */
+export function explain(state: State, explained: ExplainedModel): ModelReport {
+  state.model = explained;
+  const { model, settings, classes, origin } = explained;
+  const { imageSize } = settings;
+  return {
+    name: settings.model,
+    classes,
+    imageSize,
+    layers: spatialLayers(model, imageSize).map(({ name }) => name),
+    defaultLayer: defaultLayer(model, [imageSize, imageSize]),
+    origin,
+  };
+}

@@ -1,0 +1,48 @@
+// What the worker holds between two calls.
+import type { Device } from "../../engine/index.ts";
+import type { Dataset, RawDataset, Run, RunFolder, RunSettings } from "../../training/index.ts";
+import type { Classifier } from "../../nn/index.ts";
+
+export interface State {
+  device: Device | null;
+  /** The images on the host and on the device. */
+  raw: RawDataset | null;
+  data: Dataset | null;
+  /** The run that was begun, continued or finished last. */
+  run: ActiveRun | null;
+  /** The model that is explained and downloaded: the run's, or one that was opened from a file. */
+  model: ExplainedModel | null;
+  /** Set while the GPU is busy with training or a range test; aborting it ends that. */
+  working: AbortController | null;
+}
+
+export interface ActiveRun extends Run {
+  readonly settings: RunSettings;
+  readonly folder: RunFolder;
+}
+
+export interface ExplainedModel {
+  readonly model: Classifier;
+  readonly settings: Pick<RunSettings, "model" | "stem" | "classes" | "imageSize" | "mean" | "std">;
+  readonly classes: readonly string[];
+  /** "trained here, after epoch 2". */
+  readonly origin: string;
+  /** Runs `work` with the weights that count: a moving average, where there is one. */
+  readonly use: <T>(work: () => Promise<T>) => Promise<T>;
+}
+
+export const freshState = (): State => ({ device: null, raw: null, data: null, run: null, model: null, working: null });
+
+/** @throws Error of one line where no images are loaded */
+export function needData(state: State): { readonly raw: RawDataset; readonly data: Dataset } {
+  const { raw, data } = state;
+  if (raw && data) return { raw, data };
+  throw new Error("no images are loaded: choose some under Data");
+}
+
+/** @throws Error of one line where there is no model, or it is being trained */
+export function needModel(state: State): ExplainedModel {
+  if (state.working) throw new Error("the model is being trained: press Pause or wait for the end");
+  if (state.model) return state.model;
+  throw new Error("there is no model yet: train one, or open a checkpoint");
+}

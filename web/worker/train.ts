@@ -1,0 +1,228 @@
+// Training, the range test, and the run that the browser keeps.
+import {
+  buildRun,
+  buildSchedule,
+  chooseRecipe,
+  createRunFolder,
+  defaultAugment,
+  environment,
+  exportInfo,
+  files,
+  findLearningRate,
+  openRunFolder,
+  recordData,
+  restoreTrainer,
+  type DataRecord,
+  type EpochReport,
+  type LrFinderProgress,
+  type LrFinderResult,
+  type RawDataset,
+  type RunSettings,
+  type StepEvent,
+  type TrainEvent,
+} from "../../training/index.ts";
+import type { DataReport, KeptRun, ModelReport, RecipeForm, RunEnd, RunEvent } from "../protocol.ts";
+import { takeData } from "./data.ts";
+import { keepData, keptData, markEnded, RUN_DIR, wasEnded } from "./kept.ts";
+import { refuseTooLarge } from "./memory.ts";
+import { explain } from "./model.ts";
+import { needData, type ActiveRun, type State } from "./state.ts";
+
+/** What a reload may lose, in seconds of training. */
+const SAVE_EVERY = 20;
+
+export function trainCalls(state: State) {
+  return {
+    /** Begins a run, in place of the one before, and trains until its end or until `halt`. */
+    async train(form: RecipeForm, watch: (event: RunEvent) => void): Promise<RunEnd> {
+      const { raw, data } = needData(state);
+      const settings = settingsOf(form, raw);
+      const run = buildRun(settings);
+      try {
+        buildSchedule(settings, run.trainer, data.train);
+        await refuseTooLarge(state.device!, run.trainer, data.train);
+        release(state);
+        await files.remove(RUN_DIR);
+        await keepData(raw);
+        const folder = await createRunFolder(RUN_DIR, {
+          model: exportInfo(settings, data),
+          settings: { ...settings, ...limitsOf(raw) },
+          data: recordData(raw),
+          ...environment(state.device!),
+          versions: { kiln: __KILN_VERSION__, browser: navigator.userAgent },
+          started: new Date().toISOString(),
+        });
+        // From now on a reload finds the run.
+        await folder.saveState(run.trainer);
+        state.run = { ...run, settings, folder };
+      } catch (error) {
+        if (!state.run) run[Symbol.dispose]();
+        throw error;
+      }
+      return go(state, state.run, watch);
+    },
+
+    /** Continues the run that was halted, or found by `kept`. */
+    resume(watch: (event: RunEvent) => void): Promise<RunEnd> {
+      if (!state.run) throw new Error("there is no run to continue: press Train");
+      return go(state, state.run, watch);
+    },
+
+    /** Ends what is under way after the step that runs; it is saved, and its own call returns. */
+    halt(): void {
+      state.working?.abort();
+    },
+
+    /** Gives the run up: no reload offers to continue it. */
+    end: markEnded,
+
+    /** The run that the browser has kept from an earlier visit, with its images and its model; null where there is none. */
+    async kept(): Promise<{ run: KeptRun; data: DataReport; model: ModelReport } | null> {
+      if (!(await files.exists(`${RUN_DIR}/state.safetensors`))) return null;
+      const folder = await openRunFolder(RUN_DIR);
+      const { settings, data: record } = folder.config as unknown as { settings: RunSettings; data: DataRecord };
+      const raw = await keptData(record.name, settings as { limit?: number; limitTest?: number });
+      const data = takeData(state, raw);
+      const run = { ...buildRun(settings), settings, folder };
+      restoreTrainer(run.trainer, folder.state!);
+      release(state);
+      state.run = run;
+      const { step, epoch } = run.trainer.position;
+      const steps = run.trainer.steps(state.data!.train, settings);
+      const finished = (await wasEnded()) || epoch >= Math.ceil(settings.epochs);
+      return {
+        data,
+        model: explainRun(state, run),
+        run: {
+          settings,
+          finished,
+          step,
+          steps,
+          epoch,
+          reports: await lines<EpochReport>("metrics.jsonl"),
+          losses: (await lines<Omit<StepEvent, "type">>("steps.jsonl")).map((line) => ({ type: "step", ...line })),
+        },
+      };
+    },
+
+    /** Runs a range test with the form's recipe on a model of its own; nothing else changes. */
+    async findLr(form: RecipeForm, watch: (progress: LrFinderProgress) => void): Promise<LrFinderResult> {
+      const { raw, data } = needData(state);
+      using run = buildRun(settingsOf(form, raw));
+      await refuseTooLarge(state.device!, run.trainer, data.train);
+      const controller = (state.working = new AbortController());
+      try {
+        return await findLearningRate(run.trainer, data.train, { signal: controller.signal, onProgress: watch });
+      } finally {
+        state.working = null;
+      }
+    },
+  };
+}
+
+/** As `train.js` resolves its flags. */
+function settingsOf(form: RecipeForm, raw: RawDataset): RunSettings {
+  const { augment, labelSmoothing = 0, ...rest } = form;
+  return {
+    stem: "cifar",
+    nesterov: false,
+    shuffle: true,
+    dropLast: false,
+    accumulate: 1,
+    tta: "none",
+    freeze: false,
+    ...rest,
+    ...chooseRecipe(form),
+    data: raw.name,
+    imageSize: raw.train.height,
+    classes: raw.classes.length,
+    mean: raw.mean,
+    std: raw.std,
+    labelSmoothing,
+    augment: augment ?? defaultAugment(raw),
+  };
+}
+
+/** So that `shapes` is drawn again with as many images. */
+const limitsOf = ({ train, test }: RawDataset) => ({ limit: train.count, limitTest: test.count });
+
+function release(state: State): void {
+  if (state.model?.model === state.run?.model) state.model = null;
+  state.run?.[Symbol.dispose]();
+  state.run = null;
+}
+
+async function go(state: State, run: ActiveRun, watch: (event: RunEvent) => void): Promise<RunEnd> {
+  const { data } = needData(state);
+  const { trainer, settings, folder } = run;
+  const { epochs, tta, earlyStop: patience } = settings;
+  const controller = (state.working = new AbortController());
+  const relay = new Relay(watch);
+  try {
+    const events = trainer.fit(data.train, {
+      epochs,
+      tta,
+      schedule: buildSchedule(settings, trainer, data.train),
+      validation: data.test,
+      heldOut: data.validation,
+      startFrom: trainer.position,
+      saveEvery: SAVE_EVERY,
+      signal: controller.signal,
+      ...(patience !== undefined && { earlyStop: { patience } }),
+    });
+    let reason: RunEnd["reason"] = "stopped";
+    for await (const event of events) {
+      await folder.record(event);
+      if (event.type === "save" || event.type === "epoch" || event.type === "end") await folder.saveState(trainer);
+      if (event.type === "end") reason = event.reason;
+      const { bytes, peakBytes } = state.device!.memory();
+      if (event.type === "progress") relay.send({ type: "memory", bytes, peak: peakBytes });
+      relay.pass(event);
+    }
+    if (reason !== "stopped") await markEnded();
+    return { reason, model: explainRun(state, run) };
+  } finally {
+    state.working = null;
+  }
+}
+
+/** Passes events on, the steps together with the next event of another kind: a fast GPU makes hundreds a second. */
+class Relay {
+  readonly send: (event: RunEvent) => void;
+  #steps: StepEvent[] = [];
+
+  constructor(send: (event: RunEvent) => void) {
+    this.send = send;
+  }
+
+  pass(event: TrainEvent): void {
+    if (event.type === "step") {
+      this.#steps.push(event);
+      return;
+    }
+    if (this.#steps.length > 0) this.send({ type: "steps", steps: this.#steps });
+    this.#steps = [];
+    this.send(event);
+  }
+}
+
+/** Makes a run's model the one that is explained: its moving average, where it has one. */
+function explainRun(state: State, { model, trainer, settings }: ActiveRun): ModelReport {
+  const { epoch, running } = trainer.position;
+  const where = running.steps > 0 || epoch === 0 ? `in epoch ${epoch + 1}` : `after epoch ${epoch}`;
+  return explain(state, {
+    model,
+    settings,
+    classes: state.data!.classes,
+    origin: `trained here, ${where}`,
+    use: (work) => trainer.withAverage(work),
+  });
+}
+
+async function lines<T>(name: string): Promise<T[]> {
+  const text = await files.readText(`${RUN_DIR}/${name}`);
+  return text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as T);
+}
