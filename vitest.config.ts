@@ -1,17 +1,54 @@
-import { defineConfig } from "vitest/config";
+import { playwright } from "@vitest/browser-playwright";
+import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
+import { executablePath, skipsWithoutChromium } from "./test/support/chromium.ts";
+
+/** The part of the op suite that runs in Chromium too. The rest, conv2d-matrix above all, mostly waits for shaders to compile. */
+const CORE =
+  "{augment,batch-norm,binary,cast,conv2d,conv2d-grouped,conv2d-mixed,conv2d-winograd,cross-entropy,dropout,gather,matmul,optimizer-step,pool,reduce,resize,softmax,strided,unary,view}";
+
+const minutes = 60_000;
+const common = { testTimeout: 2 * minutes, hookTimeout: 2 * minutes, isolate: false, fileParallelism: false };
 
 // One worker and one shared device: every worker would compile every pipeline again (0.5 to 2 s each on a software GPU).
 // The `source` condition makes `#open-gpu` and `#files` resolve to the TypeScript sources, never to a stale build.
-export default defineConfig({
+const node: TestProjectInlineConfiguration = {
   resolve: { conditions: ["source", "node"] },
   ssr: { resolve: { conditions: ["source", "node"], externalConditions: ["node"] } },
   test: {
+    ...common,
+    name: "node",
     include: ["test/**/*.test.ts"],
+    exclude: ["test/browser/**"],
     pool: "forks",
     maxWorkers: 1,
-    isolate: false,
-    fileParallelism: false,
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    sequence: { groupOrder: 0 },
   },
-});
+};
+
+function inChromium(program: string): TestProjectInlineConfiguration {
+  // Root, as in containers, can have no sandbox; the pages are our own. SwiftShader is the same on every machine.
+  const args = ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
+  return {
+    resolve: { conditions: ["source"] },
+    // A package that is found in mid-run is bundled then, and the page loaded again under its tests.
+    optimizeDeps: { include: ["@observablehq/plot", "comlink", "linkedom/worker"] },
+    test: {
+      ...common,
+      name: "chromium",
+      include: [`test/ops/${CORE}.test.ts`, "test/browser/*.test.ts"],
+      sequence: { groupOrder: 1 },
+      browser: {
+        enabled: true,
+        headless: true,
+        screenshotFailures: false,
+        provider: playwright({ launchOptions: { executablePath: program, args } }),
+        instances: [{ browser: "chromium" }],
+      },
+    },
+  };
+}
+
+const projects = [node];
+if (!skipsWithoutChromium("no tests were run in a browser")) projects.push(inChromium(executablePath!));
+
+export default defineConfig({ test: { projects } });

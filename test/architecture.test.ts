@@ -59,6 +59,8 @@ function platformViolations(modules: readonly Module[]): string[] {
     const browser = layerOf(path) === "web" || path.endsWith(".browser.ts");
     const packages = imports
       .map(({ specifier }) => specifier)
+      // Linkedom's build for workers, where there is no document either.
+      .filter((name) => name !== "linkedom/worker")
       .filter((name) => name.startsWith("node:") || PLATFORM_PACKAGES.has(name.split("/")[0]));
     const used = (names: readonly string[]): string[] => names.filter((name) => globals.has(name));
     return [

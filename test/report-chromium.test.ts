@@ -1,30 +1,20 @@
 // The report in a real browser: light, dark, on a phone and on paper.
-import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { chromium, type Browser, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { findChromium, planChromium } from "../scripts/chromium.js";
-import { parseOsRelease } from "../scripts/driver.js";
+import { launchChromium, skipsWithoutChromium } from "./support/chromium.ts";
 import { tinyReport } from "./support/tiny-report.ts";
 import { temporaryFolder } from "./training/data/fixtures.ts";
 
-const executablePath = findChromium();
-if (executablePath === null) {
-  const release = existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "";
-  const { advice } = planChromium({ platform: process.platform, os: parseOsRelease(release), root: false });
-  console.warn(`SKIPPED: the report was not opened in a browser, there is no Chromium. To install one: ${advice}`);
-}
-
-describe.skipIf(executablePath === null)("the report in Chromium", () => {
+describe.skipIf(skipsWithoutChromium("the report was not opened in a browser"))("the report in Chromium", () => {
   const dir = join(temporaryFolder(), "run");
   let browser: Browser;
   const complaints: string[] = [];
 
   beforeAll(async () => {
     await tinyReport(dir);
-    // Root, as in containers, can have no sandbox; the page is our own.
-    browser = await chromium.launch({ executablePath: executablePath!, args: ["--no-sandbox"] });
+    browser = await launchChromium();
   });
   afterAll(() => browser?.close());
 

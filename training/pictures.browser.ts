@@ -1,11 +1,21 @@
 // Drawing in a browser: its own document and canvas.
 import type { Pictures } from "./pictures.ts";
 
+let given: Document | undefined;
+
+/** Where charts are drawn from now on. A worker has no document of its own: give it one (linkedom's will do) before anything is drawn. */
+export function useDocument(document: Document): void {
+  given = document;
+}
+
 export const pictures: Pictures = {
   get document() {
-    return document;
+    const found = given ?? (globalThis as { document?: Document }).document;
+    if (!found) throw new Error("pictures: a worker has no document to draw charts in; call useDocument() first");
+    return found;
   },
   svgToPng: async (svg, { scale = 2, background = "white" } = {}) => {
+    if (!("Image" in globalThis)) throw new Error("svgToPng: a worker cannot draw SVG; call it in the page");
     const image = new Image();
     image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
     await image.decode();

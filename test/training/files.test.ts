@@ -13,6 +13,8 @@ const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 describe.each([
   ["disk", files, root],
   ["page", pageFiles, "/here"],
+  // Node has no OPFS: memory steps in. test/browser/kept-files.test.ts has the real one.
+  ["page, kept", pageFiles, "/kept/here"],
 ])("files of the %s", (_, store, folder) => {
   it("writes whole files, replaces them, appends to them", async () => {
     await store.makeDirectory(`${folder}/a/b`);
@@ -60,6 +62,13 @@ describe.each([
 
   it("makes paths absolute", () => {
     expect(store.absolute("/a/./b/../c/")).toBe("/a/c");
+  });
+});
+
+describe("kept files where the browser keeps none", () => {
+  it("are never asked of the server", async () => {
+    await expect(pageFiles.read("/kept/none")).rejects.toThrow("/kept/none: no such file in this page");
+    await expect(pageFiles.readText("/kept/none")).rejects.toThrow("/kept/none: no such file in this page");
   });
 });
 

@@ -73,6 +73,8 @@ async function withTrainer(kind: Kind, work: (trainer: Trainer) => Promise<void>
 }
 
 interface Interruption {
+  /** Seconds. */
+  saveEvery?: number;
   /** The signal is aborted while this step is under way. */
   stopAt?: number;
   /** Sees every event, and may throw. */
@@ -80,7 +82,7 @@ interface Interruption {
 }
 
 /** Trains as the command does. Returns the last event. */
-async function run(trainer: Trainer, folder: RunFolder, { stopAt, watch }: Interruption = {}): Promise<TrainEvent> {
+async function run(trainer: Trainer, folder: RunFolder, { stopAt, saveEvery, watch }: Interruption = {}): Promise<TrainEvent> {
   const controller = new AbortController();
   const rates = oneCycle({ maxLr: 0.02, totalSteps: trainer.steps(train, { epochs: EPOCHS }) });
   const schedule: Schedule = (step) => {
@@ -89,11 +91,13 @@ async function run(trainer: Trainer, folder: RunFolder, { stopAt, watch }: Inter
   };
   const startFrom = folder.state?.position ?? START;
   let last: TrainEvent | undefined;
-  const options = { epochs: EPOCHS, schedule, validation: test, startFrom, signal: controller.signal };
+  const options = { epochs: EPOCHS, schedule, validation: test, startFrom, saveEvery, signal: controller.signal };
   for await (const event of trainer.fit(train, options)) {
     last = event;
     await folder.record(event);
-    if (event.type === "epoch" || event.type === "end") await folder.saveState(trainer, event.position);
+    if (event.type === "save" || event.type === "epoch" || event.type === "end") {
+      await folder.saveState(trainer, event.position);
+    }
     watch?.(event, () => controller.abort());
   }
   return last!;
@@ -180,6 +184,30 @@ describe.each<Kind>(["sgd", "adam", "all"])("a resumed run with %s", (kind) => {
     expect(lines(dir, "steps.jsonl").length).toBeGreaterThan(6);
     const folder = await openRunFolder(dir);
     expect(lines(dir, "steps.jsonl")).toHaveLength(6);
+    await withTrainer(kind, async (trainer) => {
+      restoreTrainer(trainer, folder.state!);
+      await run(trainer, folder);
+    });
+    expectSame(dir);
+  });
+
+  it("continues from a save within an epoch, and saving changes nothing", async () => {
+    const dir = join(root, `${kind}-saved`);
+    const saved: number[] = [];
+    await withTrainer(kind, async (trainer) => {
+      const folder = await createRunFolder(dir, { model });
+      const dies = run(trainer, folder, {
+        saveEvery: 0,
+        watch: (event) => {
+          if (event.type === "save") saved.push(event.position.step);
+          if (event.type === "save" && event.position.step === 10) throw new Error("killed");
+        },
+      });
+      await expect(dies).rejects.toThrow("killed");
+    });
+    expect(saved).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    const folder = await openRunFolder(dir);
+    expect(folder.state!.position).toMatchObject({ step: 10, epoch: 1, running: { steps: 4, samples: 32 } });
     await withTrainer(kind, async (trainer) => {
       restoreTrainer(trainer, folder.state!);
       await run(trainer, folder);

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { scope } from "../../engine/index.ts";
-import { Flatten, Linear, Sequential } from "../../nn/index.ts";
+import { Flatten, Linear, resnet8, Sequential } from "../../nn/index.ts";
 import { SGD, Trainer } from "../../training/index.ts";
 import { testDevice } from "../support/gpu.ts";
 import { tinyTrain } from "../support/tiny-data.ts";
@@ -19,6 +19,24 @@ async function stepLength(clipGrad?: number): Promise<number> {
   const after = await Promise.all(model.parameters().map((parameter) => parameter.data()));
   return Math.hypot(...after.flatMap((values, i) => Array.from(values, (value, j) => value - before[i][j])));
 }
+
+describe("stepBytes", () => {
+  it("foretells what a step takes, and runs nothing", async () => {
+    const device = await testDevice();
+    using train = tinyTrain(32);
+    using model = resnet8({ classes: 10, seed: 1 });
+    using optimizer = new SGD(model.parameters(), { lr: 0.1, momentum: 0.9 });
+    using trainer = new Trainer({ model, optimizer, batchSize: 32 });
+    const weights = await model.parameters()[0].data();
+    const foretold = [8, 16, 32].map((images) => trainer.stepBytes(train, images));
+    expect(foretold[1]).toBeGreaterThan(1.5 * foretold[0]);
+    expect(foretold[2]).toBeGreaterThan(1.5 * foretold[1]);
+    expect(await model.parameters()[0].data()).toEqual(weights);
+    const before = device.memory().bytes;
+    scope(() => void trainer.step(train, trainer.order(train, 1), { epoch: 1, step: 0 }, null));
+    expect(device.memory().bytes - before).toBe(foretold[2]);
+  });
+});
 
 describe("clipGrad", () => {
   it("limits the norm of all gradients, and leaves smaller ones alone", async () => {

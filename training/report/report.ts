@@ -35,6 +35,8 @@ export interface ReportOptions {
   readonly weights?: string | undefined;
   /** Views of each test image; default "none". */
   readonly tta?: Tta | undefined;
+  /** Also write each figure as a PNG below `pictures/`; default true. A browser's worker cannot draw them. */
+  readonly pictures?: boolean | undefined;
   /** Images at once while testing; default 128. */
   readonly batchSize?: number | undefined;
   /** Ends the work with its reason; report.html is then not written. */
@@ -51,9 +53,18 @@ export interface ReportOptions {
  * @throws Error of one line where the model has fewer classes than the data, or a file cannot be written
  */
 export async function writeReport(options: ReportOptions): Promise<string[]> {
-  const { dir, onProgress, signal } = options;
+  const { dir, onProgress } = options;
   const material = await gather(options);
   const sections = await makeSections(material, onProgress);
+  const names = options.pictures === false ? [] : await savePictures(sections, options);
+  await files.writeAtomic(`${dir}/report.html`, page(titleOf(material), subtitleOf(dir, material.run), sections));
+  return ["report.html", ...names];
+}
+
+async function savePictures(
+  sections: readonly Section[],
+  { dir, onProgress, signal }: ReportOptions,
+): Promise<string[]> {
   const figures = sections.flatMap((section) => section.figures);
   await files.makeDirectory(`${dir}/${PICTURES}`);
   const names: string[] = [];
@@ -62,8 +73,7 @@ export async function writeReport(options: ReportOptions): Promise<string[]> {
     onProgress?.(`drawing, ${percent(done / figures.length, 0)}`);
     names.push(...(await saveFigure(`${dir}/${PICTURES}`, figure)).map((name) => `${PICTURES}/${name}`));
   }
-  await files.writeAtomic(`${dir}/report.html`, page(titleOf(material), subtitleOf(dir, material.run), sections));
-  return ["report.html", ...names];
+  return names;
 }
 
 async function gather(options: ReportOptions): Promise<Material> {
