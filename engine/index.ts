@@ -2,9 +2,9 @@
 export { openDevice, type OpenDeviceOptions } from "./open.ts";
 export { NoAdapterError } from "./gpu/access.ts";
 export { currentDevice } from "./current.ts";
-export type { Device, DeviceInfo, KernelFamily } from "./gpu/device.ts";
+export { adapterName, type Device, type DeviceInfo, type KernelFamily } from "./gpu/device.ts";
 export type { MemoryReport } from "./gpu/buffers.ts";
-export type { KernelTime } from "./gpu/profiler.ts";
+export type { DispatchTime, KernelTime, ProfileOptions } from "./gpu/profiler.ts";
 export { Tensor, tensor, empty, fromData, type DType, type NestedNumbers } from "./tensor.ts";
 export { noGrad } from "./autograd.ts";
 export { KernelChoices, type Choice, type ChoiceTable } from "./choices.ts";

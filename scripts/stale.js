@@ -5,7 +5,14 @@ import { join } from "node:path";
 
 /** What tsconfig.build.json compiles, and what else decides the result. */
 const sourceFolders = ["engine", "shaders", "nn", "training", "cli/commands"];
-const buildFiles = ["tsconfig.json", "tsconfig.build.json", "scripts/embed-shaders.js"];
+const library = "dist/kiln.browser.js";
+const buildFiles = [
+  "tsconfig.json",
+  "tsconfig.build.json",
+  "scripts/embed-shaders.js",
+  "vite.library.config.ts",
+  "web/library.ts",
+];
 const generated = ["shaders/kernels.ts", "shaders/ladder.ts"];
 
 /**
@@ -84,7 +91,7 @@ export function buildIsStale(root) {
   if (generated.some((path) => modified(join(root, path)) === undefined)) return true;
   const inputs = sourceFolders.flatMap((folder) => walk(root, folder)).filter((path) => !generated.includes(path));
   const sources = inputs.filter((path) => path.endsWith(".ts") && !path.endsWith(".d.ts"));
-  const outputs = [...sources, ...generated].map((path) => `dist/${path.replace(/\.ts$/, ".js")}`);
+  const outputs = [...sources, ...generated].map((path) => `dist/${path.replace(/\.ts$/, ".js")}`).concat(library);
   const times = [...inputs, ...buildFiles].map((path) => modified(join(root, path)) ?? Infinity);
   return outputsAreOlder(
     [Math.max(...times)],

@@ -179,11 +179,12 @@ describe("staleness of a checkout", () => {
       utimesSync(join(root, path), time, time);
     };
     const sources = ["engine/gpu/a.ts", "nn/b.ts", "training/c.ts", "cli/commands/d.ts", "shaders/e.wgsl"];
-    for (const path of [...sources, "tsconfig.json", "tsconfig.build.json", "scripts/embed-shaders.js"])
-      write(path, 1000);
+    const configs = ["tsconfig.json", "tsconfig.build.json", "vite.library.config.ts", "scripts/embed-shaders.js"];
+    for (const path of [...sources, ...configs, "web/library.ts"]) write(path, 1000);
     for (const name of ["kernels", "ladder"]) write(`shaders/${name}.ts`, 3000); // written by every build: no sign of a change
     for (const path of ["engine/gpu/a", "nn/b", "training/c", "cli/commands/d", "shaders/kernels", "shaders/ladder"])
       write(`dist/${path}.js`, 2000);
+    write("dist/kiln.browser.js", 2000);
     const settle = () => {
       for (const folder of ["engine/gpu", "engine", "nn", "training", "cli/commands", "shaders"])
         utimesSync(join(root, folder), 1000, 1000);
@@ -196,7 +197,7 @@ describe("staleness of a checkout", () => {
     expect(buildIsStale(checkout().root)).toBe(false);
   });
 
-  it.each(["engine/gpu/a.ts", "shaders/e.wgsl", "tsconfig.json", "scripts/embed-shaders.js"])(
+  it.each(["engine/gpu/a.ts", "shaders/e.wgsl", "tsconfig.json", "scripts/embed-shaders.js", "web/library.ts"])(
     "sees a change of %s",
     (path) => {
       const { root, write, settle } = checkout();

@@ -99,4 +99,7 @@ async function open(): Promise<void> {
 }
 
 void open();
-if ("serviceWorker" in navigator && import.meta.env.PROD) void navigator.serviceWorker.register("./offline.js");
+// Private windows may refuse: then the page needs the network.
+if ("serviceWorker" in navigator && import.meta.env.MODE === "production") {
+  navigator.serviceWorker.register("./offline.js").catch(() => undefined);
+}

@@ -2,11 +2,19 @@
 import { settle } from "#open-gpu";
 import type { GpuAccess } from "./access.ts";
 import { BindGroupCache, ParamArena } from "./bindings.ts";
-import { BufferPool, GPU_COPY_DST, GPU_MAP_READ, GPU_STORAGE, type MemoryReport, type PooledBuffer } from "./buffers.ts";
+import {
+  BufferPool,
+  GPU_COPY_DST,
+  GPU_MAP_READ,
+  GPU_STORAGE,
+  type MemoryReport,
+  type PooledBuffer,
+} from "./buffers.ts";
 import type { BoundBuffer, Dispatch, Recorder } from "./dispatch.ts";
 import { KernelCache, type CompiledKernel } from "./kernel.ts";
 import { KernelChoices } from "../choices.ts";
-import { Profiler, type KernelTime } from "./profiler.ts";
+import { Profiler, type DispatchTime, type ProfileOptions } from "./profiler.ts";
+import { timeByWaiting } from "./waiting.ts";
 
 /** How convolution and GEMM kernels are tiled: see docs/architecture.md, "Three kernel families". */
 export type KernelFamily = "subgroup" | "portable" | "workgroup";
@@ -22,6 +30,10 @@ export interface DeviceInfo {
   /** A size of subgroup matrices (tensor cores) that the kernels know, f16 x f16 -> f32. Null where the adapter lists none. */
   readonly subgroupMatrix: SubgroupMatrix | null;
 }
+
+/** The adapter in words. Browsers leave the name and the description empty. */
+export const adapterName = ({ description, name, vendor, architecture }: DeviceInfo): string =>
+  description || name || [vendor, architecture].filter(Boolean).join(" ") || "unnamed";
 
 /** A product of matrices that a subgroup computes at once: [M,K] x [K,N]. */
 export interface SubgroupMatrix {
@@ -64,6 +76,7 @@ export class Device implements Disposable {
   #encoder: GPUCommandEncoder | null = null;
   #pass: GPUComputePassEncoder | null = null;
   #profiler: Profiler | null = null;
+  #trace: Dispatch[] | null = null;
   #submit = 0;
   #dispatches = 0;
   #openFlops = 0;
@@ -159,6 +172,7 @@ export class Device implements Disposable {
     pass.dispatchWorkgroups(groups[0], groups[1]);
     if (this.#profiler) pass.end();
     for (const { buffer } of buffers) buffer.lastSubmit = this.#submit;
+    this.#trace?.push(dispatch);
     this.#dispatches++;
     this.#openFlops += dispatch.flops;
     // A submit that holds the GPU for long trips watchdogs (2 s on Windows, shorter in some browsers).
@@ -239,10 +253,12 @@ export class Device implements Disposable {
     this.#throwPending();
   }
 
-  /** Runs `work` with a timestamp around each dispatch and returns the times. Slower than normal running: passes are not shared. */
-  async profile(work: () => void | Promise<void>): Promise<KernelTime[]> {
-    if (!this.gpu.features.has("timestamp-query"))
-      throw new Error("profile: this adapter has no timestamp-query feature");
+  /** Runs `work` and returns the time of each dispatch, in order. Slower than normal running: passes are not shared. */
+  async profile(work: () => void | Promise<void>, options: ProfileOptions = {}): Promise<DispatchTime[]> {
+    if (options.by === "waiting") return timeByWaiting(this, await this.#traced(work), options);
+    if (!this.gpu.features.has("timestamp-query")) {
+      throw new Error('profile: this adapter has no timestamp-query feature; { by: "waiting" } does without');
+    }
     this.flush();
     const profiler = (this.#profiler = new Profiler(this.gpu));
     try {
@@ -252,6 +268,17 @@ export class Device implements Disposable {
       this.#profiler = null;
     }
     return profiler.times(settle);
+  }
+
+  /** Runs `work` and returns its dispatches. */
+  async #traced(work: () => void | Promise<void>): Promise<readonly Dispatch[]> {
+    const trace: Dispatch[] = (this.#trace = []);
+    try {
+      await work();
+    } finally {
+      this.#trace = null;
+    }
+    return trace;
   }
 
   /** Runs when the device is disposed. */

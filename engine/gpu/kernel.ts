@@ -61,8 +61,9 @@ export class CompiledKernel {
   readonly label: string;
   /** What its bind groups share. */
   readonly layout: GPUBindGroupLayout;
+  /** What replaces its named declarations. */
+  readonly constants: Constants;
   readonly #device: GPUDevice;
-  readonly #constants: Constants;
   #pipeline: GPUComputePipeline | null = null;
 
   constructor(device: GPUDevice, id: number, source: KernelSource, constants: Constants, key: string) {
@@ -77,7 +78,7 @@ export class CompiledKernel {
     this.source = source;
     this.label = key ? `${source.name} {${key}}` : source.name;
     this.#device = device;
-    this.#constants = constants;
+    this.constants = constants;
     const entries: GPUBindGroupLayoutEntry[] = source.bindings.map(({ access }, binding) => ({
       binding,
       visibility: 4, // GPUShaderStage.COMPUTE
@@ -95,7 +96,7 @@ export class CompiledKernel {
 
   /** The text that is compiled: the file with its constants replaced. */
   get wgsl(): string {
-    return specialize(this.source, this.#constants);
+    return specialize(this.source, this.constants);
   }
 
   /** Compiles now where `compile()` was not awaited before. */

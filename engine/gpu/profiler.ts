@@ -1,7 +1,7 @@
 // Timestamps around dispatches.
 import { GPU_COPY_DST, GPU_COPY_SRC, GPU_MAP_READ, GPU_QUERY_RESOLVE } from "./buffers.ts";
 import { bytesOf, type Dispatch } from "./dispatch.ts";
-import { unpackParams } from "./kernel.ts";
+import { unpackParams, type CompiledKernel } from "./kernel.ts";
 
 export interface KernelTime {
   /** The kernel's file, and in braces what replaces its named declarations. */
@@ -14,6 +14,29 @@ export interface KernelTime {
   readonly workgroups: number;
   /** The numbers of its `Params`. */
   readonly params: Readonly<Record<string, readonly number[]>>;
+}
+
+/** One dispatch: its time, and what ran. */
+export interface DispatchTime extends KernelTime {
+  /** The workgroups as they were dispatched: more than one row where one dimension is not enough. */
+  readonly grid: readonly [number, number];
+  /** With its file, its constants and its text. */
+  readonly variant: CompiledKernel;
+  /** Bytes of each of its bindings, in their order. */
+  readonly bound: readonly number[];
+}
+
+export interface ProfileOptions {
+  /**
+   * "timestamps" (default) needs an adapter that has them; browsers round theirs to 0.1 ms. "waiting" runs `work` first and then each of
+   * its dispatches again, alone and several times over, until the GPU reports them done: that includes some waiting, and whatever they add
+   * to is added to again.
+   */
+  readonly by?: "timestamps" | "waiting";
+  /** "waiting" ends early where it aborts: what has not been timed is left out. */
+  readonly signal?: AbortSignal;
+  /** Told by "waiting" how many of the dispatches are timed. */
+  readonly onProgress?: (done: number, count: number) => void;
 }
 
 const CAPACITY = 2048;
@@ -54,8 +77,8 @@ export class Profiler {
     this.#rows = [];
   }
 
-  async times(settle: <T>(promise: Promise<T>) => Promise<T>): Promise<KernelTime[]> {
-    const times: KernelTime[] = [];
+  async times(settle: <T>(promise: Promise<T>) => Promise<T>): Promise<DispatchTime[]> {
+    const times: DispatchTime[] = [];
     for (const { readback, rows } of this.#chunks) {
       await settle(readback.mapAsync(1));
       const stamps = new BigInt64Array(readback.getMappedRange());
@@ -66,11 +89,14 @@ export class Profiler {
   }
 }
 
-const timeOf = ({ kernel, flops, buffers, groups, params }: Dispatch, milliseconds: number): KernelTime => ({
+export const timeOf = ({ kernel, flops, buffers, groups, params }: Dispatch, milliseconds: number): DispatchTime => ({
   kernel: kernel.label,
   milliseconds,
   flops,
   bytes: bytesOf(buffers),
   workgroups: groups[0] * groups[1],
   params: params ? unpackParams(kernel.source, params) : {},
+  grid: groups,
+  variant: kernel,
+  bound: buffers.map(({ size }) => size),
 });

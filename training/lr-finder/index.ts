@@ -18,4 +18,3 @@ export {
   type RangeStop,
   type StopReason,
 } from "./suggest.ts";
-export { saveLrFinder } from "./save.ts";

@@ -1,4 +1,5 @@
 // Files in and out.
+import { proxy } from "comlink";
 import type { App } from "../app.ts";
 import { byId, download } from "../parts/dom.ts";
 import type { RecipeFields } from "../parts/recipe-form.ts";
@@ -27,7 +28,9 @@ export function sharePanel(app: App, recipe: RecipeFields): void {
       });
     });
   hand(checkpoint, () => app.session.checkpoint());
+  hand(ofRun[0], () => app.session.report(proxy((what: string) => app.say(`Report: ${what}`))));
   hand(ofRun[1], () => app.session.runFile("metrics.jsonl"));
+  hand(ofRun[2], () => app.session.runFolder());
 
   opened.addEventListener("change", () => {
     const [file] = opened.files ?? [];

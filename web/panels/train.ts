@@ -9,6 +9,9 @@ import type { KeptRun, RunEnd, RunEvent } from "../protocol.ts";
 import { showRangeTest } from "./range-test.ts";
 import { RunView } from "./run-view.ts";
 
+/** Milliseconds. */
+const SAY_EVERY = 1000;
+
 export interface TrainPanel {
   /** As if Train were pressed. */
   start(): Promise<void>;
@@ -35,14 +38,22 @@ export function trainPanel(app: App, recipe: RecipeFields): TrainPanel {
   app.phase.watch(showPhase);
   app.data.watch(showPhase);
 
+  /** Says how it goes, but not so often that a screen reader never gets to the end of a sentence. */
+  let said = 0;
+  const sayProgress = (text: string): void => {
+    if (performance.now() - said < SAY_EVERY) return;
+    said = performance.now();
+    app.say(text);
+  };
+
   const watch = proxy((event: RunEvent) => {
     view.show(event);
     throttling.note(event);
     if (event.type === "start") app.say("Compiling the kernels…");
     if (event.type === "progress") {
-      app.say(`Training: epoch ${event.epoch}, loss ${event.loss.toFixed(4)}, accuracy ${percent(event.accuracy)}`);
+      sayProgress(`Training: epoch ${event.epoch}, loss ${event.loss.toFixed(4)}, accuracy ${percent(event.accuracy)}`);
     }
-    if (event.type === "evaluating") app.say(`Testing: ${event.done} of ${event.count} images`);
+    if (event.type === "evaluating") sayProgress(`Testing: ${event.done} of ${event.count} images`);
   });
 
   /** One leg of a run, from a press of Train to its end, pause or failure. */
@@ -53,7 +64,6 @@ export function trainPanel(app: App, recipe: RecipeFields): TrainPanel {
     const end = await app.attempt(train);
     view.progress(null);
     if (!end) {
-      await app.session.end().catch(() => undefined);
       if (app.phase.value === "training") app.phase.set("idle");
       return;
     }
@@ -89,7 +99,7 @@ export function trainPanel(app: App, recipe: RecipeFields): TrainPanel {
     const progress = proxy(
       ({ done, iterations, lr, loss }: { done: number; iterations: number; lr: number; loss: number }) => {
         view.progress(done / iterations);
-        app.say(`Range test: ${done} of ${iterations}, learning rate ${short(lr)}, loss ${loss.toFixed(4)}`);
+        sayProgress(`Range test: ${done} of ${iterations}, learning rate ${short(lr)}, loss ${loss.toFixed(4)}`);
       },
     );
     const result = await app.attempt(() => app.session.findLr(form, progress));

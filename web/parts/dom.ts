@@ -21,6 +21,7 @@ export function element<K extends keyof HTMLElementTagNameMap>(
 /** Puts a drawing (an SVG text of our own charts) into a figure's `.chart`. */
 export function showChart(figure: HTMLElement, svg: string): void {
   const parsed = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement;
+  parsed.setAttribute("aria-label", figure.querySelector("figcaption")!.textContent);
   figure.querySelector(".chart")!.replaceChildren(document.importNode(parsed, true));
 }
 

@@ -1,12 +1,111 @@
 // Images: loading them, and showing them.
-import { classCounts, defaultAugment, loadRaw, toDevice, type RawDataset } from "../../training/index.ts";
+import { permutation } from "../../engine/index.ts";
+import {
+  augmentedViews,
+  classCounts,
+  defaultAugment,
+  labelledSamples,
+  loadRaw,
+  parseAugment,
+  rawImage,
+  toDevice,
+  type ImageSet,
+  type LoadProgress,
+  type Picture,
+  type RawDataset,
+} from "../../training/index.ts";
 import type { DataLimits, DataReport } from "../protocol.ts";
-import type { State } from "./state.ts";
+import {
+  DROPPED_CACHE,
+  everySoOften,
+  inUsersPaths,
+  removeDropped,
+  writeDropped,
+  type DroppedFile,
+  type DroppedFolder,
+  type LoadStep,
+} from "./dropped.ts";
+import { needData, type State } from "./state.ts";
+
+/** How much of each class trains, where a folder has no test images. */
+const SPLIT = 0.8;
+/** What CIFAR and the built-in images are. */
+const FIXED_SIZE = 32;
+/** Pixels a side that a sample has at least, where it was made smaller. */
+const THUMBNAIL = 96;
+
+/** How dropped files are read. */
+export interface FolderLimits extends DataLimits {
+  /** Side in pixels. */
+  readonly imageSize: number;
+}
+
+/** An image of the training set; a large one made smaller, for a grid. */
+export interface Sample {
+  readonly index: number;
+  readonly label: number;
+  readonly picture: Picture;
+}
 
 export function dataCalls(state: State) {
+  /** What `loadDropped` reads, again and again with other limits. Handles: the bytes stay with the browser. */
+  let dropped: DroppedFile[] = [];
+
   return {
     async loadShapes(limits: DataLimits = {}): Promise<DataReport> {
       return takeData(state, await loadRaw("shapes", limits));
+    },
+
+    /** Adds files to those that `loadDropped` reads; `first`: in place of the ones before. */
+    addDropped(list: readonly DroppedFile[], first: boolean): void {
+      dropped = first ? [...list] : [...dropped, ...list];
+    },
+
+    /**
+     * Loads what was dropped: images in class folders or CIFAR's binary files, in a ZIP or not.
+     *
+     * @throws Error of one line that names the file or folder at fault
+     */
+    async loadDropped(limits: FolderLimits, onProgress: (step: LoadStep) => void): Promise<DataReport> {
+      if (state.working) throw new Error("a training is under way: press Stop first");
+      try {
+        const folder = await writeDropped(dropped, onProgress);
+        const notes = [...folder.warnings];
+        const raw = await loadRaw(folder.path, {
+          ...folderOptions(folder, limits, notes),
+          cache: DROPPED_CACHE,
+          onProgress: everySoOften(({ done, total }: LoadProgress) => onProgress({ phase: "decode", done, total })),
+          onWarning: (message) => notes.push(sentence(inUsersPaths(message))),
+        });
+        return takeData(state, raw, notes);
+      } catch (error) {
+        throw new Error(inUsersPaths(error instanceof Error ? error.message : String(error)), { cause: error });
+      } finally {
+        await removeDropped();
+      }
+    },
+
+    /** Images of every class in turn, the first ones for seed 0 and others for other seeds: at most `count` of them. */
+    samples(count: number, seed: number): Sample[] {
+      const { train } = needData(state).raw;
+      const indices = seed === 0 ? labelledSamples(train, count) : shuffledSamples(train, count, seed);
+      return indices.map((index) => ({
+        index,
+        label: train.labels[index],
+        picture: thumbnail(rawImage(train, index)),
+      }));
+    },
+
+    /**
+     * A training image as it is, and as the first `count` epochs of a training would see it.
+     *
+     * @throws Error of one line where the augmentation is not one
+     */
+    async augmented(index: number, augment: string, count: number): Promise<{ original: Picture; views: Picture[] }> {
+      const { raw, data } = needData(state);
+      const original = copyOf(rawImage(raw.train, index));
+      const views = await augmentedViews(data.train, index, { augment: parseAugment(augment), count });
+      return { original, views: views.map((view) => view.picture) };
     },
   };
 }
@@ -31,3 +130,53 @@ const describeData = (raw: RawDataset, warnings: readonly string[]): DataReport 
   defaultAugment: defaultAugment(raw),
   warnings,
 });
+
+/** Options of `loadRaw`; tells in `notes` what the user would not expect. */
+function folderOptions({ kind, divided }: DroppedFolder, { imageSize, ...limits }: FolderLimits, notes: string[]) {
+  if (kind === "cifar") {
+    if (imageSize !== FIXED_SIZE) notes.push("CIFAR's images are 32 x 32, whatever the image size says.");
+    return limits;
+  }
+  if (divided) return { ...limits, imageSize };
+  notes.push(
+    `There are no test images beside these: of each class ${100 * SPLIT} % train, and ${100 - 100 * SPLIT} % test.`,
+  );
+  return { ...limits, imageSize, split: SPLIT };
+}
+
+/** One image of each class in turn, drawn by `seed`. */
+function shuffledSamples(set: ImageSet, count: number, seed: number): number[] {
+  const members = new Map<number, number[]>();
+  for (const index of permutation(set.count, seed, 0)) {
+    const known = members.get(set.labels[index]);
+    if (!known) members.set(set.labels[index], [index]);
+    else if (known.length < count) known.push(index);
+  }
+  const classes = [...members].sort(([a], [b]) => a - b).map(([, indices]) => indices);
+  const rounds = Array.from({ length: count }, (_, round) => classes.map((indices) => indices[round]));
+  return rounds
+    .flat()
+    .filter((index) => index !== undefined)
+    .slice(0, count);
+}
+
+const sentence = (message: string): string => message.charAt(0).toUpperCase() + message.slice(1);
+
+/** Posting a part of an array would send all of it. */
+const copyOf = ({ width, height, data }: Picture): Picture => ({ width, height, data: data.slice() });
+
+/** Every so many pixels brought to their mean. */
+function thumbnail(picture: Picture): Picture {
+  const factor = Math.floor(picture.width / THUMBNAIL);
+  if (factor < 2) return copyOf(picture);
+  const [width, height] = [picture.width, picture.height].map((side) => Math.floor(side / factor));
+  const sums = new Float64Array(width * height * 3);
+  for (let y = 0; y < height * factor; y++) {
+    const row = Math.floor(y / factor) * width;
+    for (let x = 0; x < width * factor; x++) {
+      const [from, to] = [3 * (y * picture.width + x), 3 * (row + Math.floor(x / factor))];
+      for (let c = 0; c < 3; c++) sums[to + c] += picture.data[from + c];
+    }
+  }
+  return { width, height, data: Uint8Array.from(sums, (sum) => Math.round(sum / factor ** 2)) };
+}

@@ -1,5 +1,5 @@
 // Opening the GPU, and hearing that it was lost.
-import { openDevice } from "../../engine/index.ts";
+import { adapterName, openDevice } from "../../engine/index.ts";
 import type { DeviceReport } from "../protocol.ts";
 import type { State } from "./state.ts";
 
@@ -18,10 +18,9 @@ export function deviceCalls(state: State) {
         state.working?.abort();
         if (!device.disposed) onLost(message || reason);
       });
-      const { description, vendor, architecture, software } = device.info;
       return {
-        name: description || [vendor, architecture].filter(Boolean).join(" ") || "a GPU without a name",
-        software,
+        name: adapterName(device.info),
+        software: device.info.software,
         timestamps: device.gpu.features.has("timestamp-query"),
       };
     },

@@ -1,10 +1,15 @@
 // Files in and out: checkpoints, the run's metrics, its report.
 import { exportWeights, modelFromCheckpoint, readCheckpoint } from "../../nn/index.ts";
-import { files } from "../../training/index.ts";
+import { zip } from "fflate";
+import { files, writeReport } from "../../training/index.ts";
+import { useDocument } from "../../training/pictures.browser.ts";
 import type { ModelReport } from "../protocol.ts";
 import { RUN_DIR } from "./kept.ts";
 import { explain } from "./model.ts";
-import { needModel, type State } from "./state.ts";
+import { needData, needModel, type State } from "./state.ts";
+
+/** Files of the run's folder that are the page's own business. */
+const PRIVATE = ["ended"];
 
 /** A file to hand out. */
 export interface Download {
@@ -32,17 +37,49 @@ export function shareCalls(state: State) {
     },
 
     /**
+     * The report of the run that was trained here, as `train.js` writes it.
+     *
+     * @param watch told what is being done
+     */
+    async report(watch: (what: string) => void): Promise<Download> {
+      const { run } = state;
+      const { data } = needData(state);
+      needModel(state);
+      if (!run) throw new Error("there is no run yet: train first");
+      // Plot draws into a document, and a worker has none.
+      const { parseHTML } = await import("linkedom/worker");
+      useDocument(parseHTML("<!doctype html><html><body></body></html>").document);
+      const { model, trainer, settings } = run;
+      const weights = `of epoch ${trainer.position.epoch} of ${Math.ceil(settings.epochs)}`;
+      const write = () =>
+        writeReport({ dir: RUN_DIR, model, data, weights, tta: settings.tta, pictures: false, onProgress: watch });
+      await state.turns.take(() => trainer.withAverage(write));
+      return { name: "report.html", type: "text/html", bytes: (await files.read(`${RUN_DIR}/report.html`)).slice() };
+    },
+
+    /** The whole folder as a ZIP: unpacked, `train.js --resume` and `compare.js` take it. */
+    async runFolder(): Promise<Download> {
+      if (!(await files.exists(RUN_DIR))) throw new Error("there is no run yet: train first");
+      const entries = (await files.list(RUN_DIR)).filter(
+        ({ name, directory }) => !directory && !PRIVATE.includes(name),
+      );
+      const parts: Record<string, Uint8Array> = {};
+      for (const { name } of entries) parts[`kiln-run/${name}`] = await files.read(`${RUN_DIR}/${name}`);
+      return { name: "kiln-run.zip", type: "application/zip", bytes: await zipped(parts) };
+    },
+
+    /**
      * Opens weights: the command line's, torchvision's, this page's.
      *
      * @throws Error of one line where they are damaged, or do not say which model they are of
      */
-    openCheckpoint(bytes: Uint8Array, name: string): ModelReport {
+    async openCheckpoint(bytes: Uint8Array, name: string): Promise<ModelReport> {
       if (state.working) throw new Error("a training is under way: press Pause first");
       const checkpoint = readCheckpoint(bytes, name);
       const model = modelFromCheckpoint(checkpoint, name);
       const { classes: names, mean, std, model: info } = checkpoint.metadata;
       const classes = names ?? Array.from({ length: model.classes }, (_, i) => state.raw?.classes[i] ?? `class ${i}`);
-      release(state);
+      await state.turns.take(() => release(state));
       return explain(state, {
         model,
         settings: {
@@ -60,6 +97,10 @@ export function shareCalls(state: State) {
     },
   };
 }
+
+/** Weights are random to a compressor: only stored, they take no time. */
+const zipped = (parts: Record<string, Uint8Array>): Promise<Uint8Array<ArrayBuffer>> =>
+  new Promise((done, fail) => zip(parts, { level: 0 }, (error, bytes) => (error ? fail(error) : done(bytes))));
 
 const rgb = (values: readonly number[] | undefined) => values as [number, number, number] | undefined;
 

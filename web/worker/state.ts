@@ -2,6 +2,7 @@
 import type { Device } from "../../engine/index.ts";
 import type { Dataset, RawDataset, Run, RunFolder, RunSettings } from "../../training/index.ts";
 import type { Classifier } from "../../nn/index.ts";
+import { Turns } from "./turns.ts";
 
 export interface State {
   device: Device | null;
@@ -14,6 +15,8 @@ export interface State {
   model: ExplainedModel | null;
   /** Set while the GPU is busy with training or a range test; aborting it ends that. */
   working: AbortController | null;
+  /** Whoever runs the model that is explained, or frees it, takes a turn. */
+  readonly turns: Turns;
 }
 
 export interface ActiveRun extends Run {
@@ -31,7 +34,15 @@ export interface ExplainedModel {
   readonly use: <T>(work: () => Promise<T>) => Promise<T>;
 }
 
-export const freshState = (): State => ({ device: null, raw: null, data: null, run: null, model: null, working: null });
+export const freshState = (): State => ({
+  device: null,
+  raw: null,
+  data: null,
+  run: null,
+  model: null,
+  working: null,
+  turns: new Turns(),
+});
 
 /** @throws Error of one line where no images are loaded */
 export function needData(state: State): { readonly raw: RawDataset; readonly data: Dataset } {
@@ -40,9 +51,25 @@ export function needData(state: State): { readonly raw: RawDataset; readonly dat
   throw new Error("no images are loaded: choose some under Data");
 }
 
-/** @throws Error of one line where there is no model, or it is being trained */
+/**
+ * The model that is explained; its `use` waits for a turn, as two that borrow the moving average at once would lose the weights.
+ *
+ * @throws Error of one line where there is no model, or it is being trained; `use` too, when training came first
+ */
 export function needModel(state: State): ExplainedModel {
-  if (state.working) throw new Error("the model is being trained: press Pause or wait for the end");
-  if (state.model) return state.model;
-  throw new Error("there is no model yet: train one, or open a checkpoint");
+  refuseWhileTraining(state);
+  const { model } = state;
+  if (!model) throw new Error("there is no model yet: train one, or open a checkpoint");
+  return {
+    ...model,
+    use: (work) =>
+      state.turns.take(() => {
+        refuseWhileTraining(state);
+        return model.use(work);
+      }),
+  };
+}
+
+function refuseWhileTraining({ working }: State): void {
+  if (working) throw new Error("the model is being trained: press Pause or wait for the end");
 }

@@ -5,6 +5,7 @@ import {
   chooseRecipe,
   createRunFolder,
   defaultAugment,
+  DivergedError,
   environment,
   exportInfo,
   files,
@@ -41,7 +42,7 @@ export function trainCalls(state: State) {
       try {
         buildSchedule(settings, run.trainer, data.train);
         await refuseTooLarge(state.device!, run.trainer, data.train);
-        release(state);
+        await state.turns.take(() => release(state));
         await files.remove(RUN_DIR);
         await keepData(raw);
         const folder = await createRunFolder(RUN_DIR, {
@@ -121,7 +122,7 @@ export function trainCalls(state: State) {
 }
 
 /** As `train.js` resolves its flags. */
-function settingsOf(form: RecipeForm, raw: RawDataset): RunSettings {
+export function settingsOf(form: RecipeForm, raw: RawDataset): RunSettings {
   const { augment, labelSmoothing = 0, ...rest } = form;
   return {
     stem: "cifar",
@@ -159,6 +160,8 @@ async function go(state: State, run: ActiveRun, watch: (event: RunEvent) => void
   const controller = (state.working = new AbortController());
   const relay = new Relay(watch);
   try {
+    // From here on nobody begins to look at the model; who does gives the weights back first.
+    await state.turns.take(() => undefined);
     const events = trainer.fit(data.train, {
       epochs,
       tta,
@@ -181,6 +184,10 @@ async function go(state: State, run: ActiveRun, watch: (event: RunEvent) => void
     }
     if (reason !== "stopped") await markEnded();
     return { reason, model: explainRun(state, run) };
+  } catch (error) {
+    // What was saved before would only diverge again.
+    if (error instanceof DivergedError) await markEnded();
+    throw error;
   } finally {
     state.working = null;
   }

@@ -1,6 +1,6 @@
 // The device of a command.
 import type { Command } from "commander";
-import { openDevice, type Device } from "../../../engine/index.ts";
+import { adapterName, openDevice, type Device } from "../../../engine/index.ts";
 import { anyText, flag, toggle } from "./flags.ts";
 
 export interface DeviceFlags {
@@ -21,6 +21,5 @@ export function openCommandDevice({ adapter, debug }: DeviceFlags): Promise<Devi
 }
 
 export function describeDevice({ info, family }: Device): string {
-  const name = info.description || info.name || [info.vendor, info.architecture].filter(Boolean).join(" ") || "unnamed";
-  return `${name} (${info.software ? "software, " : ""}${family} kernels)`;
+  return `${adapterName(info)} (${info.software ? "software, " : ""}${family} kernels)`;
 }

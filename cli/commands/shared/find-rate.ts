@@ -3,12 +3,12 @@ import {
   findLearningRate,
   LR_METHODS,
   RangeTestError,
-  saveLrFinder,
   showRate,
   type LrFinderOptions,
   type LrFinderResult,
   type LrMethod,
 } from "../../../training/lr-finder/index.ts";
+import { saveLrFinder } from "../../../training/lr-finder/save.ts";
 import type { DeviceDataset, Trainer } from "../../../training/index.ts";
 import type { Output } from "./output.ts";
 import { Progress } from "./progress.ts";

@@ -1,6 +1,6 @@
 // `--resume DIR`: the settings come from the run's config.json.
 import type { Command } from "commander";
-import type { ChoiceTable, Device, KernelFamily } from "../../../engine/index.ts";
+import { adapterName, type ChoiceTable, type Device, type KernelFamily } from "../../../engine/index.ts";
 import { recordData, type DataRecord, type RawDataset, type RunFolder } from "../../../training/index.ts";
 import { UsageError } from "../shared/errors.ts";
 import type { Output } from "../shared/output.ts";
@@ -61,6 +61,6 @@ export function matchDevice(device: Device, record: RunRecord, output: Output): 
     return;
   }
   output.warn(
-    `the run began on ${record.device.description || record.device.name}: results will differ in the last bits`,
+    `the run began on ${adapterName(record.device)}: results will differ in the last bits`,
   );
 }

@@ -1,0 +1,154 @@
+// The page as a person uses it, in Chromium on SwiftShader: small cases, for it makes a few GFLOP/s.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { runCli } from "../cli/run-cli.ts";
+import { skipsWithoutChromium } from "../support/chromium.ts";
+import { temporaryFolder } from "../training/data/fixtures.ts";
+import { button, downloaded, field, openSite, says, visit, type Site } from "./visit.ts";
+
+const folder = temporaryFolder();
+/** 8 steps. */
+const recipe = { model: "resnet8", epochs: 2, limit: 128, "limit-test": 64, "batch-size": 32, lr: 0.01, seed: 3 };
+const link = (more: Record<string, string | number> = {}): string =>
+  new URLSearchParams(Object.entries({ ...recipe, ...more }).map(([name, value]) => [name, String(value)])).toString();
+const flags = Object.entries(recipe).flatMap(([name, value]) => [`--${name}`, String(value)]);
+const jsonLines = (path: string): Record<string, number>[] =>
+  readFileSync(path, "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, number>);
+
+describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () => {
+  let site: Site;
+  beforeAll(async () => {
+    site = await openSite();
+  });
+  afterAll(() => site?.[Symbol.asyncDispose]());
+
+  it("trains on shapes as the command line does, and each opens the other's checkpoint", async () => {
+    const here = await visit(await site.newcomer(), `${site.url}?${link()}`);
+    await says(here, "Press Train");
+    for (const name of ["Pause", "Stop", "Explain", "Download checkpoint"]) {
+      expect(await button(here, name).isDisabled(), name).toBe(true);
+    }
+    await button(here, "Train").click();
+    await says(here, "Training:");
+    expect(await here.page.getByLabel("Epochs", { exact: true }).isDisabled()).toBe(true);
+    await says(here, "Training is done");
+    const rows = await here.page.locator("table").first().locator("tbody tr").allInnerTexts();
+    expect(rows).toHaveLength(2);
+
+    const run = join(folder, "run");
+    await downloaded(here, "Download run (ZIP)", `${run}.zip`);
+    await downloaded(here, "Download checkpoint", join(folder, "page.safetensors"));
+    expect(here.complaints).toEqual([]);
+
+    // The same numbers from the command line, on another driver with other kernels.
+    const cli = await runCli("train", ["--data", "shapes", ...flags, "--no-report", "--out", "cli"], { cwd: folder });
+    expect(cli.stderr).not.toContain("train:");
+    const want = jsonLines(join(folder, "cli/steps.jsonl"));
+    const got = await here.page.evaluate(async () => {
+      const { session } = (
+        globalThis as unknown as { kiln: { session: { runFile(name: string): Promise<{ bytes: Uint8Array }> } } }
+      ).kiln;
+      return new TextDecoder().decode((await session.runFile("steps.jsonl")).bytes);
+    });
+    const losses = got
+      .trimEnd()
+      .split("\n")
+      .map((line) => (JSON.parse(line) as { loss: number }).loss);
+    expect(losses).toHaveLength(8);
+    losses.forEach((loss, step) => expect(Math.abs(loss - want[step].loss), `step ${step}`).toBeLessThan(1e-4));
+    expect(losses.at(-1)).toBeLessThan(losses[0]);
+
+    const evaluated = await runCli("evaluate", ["--checkpoint", "page.safetensors", "--limit-test", "64", "--json"], {
+      cwd: folder,
+    });
+    expect(evaluated.status, evaluated.stderr).toBe(0);
+    const { accuracy } = JSON.parse(evaluated.stdout) as { accuracy: number };
+    expect(rows[1]).toContain(`${(100 * accuracy).toFixed(1)} %`);
+
+    await here.page.getByLabel("Open a checkpoint").setInputFiles(join(folder, "cli/best.safetensors"));
+    await says(here, "best.safetensors");
+    expect(await button(here, "Explain").isEnabled()).toBe(true);
+  });
+
+  it("finds the learning rate, shows the curve, and takes its suggestion", async () => {
+    const here = await visit(await site.newcomer(), `${site.url}?${link({ "batch-size": 4, limit: 64 })}`);
+    await says(here, "Press Train");
+    await button(here, "Find learning rate").click();
+    await says(here, /Range test: \d+ of 100/);
+    expect(await button(here, "Train").isDisabled()).toBe(true);
+    await says(here, /suggested learning rate|too early/);
+    expect(await here.page.locator("#range-chart svg").isVisible()).toBe(true);
+    await here.page.locator("#range-answers button").first().click();
+    await says(here, "The learning rate is");
+    expect(await field(here, "Learning rate").inputValue()).not.toBe("0.01");
+    expect(here.complaints).toEqual([]);
+  });
+
+  it("names its controls, each once", async () => {
+    const here = await visit(await site.newcomer(), site.url);
+    for (const name of ["Train", "Pause", "Stop", "Find learning rate", "Explain", "Download checkpoint"]) {
+      expect(await button(here, name).count(), name).toBe(1);
+      expect(await button(here, name).isVisible(), name).toBe(true);
+    }
+    for (const name of ["Model", "Epochs", "Batch size", "Learning rate"]) {
+      expect(await field(here, name).count(), name).toBe(1);
+      expect(await field(here, name).isVisible(), name).toBe(true);
+    }
+    // Nor does another name contain one of these.
+    for (const name of ["Train", "Pause", "Stop", "Explain"]) {
+      expect(await here.page.getByRole("button", { name }).count(), name).toBe(1);
+    }
+    for (const name of ["Model", "Epochs", "Batch size", "Learning rate"]) {
+      expect(await here.page.getByLabel(name).count(), name).toBe(1);
+    }
+    expect(await here.page.getByRole("status").count()).toBe(1);
+    expect(await here.page.locator("table").first().locator("caption").innerText()).toBe("Results");
+  });
+
+  it("says in one line what is wrong, and goes on", async () => {
+    const here = await visit(await site.newcomer(), `${site.url}?${link()}`);
+    await says(here, "Press Train");
+    const problem = here.page.getByRole("alert");
+    const refused = async (words: string): Promise<void> => {
+      await button(here, "Train").click();
+      await problem.filter({ hasText: words }).waitFor();
+      expect(await button(here, "Train").isEnabled()).toBe(true);
+    };
+    await field(here, "Batch size").fill("0");
+    await refused("Batch size");
+    await field(here, "Batch size").fill("32");
+    await here.page.getByLabel("Schedule", { exact: true }).fill("onecycl");
+    await refused('did you mean "onecycle"');
+    await here.page.getByLabel("Schedule", { exact: true }).fill("");
+    await field(here, "Learning rate").fill("1e30");
+    await refused("lower the learning rate");
+    await here.page.getByRole("button", { name: "Dismiss" }).click();
+    expect(await problem.isVisible()).toBe(false);
+  });
+
+  it("refuses a batch that does not fit, and names one that does", async () => {
+    const here = await visit(await site.newcomer(), `${site.url}?model=resnet18&batch-size=5000`);
+    await says(here, "Press Train");
+    await button(here, "Train").click();
+    const problem = here.page.getByRole("alert").filter({ hasText: "the largest batch size that fits is about" });
+    await problem.waitFor();
+    const largest = Number(/about (\d+)/.exec(await problem.innerText())![1]);
+    expect(largest).toBeGreaterThan(16);
+    expect(largest).toBeLessThan(2500);
+  });
+
+  it("without WebGPU says what to do, and shows the rest of the page", async () => {
+    for (const flags of [[], ["--disable-blink-features=WebGPU"]]) {
+      const here = await visit(await site.newcomer({ webgpu: false, flags }), site.url);
+      await says(here, "There is no WebGPU here");
+      const advice = await here.page.getByRole("region", { name: "This browser offers no WebGPU" }).innerText();
+      for (const browser of ["Chrome", "Firefox", "Safari", "https"]) expect(advice).toContain(browser);
+      expect(await button(here, "Train").isDisabled()).toBe(true);
+      expect(await button(here, "Train").isVisible()).toBe(true);
+    }
+  });
+});

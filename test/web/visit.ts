@@ -1,0 +1,73 @@
+// Visits of the page, as a person makes them: the built page, a server, a browser of one's own.
+import { join } from "node:path";
+import type { BrowserContext, Locator, Page } from "playwright-core";
+import { build, preview } from "vite";
+import { launchChromium } from "../support/chromium.ts";
+import { temporaryFolder } from "../training/data/fixtures.ts";
+
+const configFile = join(import.meta.dirname, "../../vite.config.ts");
+
+export interface Site extends AsyncDisposable {
+  readonly url: string;
+  /** A browser that has never been here. Closing the site closes it. */
+  newcomer(options?: { readonly flags?: readonly string[]; readonly webgpu?: boolean }): Promise<BrowserContext>;
+}
+
+/** Builds the page into a folder of its own and serves it below /kiln/: it must work from any path. */
+export async function openSite(): Promise<Site> {
+  const outDir = join(temporaryFolder(), "page");
+  await build({ configFile, logLevel: "warn", build: { outDir } });
+  const server = await preview({
+    configFile,
+    base: "/kiln/",
+    logLevel: "silent",
+    build: { outDir },
+    preview: { port: 0, host: "127.0.0.1" },
+  });
+  const closing: (() => Promise<unknown>)[] = [() => server.close()];
+  return {
+    url: new URL("/kiln/", server.resolvedUrls!.local[0]).href,
+    async newcomer({ flags = [], webgpu = true } = {}) {
+      const browser = await launchChromium({ webgpu, flags });
+      closing.unshift(() => browser.close());
+      return browser.newContext({ viewport: { width: 1200, height: 900 }, acceptDownloads: true });
+    },
+    async [Symbol.asyncDispose]() {
+      for (const close of closing) await close();
+    },
+  };
+}
+
+/** A page, and what it wrote to the console. */
+export interface Visit {
+  readonly page: Page;
+  readonly complaints: string[];
+  readonly status: Locator;
+}
+
+export async function visit(context: BrowserContext, url: string): Promise<Visit> {
+  const page = await context.newPage();
+  page.setDefaultTimeout(60_000);
+  const complaints: string[] = [];
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  await page.goto(url);
+  return { page, complaints, status: page.getByRole("status") };
+}
+
+/** Waits until the status line says so. */
+export const says = ({ status }: Visit, words: string | RegExp): Promise<void> =>
+  status.filter({ hasText: words }).waitFor();
+
+export const button = ({ page }: Visit, name: string): Locator => page.getByRole("button", { name, exact: true });
+
+/** A field of the recipe. */
+export const field = ({ page }: Visit, label: string): Locator => page.getByLabel(label, { exact: true });
+
+export async function downloaded(here: Visit, name: string, path: string): Promise<void> {
+  const waiting = here.page.waitForEvent("download");
+  await button(here, name).click();
+  await (await waiting).saveAs(path);
+}
