@@ -3,11 +3,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { Marked } from "marked";
 
 const folder = join(dirname(dirname(fileURLToPath(import.meta.url))), "docs", "kernels");
-
-/** @param {string} text */
-const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
 /** As in a heading's anchor on GitHub. @param {string} heading */
 const slug = (heading) =>
@@ -16,24 +14,11 @@ const slug = (heading) =>
     .replace(/[^\w -]/g, "")
     .replaceAll(" ", "-");
 
-/** Code, links, bold and italics. @param {string} text @param {string} page its file's name without .md */
-function inline(text, page) {
-  return text
-    .split(/(`[^`]+`)/)
-    .map((part) => {
-      if (part.startsWith("`")) return `<code>${escaped(part.slice(1, -1))}</code>`;
-      return escaped(part)
-        .replace(/\*\*([^*]+)\*\*/g, "<strong>$1</strong>")
-        .replace(/\*([^* ][^*]*)\*/g, "<em>$1</em>");
-    })
-    .join("")
-    .replace(/\[([^\]]+)\]\(([^)]+)\)/g, (_all, /** @type {string} */ words, /** @type {string} */ to) => {
-      const address = target(to, page);
-      return address ? `<a href="${address}">${words}</a>` : words;
-    });
-}
-
-/** @param {string} to @param {string} page @returns {string | null} null for what is not on this page */
+/**
+ * Where a link of the tour leads on the one page.
+ * @param {string} to @param {string} page the name, without .md, of the file that it stands in
+ * @returns {string | null} null for what is not there: other parts of the repository
+ */
 function target(to, page) {
   if (to.startsWith("https:")) return to;
   const found = /^(?:([\w-]+)\.md)?(?:#(.*))?$/.exec(to);
@@ -42,58 +27,37 @@ function target(to, page) {
   return part ? `#${other}-${part}` : `#${other}`;
 }
 
-/** @param {string} line a row of a table */
-const cells = (line) =>
-  line
-    .slice(1, -1)
-    .split("|")
-    .map((cell) => cell.trim());
-
-/** @param {string} block a table @param {string} page */
-function table(block, page) {
-  const [head = "", , ...rows] = block.split("\n");
-  const row = (/** @type {string} */ line, /** @type {string} */ tag) =>
-    `<tr>${cells(line)
-      .map((cell) => `<${tag}>${inline(cell, page)}</${tag}>`)
-      .join("")}</tr>`;
-  const body = rows.map((line) => row(line, "td")).join("");
-  return `<div class="scroll" tabindex="0"><table><thead>${row(head, "th")}</thead><tbody>${body}</tbody></table></div>`;
-}
-
-/** @param {string} text */
-function fence(text) {
-  const [first = "", ...lines] = text.split("\n");
-  const code = lines.slice(0, -1).map((line) => {
-    const mark = first.startsWith("```diff") ? { "-": "del", "+": "ins" }[line[0] ?? ""] : undefined;
-    return mark ? `<${mark}>${escaped(line)}</${mark}>` : escaped(line);
-  });
-  return `<pre tabindex="0">${code.join("\n")}</pre>`;
-}
-
-/** @param {string} text Markdown as docs/kernels/ uses it: headings, paragraphs, tables, fences @param {string} page */
+/** @param {string} text @param {string} page its file's name without .md */
 export function html(text, page) {
-  const blocks = text.match(/^```[^]*?^```$|(?:^(?!```).+\n?)+/gm) ?? [];
-  return blocks
-    .map((block) => block.trimEnd())
-    .map((block) => {
-      if (block.startsWith("```")) return fence(block);
-      if (block.startsWith("|")) return table(block, page);
-      const heading = /^(#+) (.*)$/.exec(block);
-      if (!heading) return `<p>${inline(block, page)}</p>`;
-      const [, marks = "", words = ""] = heading;
-      const id = marks.length === 1 ? page : `${page}-${slug(words)}`;
-      return `<h${marks.length} id="${id}">${inline(words, page)}</h${marks.length}>`;
-    })
-    .join("\n");
+  /** @type {import("marked").RendererObject} */
+  const renderer = {
+    heading({ tokens, depth, text: words }) {
+      const id = depth === 1 ? page : `${page}-${slug(words)}`;
+      return `<h${depth} id="${id}">${this.parser.parseInline(tokens)}</h${depth}>\n`;
+    },
+    link({ href, tokens }) {
+      const address = target(href, page);
+      const words = this.parser.parseInline(tokens);
+      return address === null ? words : `<a href="${address}">${words}</a>`;
+    },
+    code({ text: code, lang }) {
+      const lines = code.split("\n").map((line) => {
+        const safe = line.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+        const mark = lang?.startsWith("diff") ? { "-": "del", "+": "ins" }[line[0] ?? ""] : undefined;
+        return mark ? `<${mark}>${safe}</${mark}>` : safe;
+      });
+      return `<pre tabindex="0">${lines.join("\n")}</pre>\n`;
+    },
+  };
+  return new Marked({ renderer, async: false }).parse(text);
 }
-
 const style = `
 :root { color-scheme: light dark; }
 body { max-width: 80ch; margin: 0 auto; padding: 1rem; font: 16px/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
 h1 { margin-top: 3rem; }
-pre, .scroll { overflow-x: auto; }
+pre, table { overflow-x: auto; }
 pre { padding: 0.75rem; border: 1px solid gray; border-radius: 8px; font-size: 0.8125rem; }
-table { border-collapse: collapse; font-size: 0.9rem; }
+table { display: block; border-collapse: collapse; font-size: 0.9rem; }
 th, td { padding: 0.2rem 0.7rem 0.2rem 0; border-bottom: 1px solid gray; text-align: left; vertical-align: top; }
 del, ins { text-decoration: none; }
 del { color: light-dark(#b3261e, #ff8a80); }

@@ -1,13 +1,5 @@
 // All of kiln/training that needs neither the chart library nor TensorBoard: what a page loads (web/library.ts).
-export {
-  PRECISIONS,
-  Trainer,
-  type Precision,
-  type StepAt,
-  type StepOutput,
-  type TrainerOptions,
-  type TrainerSnapshot,
-} from "./trainer.ts";
+export { Trainer, type StepAt, type StepOutput, type TrainerOptions, type TrainerSnapshot } from "./trainer.ts";
 export type { AveragesState, EmaOptions, LookaheadOptions } from "./averaging.ts";
 export type { EarlyStopOptions } from "./monitors.ts";
 export { forwardViews, TTA_VIEWS, type Tta } from "./tta.ts";
@@ -35,7 +27,9 @@ export {
   chooseRecipe,
   defaultAugment,
   OPTIMIZERS,
+  PRECISIONS,
   type OptimizerName,
+  type Precision,
   type Recipe,
   type RunSettings,
 } from "./recipe.ts";

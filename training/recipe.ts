@@ -1,11 +1,14 @@
 // What is trained and how, in numbers and words: the `settings` of a run's config.json, the same from the command line and from the page.
 import type { Stem } from "../nn/index.ts";
 import type { RawDataset, Rgb } from "./data/dataset.ts";
-import type { Precision } from "./trainer.ts";
 import type { Tta } from "./tta.ts";
 
 export const OPTIMIZERS = ["sgd", "adam", "adamw"] as const;
 export type OptimizerName = (typeof OPTIMIZERS)[number];
+
+/** How activations are stored while training. */
+export const PRECISIONS = ["f32", "mixed"] as const;
+export type Precision = (typeof PRECISIONS)[number];
 
 /** How weights move. */
 export interface Recipe {

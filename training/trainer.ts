@@ -20,6 +20,7 @@ import { crossEntropy, type Loss } from "./losses.ts";
 import { LossScaler, type LossScaleState } from "./loss-scaling.ts";
 import { drawMix, mixBatch, mixedLoss } from "./mix.ts";
 import type { Optimizer, OptimizerState } from "./optimizers/index.ts";
+import type { Precision } from "./recipe.ts";
 import type { Rates } from "./schedules/index.ts";
 
 export interface TrainerOptions {
@@ -60,10 +61,6 @@ export interface TrainerOptions {
   /** Called before each step. It may change what is trained (`requiresGrad`) by `at` alone: a resumed run calls it from there on. */
   readonly beforeStep?: ((at: StepAt) => void) | undefined;
 }
-
-/** How activations are stored while training. */
-export const PRECISIONS = ["f32", "mixed"] as const;
-export type Precision = (typeof PRECISIONS)[number];
 
 /** When a step happens: with the seed it decides everything random. */
 export interface StepAt {

@@ -1,6 +1,7 @@
 // Models by name.
 import { airbench94, airbench95, airbench96 } from "./airbench.ts";
 import type { Classifier } from "./classifier.ts";
+import { modelNames, type ModelName } from "./names.ts";
 import {
   resnet18,
   resnet20,
@@ -13,7 +14,7 @@ import {
   type ModelOptions,
 } from "./resnet.ts";
 
-const models: Readonly<Record<string, (options?: ModelOptions) => Classifier>> = {
+const models: Readonly<Record<ModelName, (options?: ModelOptions) => Classifier>> = {
   resnet8,
   resnet18,
   resnet20,
@@ -27,13 +28,13 @@ const models: Readonly<Record<string, (options?: ModelOptions) => Classifier>> =
   airbench96,
 };
 
-/** The names that `createModel` knows. */
-export const modelNames: readonly string[] = Object.keys(models);
+export { modelNames, type ModelName };
 
 /** A model by its name. Throws, listing the names, where it is unknown. */
 export function createModel(name: string, options?: ModelOptions): Classifier {
-  if (!Object.hasOwn(models, name)) throw new Error(`unknown model "${name}"; known are ${modelNames.join(", ")}`);
-  return models[name](options);
+  const known = modelNames.find((each) => each === name);
+  if (known === undefined) throw new Error(`unknown model "${name}"; known are ${modelNames.join(", ")}`);
+  return models[known](options);
 }
 
 export { Airbench, airbench94, airbench95, airbench96 } from "./airbench.ts";

@@ -82,7 +82,11 @@ interface Interruption {
 }
 
 /** Trains as the command does. Returns the last event. */
-async function run(trainer: Trainer, folder: RunFolder, { stopAt, saveEvery, watch }: Interruption = {}): Promise<TrainEvent> {
+async function run(
+  trainer: Trainer,
+  folder: RunFolder,
+  { stopAt, saveEvery, watch }: Interruption = {},
+): Promise<TrainEvent> {
   const controller = new AbortController();
   const rates = oneCycle({ maxLr: 0.02, totalSteps: trainer.steps(train, { epochs: EPOCHS }) });
   const schedule: Schedule = (step) => {

@@ -1,11 +1,18 @@
 // The page as a person uses it, in Chromium on SwiftShader: small cases, for it makes a few GFLOP/s.
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runCli } from "../cli/run-cli.ts";
 import { skipsWithoutChromium } from "../support/chromium.ts";
 import { temporaryFolder } from "../training/data/fixtures.ts";
-import { button, downloaded, field, openSite, says, visit, type Site } from "./visit.ts";
+import { button, downloaded, field, openSite, says, visit, type Site, type Visit } from "./visit.ts";
+
+const axePath = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+/** What axe leaves on the page's globalThis. */
+interface Axe {
+  run(): Promise<{ violations: { id: string; impact: string; nodes: { html: string }[] }[] }>;
+}
 
 const folder = temporaryFolder();
 /** 8 steps. */
@@ -18,6 +25,24 @@ const jsonLines = (path: string): Record<string, number>[] =>
     .trimEnd()
     .split("\n")
     .map((line) => JSON.parse(line) as Record<string, number>);
+
+/** The losses of the steps of the run that the page has kept. */
+async function losses({ page }: Visit): Promise<number[]> {
+  const text = await page.evaluate(async () => {
+    interface Kiln {
+      session: { runFile(name: string): Promise<{ bytes: Uint8Array }> };
+    }
+    const { session } = (globalThis as unknown as { kiln: Kiln }).kiln;
+    return new TextDecoder().decode((await session.runFile("steps.jsonl")).bytes);
+  });
+  return text
+    .trimEnd()
+    .split("\n")
+    .map((line) => (JSON.parse(line) as { loss: number }).loss);
+}
+
+/** A row of the table without its times. */
+const figures = (row: string): string => row.split("\t").slice(0, 6).join(" ");
 
 describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () => {
   let site: Site;
@@ -48,19 +73,10 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
     const cli = await runCli("train", ["--data", "shapes", ...flags, "--no-report", "--out", "cli"], { cwd: folder });
     expect(cli.stderr).not.toContain("train:");
     const want = jsonLines(join(folder, "cli/steps.jsonl"));
-    const got = await here.page.evaluate(async () => {
-      const { session } = (
-        globalThis as unknown as { kiln: { session: { runFile(name: string): Promise<{ bytes: Uint8Array }> } } }
-      ).kiln;
-      return new TextDecoder().decode((await session.runFile("steps.jsonl")).bytes);
-    });
-    const losses = got
-      .trimEnd()
-      .split("\n")
-      .map((line) => (JSON.parse(line) as { loss: number }).loss);
-    expect(losses).toHaveLength(8);
-    losses.forEach((loss, step) => expect(Math.abs(loss - want[step].loss), `step ${step}`).toBeLessThan(1e-4));
-    expect(losses.at(-1)).toBeLessThan(losses[0]);
+    const got = await losses(here);
+    expect(got).toHaveLength(8);
+    got.forEach((loss, step) => expect(Math.abs(loss - want[step].loss), `step ${step}`).toBeLessThan(1e-4));
+    expect(got.at(-1)).toBeLessThan(got[0]);
 
     const evaluated = await runCli("evaluate", ["--checkpoint", "page.safetensors", "--limit-test", "64", "--json"], {
       cwd: folder,
@@ -150,5 +166,93 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
       expect(await button(here, "Train").isDisabled()).toBe(true);
       expect(await button(here, "Train").isVisible()).toBe(true);
     }
+  });
+
+  it("goes on after a reload and after the GPU was lost, to the numbers of a run that nothing disturbed", async () => {
+    const same = { epochs: 2, limit: 64, "limit-test": 32, "batch-size": 8, autostart: 1 };
+    const whole = await visit(await site.newcomer(), `${site.url}?${link(same)}`);
+    await says(whole, "Training is done");
+
+    const here = await visit(await site.newcomer(), `${site.url}?${link(same)}`);
+    const rows = here.page.locator("table").first().locator("tbody tr");
+    await rows.nth(0).waitFor();
+    await here.page.reload();
+    await says(here, "Training:");
+    expect(await rows.count()).toBe(1);
+    await button(here, "Pause").click();
+    await says(here, "Paused and saved");
+    expect((await losses(here)).length).toBeGreaterThan(8);
+
+    await button(here, "Train").click();
+    await says(here, /Compiling|Training:/);
+    await here.page.evaluate(() => {
+      const { kiln } = globalThis as unknown as { kiln: { session: { loseDevice(): Promise<void> } } };
+      return kiln.session.loseDevice();
+    });
+    await here.page.getByRole("alert").filter({ hasText: "lost the GPU" }).waitFor();
+    expect(await button(here, "Train").isDisabled()).toBe(true);
+    // Without the link's autostart the page waits for the person.
+    await here.page.evaluate(() => history.replaceState(null, "", location.pathname));
+    await here.page.getByRole("button", { name: "Take it up again" }).click();
+    await says(here, "Train continues it");
+    expect(await field(here, "Batch size").inputValue()).toBe("8");
+    await button(here, "Train").click();
+    await says(here, "Training is done");
+    expect(await losses(here)).toEqual(await losses(whole));
+    expect((await rows.allInnerTexts()).map(figures)).toEqual(
+      (await whole.page.locator("table").first().locator("tbody tr").allInnerTexts()).map(figures),
+    );
+
+    // Once more: what is finished is shown, and not begun again.
+    await here.page.reload();
+    await says(here, "The run of your last visit is here");
+    expect(await rows.count()).toBe(2);
+    expect(await button(here, "Download checkpoint").isEnabled()).toBe(true);
+  });
+
+  it("gives a run up where Stop is pressed", async () => {
+    const here = await visit(await site.newcomer(), `${site.url}?${link({ autostart: 1, epochs: 50 })}`);
+    await says(here, "Training:");
+    await button(here, "Stop").click();
+    await says(here, "Stopped.");
+    expect(await button(here, "Stop").isDisabled()).toBe(true);
+    expect(await button(here, "Explain").isEnabled()).toBe(true);
+    await here.page.reload();
+    await says(here, "The run of your last visit is here");
+    expect(await button(here, "Stop").isDisabled()).toBe(true);
+  });
+
+  it("has no serious finding of axe, in both themes, fresh and after training", async () => {
+    const here = await visit(await site.newcomer(), `${site.url}?${link({ epochs: 1 })}`);
+    await says(here, "Press Train");
+    await here.page.addScriptTag({ path: axePath });
+    const findings = async (): Promise<string[]> => {
+      const all: string[] = [];
+      for (const colorScheme of ["light", "dark"] as const) {
+        await here.page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+        const { violations } = await here.page.evaluate(() => (globalThis as unknown as { axe: Axe }).axe.run());
+        for (const { id, impact, nodes } of violations) {
+          if (impact === "serious" || impact === "critical") all.push(`${colorScheme}: ${id}: ${nodes[0].html}`);
+        }
+      }
+      return all;
+    };
+    expect(await findings()).toEqual([]);
+    await button(here, "Train").click();
+    await says(here, "misclassified");
+    await button(here, "Explain").click();
+    await says(here, "the model says");
+    expect(await findings()).toEqual([]);
+  });
+
+  it.each([360, 1200])("does not scroll sideways at %i pixels", async (width) => {
+    const here = await visit(await site.newcomer(), `${site.url}?${link({ epochs: 1, limit: 64 })}`);
+    await here.page.setViewportSize({ width, height: 800 });
+    await says(here, "Press Train");
+    const scroll = () => here.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    expect(await scroll()).toBeLessThanOrEqual(0);
+    await button(here, "Train").click();
+    await says(here, "misclassified");
+    expect(await scroll()).toBeLessThanOrEqual(0);
   });
 });

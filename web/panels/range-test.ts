@@ -1,5 +1,6 @@
 // The curve of a range test and its suggestions.
-import { LR_METHODS, type LrFinderResult, type LrMethod } from "../../training/lr-finder/index.ts";
+import type { LrFinderResult } from "../../training/index.ts";
+import { LR_METHODS, type LrMethod } from "../../training/lr-finder/suggest.ts";
 import { lrFinderCurve } from "../../training/report/figures/curves.ts";
 import { byId, element, showChart } from "../parts/dom.ts";
 import { short } from "../parts/format.ts";

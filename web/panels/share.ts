@@ -39,6 +39,8 @@ export function sharePanel(app: App, recipe: RecipeFields): void {
       app.model.set(await app.session.openCheckpoint(new Uint8Array(await file.arrayBuffer()), file.name));
       app.say(`${file.name} is open.`);
     });
+    // The same file may be chosen again, once it has been mended.
+    opened.value = "";
   });
 
   byId("copy-link", HTMLButtonElement).addEventListener("click", () => {

@@ -21,6 +21,8 @@ export function element<K extends keyof HTMLElementTagNameMap>(
 /** Puts a drawing (an SVG text of our own charts) into a figure's `.chart`. */
 export function showChart(figure: HTMLElement, svg: string): void {
   const parsed = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement;
+  // Plot names its shapes, which are parts of one image here.
+  for (const part of parsed.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label");
   parsed.setAttribute("aria-label", figure.querySelector("figcaption")!.textContent);
   figure.querySelector(".chart")!.replaceChildren(document.importNode(parsed, true));
 }

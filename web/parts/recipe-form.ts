@@ -1,6 +1,6 @@
 // The recipe as fields, as a form for the worker, and as a link. Fields and the link's parameters have the names of train.js's flags.
-import { modelNames } from "../../nn/index.ts";
-import { OPTIMIZERS, PRECISIONS, type RunSettings } from "../../training/index.ts";
+import { modelNames } from "../../nn/models/names.ts";
+import { OPTIMIZERS, PRECISIONS, type RunSettings } from "../../training/recipe.ts";
 import { scheduleNames } from "../../training/schedule-grammar.ts";
 import type { RecipeForm } from "../protocol.ts";
 import { byId, element, options } from "./dom.ts";

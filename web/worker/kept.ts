@@ -1,5 +1,6 @@
 // What outlives the page: the run's folder and, where they are not built in, the images it trains on. Below /kept files.browser.ts keeps
 // files in the browser's own file system.
+import type { DataLimits } from "../protocol.ts";
 import { files, loadRaw, type ImageSet, type RawDataset } from "../../training/index.ts";
 
 /** The folder of the one run that the browser keeps. */
@@ -38,8 +39,8 @@ export async function keepData(raw: RawDataset): Promise<void> {
  *
  * @param limits what its settings say
  */
-export async function keptData(name: string, limits: { limit?: number; limitTest?: number }): Promise<RawDataset> {
-  if (name === "shapes") return loadRaw("shapes", limits);
+export async function keptData(name: string, { limit, limitTest }: DataLimits): Promise<RawDataset> {
+  if (name === "shapes") return loadRaw("shapes", { limit, limitTest });
   const text = await files.readText(`${DATA_DIR}/data.json`);
   const { heads, ...rest } = JSON.parse(text) as Omit<RawDataset, (typeof PARTS)[number]> & {
     heads: Record<(typeof PARTS)[number], Head>;

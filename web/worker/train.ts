@@ -22,7 +22,7 @@ import {
   type StepEvent,
   type TrainEvent,
 } from "../../training/index.ts";
-import type { DataReport, KeptRun, ModelReport, RecipeForm, RunEnd, RunEvent } from "../protocol.ts";
+import type { DataLimits, DataReport, KeptRun, ModelReport, RecipeForm, RunEnd, RunEvent } from "../protocol.ts";
 import { takeData } from "./data.ts";
 import { keepData, keptData, markEnded, RUN_DIR, wasEnded } from "./kept.ts";
 import { refuseTooLarge } from "./memory.ts";
@@ -82,7 +82,7 @@ export function trainCalls(state: State) {
       if (!(await files.exists(`${RUN_DIR}/state.safetensors`))) return null;
       const folder = await openRunFolder(RUN_DIR);
       const { settings, data: record } = folder.config as unknown as { settings: RunSettings; data: DataRecord };
-      const raw = await keptData(record.name, settings as { limit?: number; limitTest?: number });
+      const raw = await keptData(record.name, settings as DataLimits);
       const data = takeData(state, raw);
       const run = { ...buildRun(settings), settings, folder };
       restoreTrainer(run.trainer, folder.state!);

@@ -60,7 +60,5 @@ export function matchDevice(device: Device, record: RunRecord, output: Output): 
     device.choices.load(record.kernels ?? {});
     return;
   }
-  output.warn(
-    `the run began on ${adapterName(record.device)}: results will differ in the last bits`,
-  );
+  output.warn(`the run began on ${adapterName(record.device)}: results will differ in the last bits`);
 }
