@@ -1,4 +1,5 @@
 // The engine's public names.
+import "./dispose-symbol.ts";
 export { openDevice, type OpenDeviceOptions } from "./open.ts";
 export { NoAdapterError } from "./gpu/access.ts";
 export { currentDevice } from "./current.ts";

@@ -96,6 +96,32 @@ describe.skipIf(skipsWithoutChromium("the library was not loaded in a page"))("t
     expect(mean(all.slice(-3))).toBeLessThan(mean(all.slice(0, 3)) - 0.2);
   });
 
+  it("brings Symbol.dispose along for browsers without it", async () => {
+    const old = await browser.newPage();
+    await old.addInitScript(() => {
+      let own: unknown;
+      const known = Symbol;
+      // Not of Symbol itself: a proxy may not hide what its target has for good.
+      globalThis.Symbol = new Proxy(() => undefined, {
+        apply: (_, __, [name]: [string]) => known(name),
+        get: (_, name) => (name === "dispose" ? own : (Reflect.get(known, name) as unknown)),
+        set: (_, name, value) => name === "dispose" && ((own = value), true),
+      }) as unknown as SymbolConstructor;
+    });
+    await old.goto(address("/lib/names"));
+    await old.waitForFunction("globalThis.kiln");
+    const found = await old.evaluate(async () => {
+      const { kiln } = globalThis as unknown as { kiln: typeof Library };
+      const device = await kiln.openDevice();
+      const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(device));
+      device[Symbol.dispose]();
+      return { disposed: device.disposed, methods };
+    });
+    expect(found.disposed).toBe(true);
+    expect(found.methods).not.toContain("undefined");
+    await old.close();
+  });
+
   it("has the tensors' methods, both cross-entropies and the layers' names", async () => {
     await page.goto(address("/lib/names"));
     await page.waitForFunction("globalThis.kiln");

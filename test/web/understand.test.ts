@@ -105,6 +105,12 @@ describe.skipIf(skipsWithoutChromium("nothing was explained in the page"))("the 
     );
   };
 
+  it("has every id once", async () => {
+    const ids = await at("[id]").evaluateAll((all) => all.map(({ id }) => id));
+    expect(ids.length).toBeGreaterThan(100);
+    expect(ids.filter((id, i) => ids.indexOf(id) !== i)).toEqual([]);
+  });
+
   it("shows the figures of the last epoch, and a confusion matrix that adds up to them", async () => {
     const cells = await at("#epochs tbody tr").last().locator("td").allInnerTexts();
     const accuracy = Number(/^([\d.]+) %$/.exec(cells[4])![1]) / 100;
@@ -278,7 +284,7 @@ describe.skipIf(skipsWithoutChromium("nothing was explained in the page"))("the 
     await downloaded(here, "Download report", file);
     await says(here, "report.html is in your downloads");
     expect(readFileSync(file, "utf8")).not.toMatch(
-      /(?:src|srcset|data|action)\s*=\s*["']?https?:|<link[^>]*href=\"(?!data:)|url\(["']?https?:|@import/i,
+      /(?:src|srcset|data|action)\s*=\s*["']?https?:|<link[^>]*href="(?!data:)|url\(["']?https?:|@import/i,
     );
     const opened = await context.newPage();
     const wrong: string[] = [];
@@ -367,20 +373,20 @@ describe.skipIf(skipsWithoutChromium("nothing was explained in the page"))("the 
   });
 
   it("answers live from the camera, until its panel is left or training starts", async () => {
-    const answers = at("#camera-answers li");
+    const answers = at("#live-answers li");
     const streams = (): Promise<boolean> =>
-      at("#camera-video").evaluate((video) => (video as HTMLVideoElement).srcObject !== null);
+      at("#live-video").evaluate((video) => (video as HTMLVideoElement).srcObject !== null);
     const start = async (): Promise<void> => {
       await button(here, "Start camera view").click();
       await answers.nth(2).waitFor();
       expect(await streams()).toBe(true);
-      expect(await at("#camera-heat").isVisible()).toBe(true);
+      expect(await at("#live-heat").isVisible()).toBe(true);
     };
     // A method too slow for a video gives way.
     await here.page.getByLabel("Method", { exact: true }).selectOption("score-cam");
     await start();
     for (const line of await answers.allInnerTexts()) expect(line).toMatch(/^(ant|bee|cat)\s+[\d.]+ %$/);
-    expect(new Set(await rgb(at("#camera-heat"))).size).toBeGreaterThan(20);
+    expect(new Set(await rgb(at("#live-heat"))).size).toBeGreaterThan(20);
     await at("h1").scrollIntoViewIfNeeded();
     await says(here, "The camera is off: its panel was left.");
     expect(await streams()).toBe(false);

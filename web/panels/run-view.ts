@@ -39,6 +39,7 @@ export class RunView {
   show(event: RunEvent): void {
     switch (event.type) {
       case "start":
+        if (event.position.step === 0) this.clear();
         this.#shape = event;
         this.#meter("step", `${grouped(event.position.step)} of ${grouped(event.steps)}`);
         this.#showProgress(event.position.step);

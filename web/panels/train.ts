@@ -64,7 +64,11 @@ export function trainPanel(app: App, recipe: RecipeFields): TrainPanel {
     const end = await app.attempt(train);
     view.progress(null);
     if (!end) {
-      if (app.phase.value === "training") app.phase.set("idle");
+      if (app.phase.value !== "training") return;
+      // What was refused at once has left the model before.
+      const model = await app.session.currentModel();
+      app.phase.set("idle");
+      app.model.set(model);
       return;
     }
     const paused = end.reason === "stopped" && !stopping;
@@ -86,7 +90,6 @@ export function trainPanel(app: App, recipe: RecipeFields): TrainPanel {
     if (app.phase.value === "paused") return leg(() => app.session.resume(watch));
     const form = await app.attempt(() => Promise.resolve(recipe.read()));
     if (!form) return;
-    view.clear();
     app.say("Preparing the model…");
     await leg(() => app.session.train(form, watch));
   }
@@ -150,7 +153,7 @@ export function trainPanel(app: App, recipe: RecipeFields): TrainPanel {
       app.phase.set(run.finished ? "idle" : "paused");
       app.say(
         run.finished
-          ? `The run of your last visit is here, ${run.epoch} epochs.`
+          ? `The run of your last visit is here, ${run.epoch === 1 ? "1 epoch" : `${run.epoch} epochs`}.`
           : `A run of your last visit stands at step ${run.step} of ${run.steps}. Train continues it, Stop ends it.`,
       );
     },

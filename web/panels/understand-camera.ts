@@ -13,11 +13,11 @@ const TOP = 3;
 export class LiveCamera {
   readonly #app: App;
   readonly #view: HeatView;
-  readonly #video = byId("camera-video", HTMLVideoElement);
-  readonly #heat = byId("camera-heat", HTMLCanvasElement);
-  readonly #answers = byId("camera-answers", HTMLOListElement);
-  readonly #start = byId("camera-start", HTMLButtonElement);
-  readonly #end = byId("camera-end", HTMLButtonElement);
+  readonly #video = byId("live-video", HTMLVideoElement);
+  readonly #heat = byId("live-heat", HTMLCanvasElement);
+  readonly #answers = byId("live-answers", HTMLOListElement);
+  readonly #start = byId("live-start", HTMLButtonElement);
+  readonly #end = byId("live-end", HTMLButtonElement);
   #enabled = false;
   #opening = false;
   /** Turns the camera off; null while it is off. */

@@ -42,11 +42,11 @@ export function readControl(text: string, { step, size }: AugmentControl): numbe
   return option === undefined ? SIZES[step] : Number(option.split("=").pop());
 }
 
-/** The text after a control was moved; 0 takes its step away. */
+/** The text after a control was moved; 0 takes its step away, as often as it was written. */
 export function writeControl(text: string, { step, size }: AugmentControl, value: number): string {
   const parts = partsOf(text);
+  if (value === 0) return join(parts.filter((part) => nameOf(part) !== step));
   const at = parts.findIndex((part) => nameOf(part) === step);
-  if (value === 0) return join(parts.filter((_, i) => i !== at));
   if (at >= 0) {
     if (size === undefined) return join(parts);
     const rest = parts[at]

@@ -4,7 +4,7 @@ import { scope } from "../../engine/index.ts";
 import { buildRun, type DeviceDataset, type Run } from "../../training/index.ts";
 import type { RecipeForm } from "../protocol.ts";
 import { refuseTooLarge } from "./memory.ts";
-import { needData, type State } from "./state.ts";
+import { needData, working, type State } from "./state.ts";
 import { settingsOf } from "./train.ts";
 
 /** One variant of a kernel: a file, with some of its declarations replaced. */
@@ -53,8 +53,7 @@ export function kernelCalls(state: State) {
       const device = state.device!;
       const settings = settingsOf(form, raw);
       using run = buildRun(settings);
-      const { signal } = (state.working = new AbortController());
-      try {
+      return await working(state, async (signal) => {
         await refuseTooLarge(device, run.trainer, data.train);
         const steps = new Steps(run, data.train);
         watch("compiling");
@@ -65,9 +64,7 @@ export function kernelCalls(state: State) {
         const { by, times } = await measure(device, steps, { signal, stepMilliseconds }, watch);
         if (signal.aborted) return null;
         return { model: settings.model, batchSize: settings.batchSize, by, stepMilliseconds, ...listed(times) };
-      } finally {
-        state.working = null;
-      }
+      });
     },
   };
 }

@@ -3,9 +3,20 @@ import { defaultLayer, spatialLayers } from "../../training/index.ts";
 import type { ModelReport } from "../protocol.ts";
 import type { ExplainedModel, State } from "./state.ts";
 
+export function modelCalls(state: State) {
+  return {
+    /** The model that is explained; null where there is none. */
+    currentModel: (): ModelReport | null => state.model && describe(state.model),
+  };
+}
+
 /** Makes this the model that the page explains. */
 export function explain(state: State, explained: ExplainedModel): ModelReport {
   state.model = explained;
+  return describe(explained);
+}
+
+function describe(explained: ExplainedModel): ModelReport {
   const { model, settings, classes, origin } = explained;
   const { imageSize } = settings;
   return {

@@ -4,6 +4,7 @@ import { dataCalls } from "./data.ts";
 import { deviceCalls } from "./device.ts";
 import { explainCalls } from "./explain.ts";
 import { kernelCalls } from "./kernels.ts";
+import { modelCalls } from "./model.ts";
 import { shareCalls } from "./share.ts";
 import { trainCalls } from "./train.ts";
 
@@ -13,6 +14,7 @@ export function openSession() {
     ...deviceCalls(state),
     ...dataCalls(state),
     ...trainCalls(state),
+    ...modelCalls(state),
     ...explainCalls(state),
     ...shareCalls(state),
     ...kernelCalls(state),

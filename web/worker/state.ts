@@ -70,6 +70,18 @@ export function needModel(state: State): ExplainedModel {
   };
 }
 
+/** Takes the GPU for `work`: nobody looks at the model meanwhile, and `halt` aborts the signal. */
+export async function working<T>(state: State, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const { signal } = (state.working = new AbortController());
+  try {
+    // From here on nobody begins to look; who does gives the weights back first.
+    await state.turns.take(() => undefined);
+    return await work(signal);
+  } finally {
+    state.working = null;
+  }
+}
+
 function refuseWhileTraining({ working }: State): void {
   if (working) throw new Error("the model is being trained: press Pause or wait for the end");
 }

@@ -27,7 +27,7 @@ import { takeData } from "./data.ts";
 import { keepData, keptData, markEnded, RUN_DIR, wasEnded } from "./kept.ts";
 import { refuseTooLarge } from "./memory.ts";
 import { explain } from "./model.ts";
-import { needData, type ActiveRun, type State } from "./state.ts";
+import { needData, working, type ActiveRun, type State } from "./state.ts";
 
 /** What a reload may lose, in seconds of training. */
 const SAVE_EVERY = 20;
@@ -35,39 +35,14 @@ const SAVE_EVERY = 20;
 export function trainCalls(state: State) {
   return {
     /** Begins a run, in place of the one before, and trains until its end or until `halt`. */
-    async train(form: RecipeForm, watch: (event: RunEvent) => void): Promise<RunEnd> {
-      const { raw, data } = needData(state);
-      const settings = settingsOf(form, raw);
-      const run = buildRun(settings);
-      try {
-        buildSchedule(settings, run.trainer, data.train);
-        await refuseTooLarge(state.device!, run.trainer, data.train);
-        await state.turns.take(() => release(state));
-        await files.remove(RUN_DIR);
-        await keepData(raw);
-        const folder = await createRunFolder(RUN_DIR, {
-          model: exportInfo(settings, data),
-          settings: { ...settings, ...limitsOf(raw) },
-          data: recordData(raw),
-          ...environment(state.device!),
-          versions: { kiln: __KILN_VERSION__, browser: navigator.userAgent },
-          started: new Date().toISOString(),
-        });
-        // From now on a reload finds the run.
-        await folder.saveState(run.trainer);
-        state.run = { ...run, settings, folder };
-      } catch (error) {
-        if (!state.run) run[Symbol.dispose]();
-        throw error;
-      }
-      return go(state, state.run, watch);
-    },
+    train: (form: RecipeForm, watch: (event: RunEvent) => void): Promise<RunEnd> =>
+      working(state, async (signal) => {
+        await begin(state, form);
+        return go(state, signal, watch);
+      }),
 
     /** Continues the run that was halted, or found by `kept`. */
-    resume(watch: (event: RunEvent) => void): Promise<RunEnd> {
-      if (!state.run) throw new Error("there is no run to continue: press Train");
-      return go(state, state.run, watch);
-    },
+    resume: (watch: (event: RunEvent) => void): Promise<RunEnd> => working(state, (signal) => go(state, signal, watch)),
 
     /** Ends what is under way after the step that runs; it is saved, and its own call returns. */
     halt(): void {
@@ -110,15 +85,40 @@ export function trainCalls(state: State) {
     async findLr(form: RecipeForm, watch: (progress: LrFinderProgress) => void): Promise<LrFinderResult> {
       const { raw, data } = needData(state);
       using run = buildRun(settingsOf(form, raw));
-      await refuseTooLarge(state.device!, run.trainer, data.train);
-      const controller = (state.working = new AbortController());
-      try {
-        return await findLearningRate(run.trainer, data.train, { signal: controller.signal, onProgress: watch });
-      } finally {
-        state.working = null;
-      }
+      return await working(state, async (signal) => {
+        await refuseTooLarge(state.device!, run.trainer, data.train);
+        return findLearningRate(run.trainer, data.train, { signal, onProgress: watch });
+      });
     },
   };
+}
+
+/** Makes a run and its folder, in place of the one before; that stays where anything is wrong with the new one. */
+async function begin(state: State, form: RecipeForm): Promise<void> {
+  const { raw, data } = needData(state);
+  const settings = settingsOf(form, raw);
+  const run = buildRun(settings);
+  try {
+    buildSchedule(settings, run.trainer, data.train);
+    await refuseTooLarge(state.device!, run.trainer, data.train);
+  } catch (error) {
+    run[Symbol.dispose]();
+    throw error;
+  }
+  release(state);
+  await files.remove(RUN_DIR);
+  await keepData(raw);
+  const folder = await createRunFolder(RUN_DIR, {
+    model: exportInfo(settings, data),
+    settings: { ...settings, ...limitsOf(raw) },
+    data: recordData(raw),
+    ...environment(state.device!),
+    versions: { kiln: __KILN_VERSION__, browser: navigator.userAgent },
+    started: new Date().toISOString(),
+  });
+  state.run = { ...run, settings, folder };
+  // From now on a reload finds the run.
+  await folder.saveState(run.trainer);
 }
 
 /** As `train.js` resolves its flags. */
@@ -153,15 +153,14 @@ function release(state: State): void {
   state.run = null;
 }
 
-async function go(state: State, run: ActiveRun, watch: (event: RunEvent) => void): Promise<RunEnd> {
+async function go(state: State, signal: AbortSignal, watch: (event: RunEvent) => void): Promise<RunEnd> {
+  const { run } = state;
+  if (!run) throw new Error("there is no run to continue: press Train");
   const { data } = needData(state);
   const { trainer, settings, folder } = run;
   const { epochs, tta, earlyStop: patience } = settings;
-  const controller = (state.working = new AbortController());
   const relay = new Relay(watch);
   try {
-    // From here on nobody begins to look at the model; who does gives the weights back first.
-    await state.turns.take(() => undefined);
     const events = trainer.fit(data.train, {
       epochs,
       tta,
@@ -170,7 +169,7 @@ async function go(state: State, run: ActiveRun, watch: (event: RunEvent) => void
       heldOut: data.validation,
       startFrom: trainer.position,
       saveEvery: SAVE_EVERY,
-      signal: controller.signal,
+      signal,
       ...(patience !== undefined && { earlyStop: { patience } }),
     });
     let reason: RunEnd["reason"] = "stopped";
@@ -188,8 +187,6 @@ async function go(state: State, run: ActiveRun, watch: (event: RunEvent) => void
     // What was saved before would only diverge again.
     if (error instanceof DivergedError) await markEnded();
     throw error;
-  } finally {
-    state.working = null;
   }
 }
 
