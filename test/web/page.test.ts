@@ -91,7 +91,7 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
   });
 
   it("finds the learning rate, shows the curve, and takes its suggestion", async () => {
-    const here = await visit(await site.newcomer(), `${site.url}?${link({ "batch-size": 4, limit: 64 })}`);
+    const here = await visit(await site.newcomer(), `${site.url}?${link({ "batch-size": 2, limit: 32 })}`);
     await says(here, "Press Train");
     await button(here, "Find learning rate").click();
     await says(here, /Range test: \d+ of 100/);
@@ -169,7 +169,7 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
   });
 
   it("goes on after a reload and after the GPU was lost, to the numbers of a run that nothing disturbed", async () => {
-    const same = { epochs: 2, limit: 64, "limit-test": 32, "batch-size": 8, autostart: 1 };
+    const same = { epochs: 2, limit: 40, "limit-test": 16, "batch-size": 8, autostart: 1 };
     const whole = await visit(await site.newcomer(), `${site.url}?${link(same)}`);
     await says(whole, "Training is done");
 
@@ -181,7 +181,7 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
     expect(await rows.count()).toBe(1);
     await button(here, "Pause").click();
     await says(here, "Paused and saved");
-    expect((await losses(here)).length).toBeGreaterThan(8);
+    expect((await losses(here)).length).toBeGreaterThan(5);
 
     await button(here, "Train").click();
     await says(here, /Compiling|Training:/);
@@ -222,12 +222,17 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
     expect(await button(here, "Stop").isDisabled()).toBe(true);
   });
 
-  it("has no serious finding of axe, in both themes, fresh and after training", async () => {
+  it("has no serious finding of axe, in both themes, and does not scroll sideways, fresh and after training", async () => {
     const here = await visit(await site.newcomer(), `${site.url}?${link({ epochs: 1 })}`);
     await says(here, "Press Train");
     await here.page.addScriptTag({ path: axePath });
     const findings = async (): Promise<string[]> => {
       const all: string[] = [];
+      for (const width of [360, 1200]) {
+        await here.page.setViewportSize({ width, height: 800 });
+        const wider = await here.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        if (wider > 0) all.push(`${wider} pixels wider than ${width}`);
+      }
       for (const colorScheme of ["light", "dark"] as const) {
         await here.page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
         const { violations } = await here.page.evaluate(() => (globalThis as unknown as { axe: Axe }).axe.run());
@@ -243,16 +248,5 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
     await button(here, "Explain").click();
     await says(here, "the model says");
     expect(await findings()).toEqual([]);
-  });
-
-  it.each([360, 1200])("does not scroll sideways at %i pixels", async (width) => {
-    const here = await visit(await site.newcomer(), `${site.url}?${link({ epochs: 1, limit: 64 })}`);
-    await here.page.setViewportSize({ width, height: 800 });
-    await says(here, "Press Train");
-    const scroll = () => here.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    expect(await scroll()).toBeLessThanOrEqual(0);
-    await button(here, "Train").click();
-    await says(here, "misclassified");
-    expect(await scroll()).toBeLessThanOrEqual(0);
   });
 });
