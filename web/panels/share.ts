@@ -7,7 +7,9 @@ import type { Download } from "../worker/share.ts";
 
 export function sharePanel(app: App, recipe: RecipeFields): void {
   const checkpoint = byId("download-checkpoint", HTMLButtonElement);
-  const ofRun = ["download-report", "download-metrics", "download-run"].map((id) => byId(id, HTMLButtonElement));
+  const ofRun = ["download-report", "download-metrics", "download-steps", "download-run"].map((id) =>
+    byId(id, HTMLButtonElement),
+  );
   const opened = byId("open-checkpoint", HTMLInputElement);
 
   const show = (): void => {
@@ -30,7 +32,8 @@ export function sharePanel(app: App, recipe: RecipeFields): void {
   hand(checkpoint, () => app.session.checkpoint());
   hand(ofRun[0], () => app.session.report(proxy((what: string) => app.say(`Report: ${what}`))));
   hand(ofRun[1], () => app.session.runFile("metrics.jsonl"));
-  hand(ofRun[2], () => app.session.runFolder());
+  hand(ofRun[2], () => app.session.runFile("steps.jsonl"));
+  hand(ofRun[3], () => app.session.runFolder());
 
   opened.addEventListener("change", () => {
     const [file] = opened.files ?? [];
