@@ -213,6 +213,19 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
   it("gives a run up where Stop is pressed", async () => {
     const here = await visit(await site.newcomer(), `${site.url}?${link({ autostart: 1, epochs: 50 })}`);
     await says(here, "Training:");
+    // Browsers slow down what nobody sees, and the page says so.
+    const see = (state: "hidden" | "visible") =>
+      here.page.evaluate((visibilityState) => {
+        Object.defineProperty(document, "visibilityState", { value: visibilityState, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+      }, state);
+    const throttled = here.page.locator("#throttled");
+    await see("hidden");
+    await throttled.filter({ hasText: "This tab is in the background" }).waitFor();
+    expect(await here.page.title()).toContain("in the background");
+    await see("visible");
+    await throttled.waitFor({ state: "hidden" });
+    expect(await here.page.title()).toBe("Kiln");
     await button(here, "Stop").click();
     await says(here, "Stopped.");
     expect(await button(here, "Stop").isDisabled()).toBe(true);

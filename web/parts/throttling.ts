@@ -1,6 +1,7 @@
 // Browsers slow tabs down that nobody sees. The page says so, and measures by how much.
 import type { App } from "../app.ts";
 import type { RunEvent } from "../protocol.ts";
+import { byId } from "./dom.ts";
 import { percent } from "./format.ts";
 
 /** Below this share of the speed before, the tab was held back. */
@@ -8,6 +9,7 @@ const SLOWED = 0.7;
 
 /** Keeps the screen of a phone from going dark while it trains, where the browser can; and tells how fast a hidden tab was. */
 export function watchThrottling(app: App): { note(event: RunEvent): void } {
+  const note = byId("throttled", HTMLElement);
   let shown = 0;
   let hidden: number[] = [];
   let lock: WakeLockSentinel | null = null;
@@ -27,18 +29,26 @@ export function watchThrottling(app: App): { note(event: RunEvent): void } {
     if (document.visibilityState === "hidden") {
       hidden = [];
       document.title = "Kiln – training in the background";
-      app.say("This tab is in the background: browsers may slow it down. Keep it visible to train at full speed.");
+      tell("This tab is in the background, where browsers may slow it down: keep it visible to train at full speed.");
       return;
     }
     document.title = "Kiln";
     const mean = hidden.reduce((sum, value) => sum + value, 0) / hidden.length;
     if (mean < SLOWED * shown) {
-      app.say(`While hidden, this tab was throttled to ${percent(mean / shown, 0)} of its speed: keep it visible.`);
-    }
+      tell(`While it was hidden, this tab was throttled to ${percent(mean / shown, 0)} of its speed: keep it visible.`);
+    } else note.hidden = true;
   });
+
+  /** In the status line for those who listen, and in a line of its own that stays. */
+  function tell(text: string): void {
+    app.say(text);
+    note.textContent = text;
+    note.hidden = false;
+  }
 
   return {
     note(event) {
+      if (event.type === "start") note.hidden = true;
       if (event.type !== "progress") return;
       if (document.visibilityState === "hidden") hidden.push(event.imagesPerSecond);
       else shown = event.imagesPerSecond;
