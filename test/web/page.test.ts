@@ -210,6 +210,19 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
     expect(await button(here, "Download checkpoint").isEnabled()).toBe(true);
   });
 
+  it("has one run for all tabs: the others say so", async () => {
+    const context = await site.newcomer();
+    const first = await visit(context, `${site.url}?${link({ autostart: 1, epochs: 50 })}`);
+    await says(first, "Training:");
+    const second = await visit(context, `${site.url}?${link()}`);
+    await says(second, "Press Train");
+    await button(second, "Train").click();
+    await second.page.getByRole("alert").filter({ hasText: "another tab of this page has a run" }).waitFor();
+    await first.page.close();
+    await button(second, "Train").click();
+    await says(second, "Training:");
+  });
+
   it("gives a run up where Stop is pressed", async () => {
     const here = await visit(await site.newcomer(), `${site.url}?${link({ autostart: 1, epochs: 50 })}`);
     await says(here, "Training:");

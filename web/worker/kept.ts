@@ -9,6 +9,27 @@ const DATA_DIR = "/kept/data";
 /** Beside the run: it was given up, and does not want to be continued. */
 const ENDED = `${RUN_DIR}/ended`;
 
+/** A tab that has just been closed or reloaded may need a moment to let go. */
+const PATIENCE = 3000;
+let claim: Promise<boolean> | null = null;
+
+/** Whether the kept run is this tab's: it is the first one's that asks, until that is closed. */
+export async function claimRun(): Promise<boolean> {
+  // Without locks there is no file system either, and every tab keeps its run to itself.
+  if (!(navigator as Partial<Navigator>).locks) return true;
+  claim ??= new Promise((done) => {
+    const held = (): Promise<never> => {
+      done(true);
+      return new Promise(() => undefined);
+    };
+    const signal = AbortSignal.timeout(PATIENCE);
+    navigator.locks.request("kiln: the kept run", { signal }, held).catch(() => done(false));
+  });
+  const mine = await claim;
+  if (!mine) claim = null;
+  return mine;
+}
+
 export const markEnded = (): Promise<void> => files.writeAtomic(ENDED, "");
 export const wasEnded = (): Promise<boolean> => files.exists(ENDED);
 

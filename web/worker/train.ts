@@ -24,7 +24,7 @@ import {
 } from "../../training/index.ts";
 import type { DataLimits, DataReport, KeptRun, ModelReport, RecipeForm, RunEnd, RunEvent } from "../protocol.ts";
 import { takeData } from "./data.ts";
-import { keepData, keptData, markEnded, RUN_DIR, wasEnded } from "./kept.ts";
+import { claimRun, keepData, keptData, markEnded, RUN_DIR, wasEnded } from "./kept.ts";
 import { refuseTooLarge } from "./memory.ts";
 import { explain } from "./model.ts";
 import { needData, working, type ActiveRun, type State } from "./state.ts";
@@ -54,7 +54,7 @@ export function trainCalls(state: State) {
 
     /** The run that the browser has kept from an earlier visit, with its images and its model; null where there is none. */
     async kept(): Promise<{ run: KeptRun; data: DataReport; model: ModelReport } | null> {
-      if (!(await files.exists(`${RUN_DIR}/state.safetensors`))) return null;
+      if (!(await claimRun()) || !(await files.exists(`${RUN_DIR}/state.safetensors`))) return null;
       const folder = await openRunFolder(RUN_DIR);
       const { settings, data: record } = folder.config as unknown as { settings: RunSettings; data: DataRecord };
       const raw = await keptData(record.name, settings as DataLimits);
@@ -96,6 +96,8 @@ export function trainCalls(state: State) {
 /** Makes a run and its folder, in place of the one before; that stays where anything is wrong with the new one. */
 async function begin(state: State, form: RecipeForm): Promise<void> {
   const { raw, data } = needData(state);
+  if (!(await claimRun()))
+    throw new Error("another tab of this page has a run: close it, as the browser keeps one run");
   const settings = settingsOf(form, raw);
   const run = buildRun(settings);
   try {

@@ -1,6 +1,5 @@
 // The flags of train.js.
 import type { Command, Option } from "commander";
-import type { Stem } from "../../../nn/index.ts";
 import {
   augmentNames,
   LR_METHODS,
@@ -8,9 +7,7 @@ import {
   PRECISIONS,
   TTA_VIEWS,
   type LrMethod,
-  type OptimizerName,
-  type Precision,
-  type Tta,
+  type RunSettings,
 } from "../../../training/index.ts";
 import { presetNames } from "../../../training/presets/index.ts";
 import { scheduleNames } from "../../../training/schedule-grammar.ts";
@@ -35,39 +32,37 @@ import {
 } from "../shared/flags.ts";
 import { classesFlag, imageSizeFlag, modelFlag, stemFlag } from "../shared/model-flags.ts";
 
-/** As typed: what has no value here is decided when the data is known. */
-export interface TrainFlags extends DataFlags, DeviceFlags {
-  readonly model?: string;
-  readonly stem?: Stem;
-  readonly classes?: number;
-  readonly imageSize?: number;
+/** Settings that have a value from the start. */
+type Given =
+  | "epochs"
+  | "batchSize"
+  | "optimizer"
+  | "nesterov"
+  | "labelSmoothing"
+  | "mixup"
+  | "cutmix"
+  | "shuffle"
+  | "dropLast"
+  | "clipGrad"
+  | "accumulate"
+  | "ema"
+  | "tta"
+  | "earlyStop"
+  | "seed"
+  | "precision"
+  | "freeze"
+  | "preset";
+/** Settings whose value, where none is typed, is decided when the data is known. */
+type Decided = "model" | "stem" | "classes" | "imageSize" | "momentum" | "weightDecay" | "schedule" | "augment";
+
+/** As typed. */
+export interface TrainFlags
+  extends DataFlags, DeviceFlags, Pick<RunSettings, Given>, Partial<Pick<RunSettings, Decided>> {
   readonly validation?: number;
   readonly limit?: number;
   readonly init?: string;
-  readonly freeze: boolean;
-  readonly epochs: number;
-  readonly batchSize: number;
-  readonly optimizer: OptimizerName;
   readonly lr?: number | AutoRate;
-  readonly momentum?: number;
-  readonly nesterov: boolean;
-  readonly weightDecay?: number;
-  readonly labelSmoothing: number;
-  readonly schedule?: string;
-  readonly augment?: string;
-  readonly mixup?: number;
-  readonly cutmix?: number;
-  readonly shuffle: boolean;
-  readonly dropLast: boolean;
-  readonly clipGrad?: number;
-  readonly accumulate: number;
-  readonly ema?: number;
-  readonly tta: Tta;
-  readonly earlyStop?: number;
-  readonly seed: number;
-  readonly precision: Precision;
   readonly tune: "on" | "off";
-  readonly preset?: string;
   readonly out?: string;
   readonly resume?: string;
   readonly config?: string;
