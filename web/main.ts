@@ -8,6 +8,7 @@ import { trainPanel } from "./panels/train.ts";
 import { underneathPanel } from "./panels/underneath.ts";
 import { understandPanel } from "./panels/understand.ts";
 import { byId } from "./parts/dom.ts";
+import { inPageWords } from "./parts/format.ts";
 import { RecipeFields } from "./parts/recipe-form.ts";
 import { Signal } from "./parts/signal.ts";
 import type { DataReport, ModelReport } from "./protocol.ts";
@@ -45,12 +46,6 @@ const app: App = {
     }
   },
 };
-
-/** The library speaks of train.js's flags. */
-const inPageWords = (message: string): string =>
-  message
-    .replaceAll("--lr", "the learning rate")
-    .replace(/--([a-z-]+)/g, (_, name: string) => name.replaceAll("-", " "));
 
 byId("problem-close", HTMLButtonElement).addEventListener("click", () => (problem.hidden = true));
 // Everything that a new worker needs is kept in the browser, so that a fresh start is the shortest way back.

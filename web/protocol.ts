@@ -58,6 +58,13 @@ export interface RecipeForm {
   readonly precision: Precision;
 }
 
+/** The range test as the form has it. */
+export interface RangeForm {
+  readonly startLr?: number;
+  readonly endLr?: number;
+  readonly iterations?: number;
+}
+
 /** A model with weights worth explaining, testing and downloading. */
 export interface ModelReport {
   /** "resnet8". */

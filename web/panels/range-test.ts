@@ -3,7 +3,7 @@ import type { LrFinderResult } from "../../training/index.ts";
 import { LR_METHODS, type LrMethod } from "../../training/lr-finder/suggest.ts";
 import { lrFinderCurve } from "../../training/report/figures/curves.ts";
 import { byId, element, showChart } from "../parts/dom.ts";
-import { short } from "../parts/format.ts";
+import { inPageWords, short } from "../parts/format.ts";
 
 const MEANING: Readonly<Record<LrMethod, string>> = {
   valley: "middle of the longest fall",
@@ -16,8 +16,9 @@ const MEANING: Readonly<Record<LrMethod, string>> = {
 export function showRangeTest(result: LrFinderResult, choose: (lr: number) => void): void {
   byId("range-test", HTMLElement).hidden = false;
   showChart(byId("range-chart", HTMLElement), lrFinderCurve(result).svg);
-  const warnings = result.warnings.join(" ");
-  byId("range-message", HTMLElement).textContent = `${result.stopped.message} ${warnings}`.trim();
+  byId("range-message", HTMLElement).replaceChildren(
+    ...[result.stopped.message, ...result.warnings].map((message) => element("li", {}, inPageWords(message))),
+  );
   byId("range-answers", HTMLElement).replaceChildren(
     ...LR_METHODS.flatMap((method) => {
       const lr = result.suggestions[method];

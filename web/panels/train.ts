@@ -105,7 +105,7 @@ export function trainPanel(app: App, recipe: RecipeFields): TrainPanel {
         sayProgress(`Range test: ${done} of ${iterations}, learning rate ${short(lr)}, loss ${loss.toFixed(4)}`);
       },
     );
-    const result = await app.attempt(() => app.session.findLr(form, progress));
+    const result = await app.attempt(() => app.session.findLr(form, recipe.readRange(), progress));
     view.progress(null);
     if (app.phase.value === "finding") app.phase.set("idle");
     if (!result) return;

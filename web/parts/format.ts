@@ -20,3 +20,20 @@ export function duration(seconds: number): string {
   const minutes = Math.round(seconds / 60);
   return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
+
+/** Flags of the command line, by the labels that their fields have here. */
+const LABELS: Readonly<Record<string, string>> = {
+  lr: "the learning rate",
+  "start-lr": "the first rate of the range test",
+  "end-lr": "last rate of the range test",
+  iterations: "iterations of the range test",
+};
+
+/** A message of the library, which speaks of the command line's flags, as a sentence of the page. */
+export function inPageWords(message: string): string {
+  // "fit: ...", "findLearningRate: ...": who says so matters to programmers.
+  const words = message
+    .replace(/^(findLearningRate|Trainer|fit|data): /, "")
+    .replace(/--([a-z-]+)/g, (_, name: string) => LABELS[name] ?? name.replaceAll("-", " "));
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}

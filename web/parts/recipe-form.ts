@@ -2,7 +2,7 @@
 import { modelNames } from "../../nn/models/names.ts";
 import { OPTIMIZERS, PRECISIONS, type RunSettings } from "../../training/recipe.ts";
 import { scheduleNames } from "../../training/schedule-grammar.ts";
-import type { RecipeForm } from "../protocol.ts";
+import type { RangeForm, RecipeForm } from "../protocol.ts";
 import { byId, element, options } from "./dom.ts";
 
 const MODEL = "resnet8";
@@ -65,6 +65,13 @@ export class RecipeFields {
       precision: PRECISIONS.find((name) => name === this.#select("precision").value)!,
     };
     return Object.fromEntries(Object.entries(form).filter(([, value]) => value !== undefined)) as unknown as RecipeForm;
+  }
+
+  /** What the range test goes through; what is left out gets the defaults of `find-lr.js`. */
+  readRange(): RangeForm {
+    const number = (name: string): number | undefined => Number(this.#field(name).value.trim()) || undefined;
+    const form = { startLr: number("start-lr"), endLr: number("end-lr"), iterations: number("iterations") };
+    return Object.fromEntries(Object.entries(form).filter(([, value]) => value !== undefined));
   }
 
   /** Fills the fields with a kept run's settings. */

@@ -22,7 +22,16 @@ import {
   type StepEvent,
   type TrainEvent,
 } from "../../training/index.ts";
-import type { DataLimits, DataReport, KeptRun, ModelReport, RecipeForm, RunEnd, RunEvent } from "../protocol.ts";
+import type {
+  DataLimits,
+  DataReport,
+  KeptRun,
+  ModelReport,
+  RangeForm,
+  RecipeForm,
+  RunEnd,
+  RunEvent,
+} from "../protocol.ts";
 import { takeData } from "./data.ts";
 import { claimRun, keepData, keptData, markEnded, RUN_DIR, wasEnded } from "./kept.ts";
 import { refuseTooLarge } from "./memory.ts";
@@ -82,12 +91,16 @@ export function trainCalls(state: State) {
     },
 
     /** Runs a range test with the form's recipe on a model of its own; nothing else changes. */
-    async findLr(form: RecipeForm, watch: (progress: LrFinderProgress) => void): Promise<LrFinderResult> {
+    async findLr(
+      form: RecipeForm,
+      range: RangeForm,
+      watch: (progress: LrFinderProgress) => void,
+    ): Promise<LrFinderResult> {
       const { raw, data } = needData(state);
       using run = buildRun(settingsOf(form, raw));
       return await working(state, async (signal) => {
         await refuseTooLarge(state.device!, run.trainer, data.train);
-        return findLearningRate(run.trainer, data.train, { signal, onProgress: watch });
+        return findLearningRate(run.trainer, data.train, { ...range, signal, onProgress: watch });
       });
     },
   };
