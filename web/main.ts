@@ -11,7 +11,7 @@ import { byId } from "./parts/dom.ts";
 import { inPageWords } from "./parts/format.ts";
 import { RecipeFields } from "./parts/recipe-form.ts";
 import { Signal } from "./parts/signal.ts";
-import type { DataReport, ModelReport } from "./protocol.ts";
+import type { DataReport, KeptRun, ModelReport } from "./protocol.ts";
 import type { Session } from "./worker/session.ts";
 
 const link = new URLSearchParams(location.search);
@@ -34,7 +34,6 @@ const app: App = {
   model: new Signal<ModelReport | null>(null),
   say: (text) => void (status.textContent = text),
   async attempt(work) {
-    problem.hidden = true;
     try {
       return await work();
     } catch (error) {
@@ -47,6 +46,17 @@ const app: App = {
   },
 };
 
+// A message stays until something new is done by hand; what the page does by itself does not hide it.
+for (const kind of ["click", "change", "drop"]) {
+  document.addEventListener(
+    kind,
+    (event) => {
+      if ((event.isTrusted || kind === "drop") && (event.target as Element).closest("button, input, select, #drop"))
+        problem.hidden = true;
+    },
+    { capture: true },
+  );
+}
 byId("problem-close", HTMLButtonElement).addEventListener("click", () => (problem.hidden = true));
 // Everything that a new worker needs is kept in the browser, so that a fresh start is the shortest way back.
 byId("problem-retry", HTMLButtonElement).addEventListener("click", () => location.reload());
@@ -79,18 +89,26 @@ async function open(): Promise<void> {
   });
   if (!device) return;
   byId("device", HTMLElement).textContent = `GPU: ${device.name}${device.software ? " (software, slow)" : ""}`;
+  const autostart = link.get("autostart") === "1";
   const kept = await app.attempt(() => session.kept());
-  if (kept) {
+  // Who reloads wants what was there. Who comes by a link wants its run, unless another waits to be continued and none was to start.
+  const [{ type }] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
+  const own = (run: KeptRun): boolean =>
+    type === "reload" || recipe.matches(link, run.settings) || !(autostart || run.finished);
+  if (kept && own(kept.run)) {
     app.data.set(kept.data);
     app.model.set(kept.model);
     train.restore(kept.run);
-    if (link.get("autostart") === "1" && !kept.run.finished) await train.start();
+    if (autostart && !kept.run.finished) await train.start();
     return;
   }
-  await app.attempt(() => Promise.resolve(recipe.applyLink(link)));
+  const understood = await app.attempt(() => {
+    recipe.applyLink(link);
+    return Promise.resolve(true);
+  });
   app.phase.set("idle");
   await data.loadFirst(link);
-  if (link.get("autostart") === "1" && app.data.value) await train.start();
+  if (autostart && understood && app.data.value) await train.start();
 }
 
 void open();

@@ -80,7 +80,8 @@ export interface ModelReport {
 
 /** Where a run stands that this browser has kept. */
 export interface KeptRun {
-  readonly settings: RunSettings;
+  /** With how many of its images it was begun. */
+  readonly settings: RunSettings & DataLimits;
   readonly finished: boolean;
   readonly step: number;
   readonly steps: number;

@@ -91,7 +91,10 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
   });
 
   it("finds the learning rate, shows the curve, and takes its suggestion", async () => {
-    const here = await visit(await site.newcomer(), `${site.url}?${link({ "batch-size": 2, limit: 32, iterations: 60 })}`);
+    const here = await visit(
+      await site.newcomer(),
+      `${site.url}?${link({ "batch-size": 2, limit: 32, iterations: 60 })}`,
+    );
     await says(here, "Press Train");
     await button(here, "Find learning rate").click();
     await says(here, /Range test: \d+ of 60/);
@@ -144,6 +147,36 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
     await refused("lower the learning rate");
     await here.page.getByRole("button", { name: "Dismiss" }).click();
     expect(await problem.isVisible()).toBe(false);
+  });
+
+  it("says what is wrong with a link, and starts nothing then", async () => {
+    const here = await visit(
+      await site.newcomer(),
+      `${site.url}?autostart=1&model=resnet9&epochs=7&lr=abc&modle=x&limit=32`,
+    );
+    await says(here, "Press Train");
+    const problem = here.page.getByRole("alert");
+    for (const words of ['no model "resnet9"', 'lr "abc" is no number', "modle is no setting"]) {
+      await problem.filter({ hasText: words }).waitFor();
+    }
+    expect(await field(here, "Epochs").inputValue()).toBe("7");
+    await here.page.waitForTimeout(500);
+    expect(await button(here, "Train").isEnabled()).toBe(true);
+  });
+
+  it("follows a link for another run than the kept one, and continues the same", async () => {
+    const context = await site.newcomer();
+    const tiny = { autostart: 1, limit: 16, "limit-test": 8, "batch-size": 4 };
+    const first = await visit(context, `${site.url}?${link({ ...tiny, epochs: 1 })}`);
+    await says(first, "Training is done");
+    await first.page.goto(`${site.url}?${link({ ...tiny, epochs: 2 })}`);
+    await says(first, "Training is done");
+    const rows = first.page.locator("table").first().locator("tbody tr");
+    expect(await rows.count()).toBe(2);
+    await first.page.reload();
+    await says(first, "The run of your last visit is here");
+    expect(await rows.count()).toBe(2);
+    expect(await first.page.getByLabel("Training images at most").inputValue()).toBe("16");
   });
 
   it("refuses a batch that does not fit, and names one that does", async () => {

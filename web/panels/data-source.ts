@@ -152,10 +152,10 @@ export function sourcePanel(app: App, recipe: RecipeFields): DataPanel {
       for (const field of fields) if (link.has(field.name)) field.value = link.get(field.name)!;
       if (!link.has("image-size")) imageSize.value = "";
       const name = link.get("data") ?? "shapes";
-      if (name === "shapes") return takeShapes();
-      await app.attempt(() =>
-        Promise.reject(new Error(`a link cannot load "${name}": drop its files, or use the built-in shapes`)),
-      );
+      if (name !== "shapes") {
+        await app.attempt(() => Promise.reject(new Error(`a link cannot load "${name}": drop its files here instead`)));
+      }
+      await takeShapes();
     },
   };
 }

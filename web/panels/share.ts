@@ -12,10 +12,14 @@ export function sharePanel(app: App, recipe: RecipeFields): void {
   );
   const opened = byId("open-checkpoint", HTMLInputElement);
 
+  /** A run was trained here, or kept; a checkpoint that is opened meanwhile takes nothing of it away. */
+  let hasRun = false;
+
   const show = (): void => {
+    hasRun ||= app.model.value?.origin.startsWith("trained") ?? false;
     const free = app.phase.value === "idle" || app.phase.value === "paused";
     checkpoint.disabled = !free || app.model.value === null;
-    for (const button of ofRun) button.disabled = !free || !(app.model.value?.origin.startsWith("trained") ?? false);
+    for (const button of ofRun) button.disabled = !free || !hasRun;
     opened.disabled = !free;
   };
   app.phase.watch(show);

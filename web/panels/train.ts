@@ -9,6 +9,8 @@ import type { KeptRun, RunEnd, RunEvent } from "../protocol.ts";
 import { showRangeTest } from "./range-test.ts";
 import { RunView } from "./run-view.ts";
 
+/** With fewer a schedule hardly leaves its warm-up. */
+const FEW_STEPS = 5;
 /** Milliseconds. */
 const SAY_EVERY = 1000;
 
@@ -25,6 +27,8 @@ export function trainPanel(app: App, recipe: RecipeFields): TrainPanel {
   const throttling = watchThrottling(app);
   /** What ends the leg under way: Stop gives the run up, Pause does not. */
   let stopping = false;
+  /** Of the run. */
+  let steps = Infinity;
 
   const showPhase = (): void => {
     const phase = app.phase.value;
@@ -49,7 +53,10 @@ export function trainPanel(app: App, recipe: RecipeFields): TrainPanel {
   const watch = proxy((event: RunEvent) => {
     view.show(event);
     throttling.note(event);
-    if (event.type === "start") app.say("Compiling the kernels…");
+    if (event.type === "start") {
+      steps = event.steps;
+      app.say("Compiling the kernels…");
+    }
     if (event.type === "progress") {
       sayProgress(`Training: epoch ${event.epoch}, loss ${event.loss.toFixed(4)}, accuracy ${percent(event.accuracy)}`);
     }
@@ -59,7 +66,10 @@ export function trainPanel(app: App, recipe: RecipeFields): TrainPanel {
   /** One leg of a run, from a press of Train to its end, pause or failure. */
   async function leg(train: () => Promise<RunEnd>): Promise<void> {
     stopping = false;
+    const focused = document.activeElement === start;
     app.phase.set("training");
+    // What is disabled loses the focus.
+    if (focused) pause.focus({ preventScroll: true });
     app.model.set(null);
     const end = await app.attempt(train);
     view.progress(null);
@@ -81,15 +91,17 @@ export function trainPanel(app: App, recipe: RecipeFields): TrainPanel {
         : end.reason === "early-stop"
           ? "Ended early: the test loss got no better."
           : end.reason === "done"
-            ? "Training is done."
+            ? `Training is done.${steps < FEW_STEPS ? ` It had ${steps} steps only: a smaller batch size makes more of them.` : ""}`
             : "Stopped.",
     );
   }
 
   async function begin(): Promise<void> {
+    if (start.disabled) return;
     if (app.phase.value === "paused") return leg(() => app.session.resume(watch));
+    start.disabled = true;
     const form = await app.attempt(() => Promise.resolve(recipe.read()));
-    if (!form) return;
+    if (!form) return showPhase();
     app.say("Preparing the model…");
     await leg(() => app.session.train(form, watch));
   }
@@ -109,6 +121,7 @@ export function trainPanel(app: App, recipe: RecipeFields): TrainPanel {
     view.progress(null);
     if (app.phase.value === "finding") app.phase.set("idle");
     if (!result) return;
+    if (result.stopped.reason === "interrupted" && !Number.isFinite(result.suggestion)) return app.say("Stopped.");
     showRangeTest(result, (lr) => {
       recipe.setRate(lr);
       app.say(`The learning rate is ${short(lr)} now.`);

@@ -1,13 +1,16 @@
 // The recipe as fields, as a form for the worker, and as a link. Fields and the link's parameters have the names of train.js's flags.
 import { modelNames } from "../../nn/models/names.ts";
-import { OPTIMIZERS, PRECISIONS, type RunSettings } from "../../training/recipe.ts";
+import { OPTIMIZERS, PRECISIONS } from "../../training/recipe.ts";
 import { scheduleNames } from "../../training/schedule-grammar.ts";
-import type { RangeForm, RecipeForm } from "../protocol.ts";
+import type { KeptRun, RangeForm, RecipeForm } from "../protocol.ts";
 import { byId, element, options } from "./dom.ts";
 
 const MODEL = "resnet8";
 const EPOCHS = 3;
 const BATCH_SIZE = 128;
+
+/** Parameters of a link that say what to do, not how. */
+const NOT_RECIPE: readonly string[] = ["autostart", "data"];
 
 /** Reads and fills the fields of `<form id="recipe">`. */
 export class RecipeFields {
@@ -75,7 +78,7 @@ export class RecipeFields {
   }
 
   /** Fills the fields with a kept run's settings. */
-  fill(settings: RunSettings): void {
+  fill(settings: KeptRun["settings"]): void {
     const { model, epochs, batchSize, optimizer, lr, weightDecay, schedule, labelSmoothing, seed, precision } =
       settings;
     const { momentum, mixup, cutmix, ema, augment } = settings;
@@ -90,6 +93,7 @@ export class RecipeFields {
       momentum,
     });
     this.#set({ "label-smoothing": labelSmoothing, mixup, cutmix, ema, seed, precision });
+    this.#set({ limit: settings.limit, "limit-test": settings.limitTest });
     this.augment = augment;
   }
 
@@ -103,10 +107,33 @@ export class RecipeFields {
    * @throws Error of one line where it names something that does not exist
    */
   applyLink(parameters: URLSearchParams): void {
+    const wrong: string[] = [];
     for (const [name, value] of parameters) {
+      if (NOT_RECIPE.includes(name)) continue;
+      const field = this.form.elements.namedItem(name);
       if (name === "augment") this.augment = value;
-      else if (this.form.elements.namedItem(name)) this.#set({ [name]: value });
+      else if (!field) wrong.push(`${name} is no setting`);
+      else {
+        try {
+          this.#set({ [name]: value });
+        } catch (error) {
+          wrong.push((error as Error).message);
+        }
+        // A field for numbers takes nothing else.
+        if (field instanceof HTMLInputElement && field.value !== value) wrong.push(`${name} "${value}" is no number`);
+      }
     }
+    if (wrong.length > 0) throw new Error(`the link of this page is wrong: ${wrong.join("; ")}`);
+  }
+
+  /** Whether a link asks for the run that has these settings. */
+  matches(parameters: URLSearchParams, settings: KeptRun["settings"]): boolean {
+    const values = settings as unknown as Readonly<Record<string, unknown>>;
+    return [...parameters].every(([name, value]) => {
+      if (NOT_RECIPE.includes(name)) return true;
+      const kept = values[name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())];
+      return typeof kept === "number" ? kept === Number(value) : kept === value;
+    });
   }
 
   /** What differs from the defaults, for a link. */

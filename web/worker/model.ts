@@ -12,6 +12,9 @@ export function modelCalls(state: State) {
 
 /** Makes this the model that the page explains. */
 export function explain(state: State, explained: ExplainedModel): ModelReport {
+  const { model: before, run } = state;
+  // One that was opened belongs to nobody else.
+  if (before && before.model !== explained.model && before.model !== run?.model) before.model.dispose();
   state.model = explained;
   return describe(explained);
 }

@@ -33,7 +33,9 @@ export function shareCalls(state: State) {
     async runFile(name: string): Promise<Download> {
       const path = `${RUN_DIR}/${name}`;
       if (!(await files.exists(path))) throw new Error("there is no run yet: train first");
-      return { name, type: "application/octet-stream", bytes: (await files.read(path)).slice() };
+      const bytes = (await files.read(path)).slice();
+      if (bytes.length === 0) throw new Error(`${name} is empty still: it gets its first line after an epoch`);
+      return { name, type: "application/octet-stream", bytes };
     },
 
     /**

@@ -22,16 +22,7 @@ import {
   type StepEvent,
   type TrainEvent,
 } from "../../training/index.ts";
-import type {
-  DataLimits,
-  DataReport,
-  KeptRun,
-  ModelReport,
-  RangeForm,
-  RecipeForm,
-  RunEnd,
-  RunEvent,
-} from "../protocol.ts";
+import type { DataReport, KeptRun, ModelReport, RangeForm, RecipeForm, RunEnd, RunEvent } from "../protocol.ts";
 import { takeData } from "./data.ts";
 import { claimRun, keepData, keptData, markEnded, RUN_DIR, wasEnded } from "./kept.ts";
 import { refuseTooLarge } from "./memory.ts";
@@ -65,8 +56,11 @@ export function trainCalls(state: State) {
     async kept(): Promise<{ run: KeptRun; data: DataReport; model: ModelReport } | null> {
       if (!(await claimRun()) || !(await files.exists(`${RUN_DIR}/state.safetensors`))) return null;
       const folder = await openRunFolder(RUN_DIR);
-      const { settings, data: record } = folder.config as unknown as { settings: RunSettings; data: DataRecord };
-      const raw = await keptData(record.name, settings as DataLimits);
+      const { settings, data: record } = folder.config as unknown as {
+        settings: KeptRun["settings"];
+        data: DataRecord;
+      };
+      const raw = await keptData(record.name, settings);
       const data = takeData(state, raw);
       const run = { ...buildRun(settings), settings, folder };
       restoreTrainer(run.trainer, folder.state!);
