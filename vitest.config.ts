@@ -1,6 +1,6 @@
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
-import { executablePath, skipsWithoutChromium } from "./test/support/chromium.ts";
+import { executablePath, skipsWithoutChromium, WEBGPU_FLAGS } from "./test/support/chromium.ts";
 
 /** The part of the op suite that runs in Chromium too. The rest, conv2d-matrix above all, mostly waits for shaders to compile. */
 const CORE =
@@ -26,8 +26,6 @@ const node: TestProjectInlineConfiguration = {
 };
 
 function inChromium(program: string): TestProjectInlineConfiguration {
-  // Root, as in containers, can have no sandbox; the pages are our own. SwiftShader is the same on every machine.
-  const args = ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
   return {
     resolve: { conditions: ["source"] },
     // A package that is found in mid-run is bundled then, and the page loaded again under its tests.
@@ -41,7 +39,7 @@ function inChromium(program: string): TestProjectInlineConfiguration {
         enabled: true,
         headless: true,
         screenshotFailures: false,
-        provider: playwright({ launchOptions: { executablePath: program, args } }),
+        provider: playwright({ launchOptions: { executablePath: program, args: [...WEBGPU_FLAGS] } }),
         instances: [{ browser: "chromium" }],
       },
     },

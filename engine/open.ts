@@ -1,7 +1,8 @@
 // Opening a device: adapter, limits, features, and which family of kernels fits it.
 import { openGpu, settle } from "#open-gpu";
 import { NoAdapterError, type GpuAccess, type OpenGpuOptions } from "./gpu/access.ts";
-import { Device, type DeviceInfo, type KernelFamily, type SubgroupMatrix } from "./gpu/device.ts";
+import { Device } from "./gpu/device.ts";
+import type { DeviceInfo, KernelFamily, SubgroupMatrix } from "./gpu/device-info.ts";
 import { dropCurrentDevice, setCurrentDevice } from "./current.ts";
 import { MATRIX_TILE_BYTES } from "./ops/matmul-matrix.ts";
 import { matricesWork, subgroupsWork } from "./ops/self-test.ts";

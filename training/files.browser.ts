@@ -1,3 +1,4 @@
+import { pictureOf } from "./canvas.browser.ts";
 import type { DecodedImage, FileEntry, FileStat, Files, Fit } from "./files.ts";
 import { isKept, keptFiles, type Store } from "./opfs.browser.ts";
 
@@ -98,24 +99,11 @@ function asParts(data: string | Uint8Array | readonly Uint8Array[]): readonly Ui
 
 async function decodeImage(bytes: Uint8Array, fit?: Fit): Promise<DecodedImage> {
   const bitmap = await createImageBitmap(new Blob([bytes as Uint8Array<ArrayBuffer>]));
-  const [width, height] = fit ? [fit.size, fit.size] : [bitmap.width, bitmap.height];
-  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
-  if (!context) throw new Error("decodeImage: this browser has no 2D canvas in workers");
-  context.fillStyle = "#ffffff";
-  context.fillRect(0, 0, width, height);
-  context.imageSmoothingQuality = "high";
-  const side = Math.min(bitmap.width, bitmap.height);
-  const [w, h] = fit?.mode === "crop" ? [side, side] : [bitmap.width, bitmap.height];
-  context.drawImage(bitmap, (bitmap.width - w) / 2, (bitmap.height - h) / 2, w, h, 0, 0, width, height);
-  bitmap.close();
-  const rgba = context.getImageData(0, 0, width, height).data;
-  const data = new Uint8Array(width * height * 3);
-  for (let i = 0, j = 0; i < data.length; i += 3, j += 4) {
-    data[i] = rgba[j]!;
-    data[i + 1] = rgba[j + 1]!;
-    data[i + 2] = rgba[j + 2]!;
+  try {
+    return pictureOf(bitmap, fit);
+  } finally {
+    bitmap.close();
   }
-  return { width, height, data };
 }
 
 /** The files of a page: below `/kept` they outlive it where the browser can, others are gone with it. */

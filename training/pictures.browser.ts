@@ -1,4 +1,5 @@
 // Drawing in a browser: its own document and canvas.
+import { imageDataOf } from "./canvas.browser.ts";
 import type { Pictures } from "./pictures.ts";
 
 let given: Document | undefined;
@@ -25,15 +26,8 @@ export const pictures: Pictures = {
       context.drawImage(image, 0, 0, width, height);
     });
   },
-  encodePng: ({ width, height, data }) =>
-    draw(width, height, (context) => {
-      const pixels = context.createImageData(width, height);
-      for (let pixel = 0; pixel < width * height; pixel++) {
-        pixels.data.set(data.subarray(3 * pixel, 3 * pixel + 3), 4 * pixel);
-        pixels.data[4 * pixel + 3] = 255;
-      }
-      context.putImageData(pixels, 0, 0);
-    }),
+  encodePng: (picture) =>
+    draw(picture.width, picture.height, (context) => context.putImageData(imageDataOf(picture), 0, 0)),
 };
 
 async function draw(

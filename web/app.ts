@@ -21,5 +21,5 @@ export interface App {
   /** The line with role `status`: what is going on. */
   say(text: string): void;
   /** Runs something that may fail, and shows the failure in one line. Undefined where it failed. */
-  attempt<T>(work: () => Promise<T>): Promise<T | undefined>;
+  attempt<T>(work: () => T | Promise<T>): Promise<T | undefined>;
 }

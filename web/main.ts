@@ -104,7 +104,7 @@ async function open(): Promise<void> {
   }
   const understood = await app.attempt(() => {
     recipe.applyLink(link);
-    return Promise.resolve(true);
+    return true;
   });
   app.phase.set("idle");
   await data.loadFirst(link);

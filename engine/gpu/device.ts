@@ -10,37 +10,12 @@ import {
   type MemoryReport,
   type PooledBuffer,
 } from "./buffers.ts";
+import type { DeviceInfo, KernelFamily } from "./device-info.ts";
 import type { BoundBuffer, Dispatch, Recorder } from "./dispatch.ts";
 import { KernelCache, type CompiledKernel } from "./kernel.ts";
 import { KernelChoices } from "../choices.ts";
 import { Profiler, type DispatchTime, type ProfileOptions } from "./profiler.ts";
 import { timeByWaiting } from "./waiting.ts";
-
-/** How convolution and GEMM kernels are tiled: see docs/architecture.md, "Three kernel families". */
-export type KernelFamily = "subgroup" | "portable" | "workgroup";
-
-/** A description of the adapter, for reports and `config.json`. */
-export interface DeviceInfo {
-  readonly vendor: string;
-  readonly architecture: string;
-  readonly name: string;
-  readonly description: string;
-  readonly software: boolean;
-  readonly subgroupSize: number;
-  /** A size of subgroup matrices (tensor cores) that the kernels know, f16 x f16 -> f32. Null where the adapter lists none. */
-  readonly subgroupMatrix: SubgroupMatrix | null;
-}
-
-/** The adapter in words. Browsers leave the name and the description empty. */
-export const adapterName = ({ description, name, vendor, architecture }: DeviceInfo): string =>
-  description || name || [vendor, architecture].filter(Boolean).join(" ") || "unnamed";
-
-/** A product of matrices that a subgroup computes at once: [M,K] x [K,N]. */
-export interface SubgroupMatrix {
-  readonly M: number;
-  readonly N: number;
-  readonly K: number;
-}
 
 export class Device implements Disposable {
   readonly gpu: GPUDevice;

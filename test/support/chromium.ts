@@ -7,8 +7,14 @@ import { parseOsRelease } from "../../scripts/driver.js";
 /** Null where there is none. */
 export const executablePath = findChromium();
 
+// Root, as in containers, can have no sandbox; the pages are our own.
+const ALWAYS = ["--no-sandbox"];
 /** WebGPU on SwiftShader, which Chromium brings along: the same on every machine. */
-const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
+export const WEBGPU_FLAGS: readonly string[] = [
+  ...ALWAYS,
+  "--enable-unsafe-webgpu",
+  "--use-webgpu-adapter=swiftshader",
+];
 
 /** Says once, loudly, what is not tested where there is no Chromium, and how to get one. Returns whether that is so. */
 export function skipsWithoutChromium(what: string): boolean {
@@ -20,7 +26,5 @@ export function skipsWithoutChromium(what: string): boolean {
 }
 
 export function launchChromium({ webgpu = false, flags = [] as readonly string[] } = {}): Promise<Browser> {
-  // Root, as in containers, can have no sandbox; the pages are our own.
-  const args = ["--no-sandbox", ...(webgpu ? WEBGPU : []), ...flags];
-  return chromium.launch({ executablePath: executablePath!, args });
+  return chromium.launch({ executablePath: executablePath!, args: [...(webgpu ? WEBGPU_FLAGS : ALWAYS), ...flags] });
 }

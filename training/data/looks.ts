@@ -42,11 +42,18 @@ export function classCounts(set: ImageSet, classes: readonly string[]): number[]
   return counts;
 }
 
-/** The first images of the set, one of each class in turn, as long as there are some: up to `n` indices. */
-export function labelledSamples(set: ImageSet, n: number): number[] {
+/**
+ * The first images of the set, one of each class in turn, as long as there are some: up to `n` indices.
+ *
+ * @param order of which images are the first; default the set's own
+ */
+export function labelledSamples(set: ImageSet, n: number, order: Iterable<number> = set.labels.keys()): number[] {
   const members = new Map<number, number[]>();
-  for (let i = 0; i < set.count; i++)
-    members.set(set.labels[i], [...(members.get(set.labels[i]) ?? []), i].slice(0, n));
+  for (const index of order) {
+    const known = members.get(set.labels[index]);
+    if (!known) members.set(set.labels[index], [index]);
+    else if (known.length < n) known.push(index);
+  }
   const classes = [...members.keys()].sort((a, b) => a - b);
   const rounds = Array.from({ length: n }, (_, round) => classes.map((label) => members.get(label)![round]));
   return rounds

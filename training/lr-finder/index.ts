@@ -8,6 +8,7 @@ export {
 } from "./options.ts";
 export { rangeRates, smoothLosses, type LossSeries, type RangeMode, type Smoothing } from "./series.ts";
 export {
+  LR_MEANINGS,
   LR_METHODS,
   showRate,
   suggestRates,

@@ -5,6 +5,13 @@ import { indexOfLowest, smoothLosses, type LossSeries } from "./series.ts";
 /** In the order in which they stand in for each other. */
 export const LR_METHODS = ["valley", "steepest", "minimum", "slide"] as const;
 export type LrMethod = (typeof LR_METHODS)[number];
+/** What each looks for, in words. */
+export const LR_MEANINGS: Readonly<Record<LrMethod, string>> = {
+  valley: "middle of the longest fall",
+  steepest: "where the loss falls fastest",
+  minimum: "a tenth of the rate with the lowest loss",
+  slide: "left of the last bend",
+};
 /** Null where a rule finds no answer. */
 export type LrSuggestions = Readonly<Record<LrMethod, number | null>>;
 

@@ -67,7 +67,7 @@ export function sourcePanel(app: App, recipe: RecipeFields): DataPanel {
   /** No training begins on the images before while others are on their way. */
   async function replace(work: Load): Promise<boolean> {
     if (loading || app.phase.value !== "idle") return false;
-    const wanted = await app.attempt(() => Promise.resolve().then(limits));
+    const wanted = await app.attempt(limits);
     if (!wanted) return false;
     const before = app.data.value;
     const focused = document.activeElement;
@@ -153,7 +153,9 @@ export function sourcePanel(app: App, recipe: RecipeFields): DataPanel {
       if (!link.has("image-size")) imageSize.value = "";
       const name = link.get("data") ?? "shapes";
       if (name !== "shapes") {
-        await app.attempt(() => Promise.reject(new Error(`a link cannot load "${name}": drop its files here instead`)));
+        await app.attempt(() => {
+          throw new Error(`a link cannot load "${name}": drop its files here instead`);
+        });
       }
       await takeShapes();
     },

@@ -17,7 +17,7 @@ export class RunView {
   #drawing = 0;
 
   /** Forgets the run before. */
-  clear(): void {
+  #clear(): void {
     this.#reports = [];
     this.#losses = [];
     this.#rows.replaceChildren();
@@ -26,7 +26,7 @@ export class RunView {
 
   /** Shows a run that an earlier visit has left. */
   restore({ settings, steps, step, reports, losses }: KeptRun): void {
-    this.clear();
+    this.#clear();
     const epochs = Math.ceil(settings.epochs);
     const stepsPerEpoch = Math.max(1, Math.round(steps / settings.epochs));
     this.#shape = { epochs, steps, stepsPerEpoch };
@@ -39,7 +39,7 @@ export class RunView {
   show(event: RunEvent): void {
     switch (event.type) {
       case "start":
-        if (event.position.step === 0) this.clear();
+        if (event.position.step === 0) this.#clear();
         this.#shape = event;
         this.#meter("step", `${grouped(event.position.step)} of ${grouped(event.steps)}`);
         this.#showProgress(event.position.step);

@@ -100,14 +100,14 @@ export function trainPanel(app: App, recipe: RecipeFields): TrainPanel {
     if (start.disabled) return;
     if (app.phase.value === "paused") return leg(() => app.session.resume(watch));
     start.disabled = true;
-    const form = await app.attempt(() => Promise.resolve(recipe.read()));
+    const form = await app.attempt(() => recipe.read());
     if (!form) return showPhase();
     app.say("Preparing the model…");
     await leg(() => app.session.train(form, watch));
   }
 
   async function findRate(): Promise<void> {
-    const form = await app.attempt(() => Promise.resolve(recipe.read()));
+    const form = await app.attempt(() => recipe.read());
     if (!form) return;
     app.phase.set("finding");
     app.say("Range test: compiling the kernels…");

@@ -23,7 +23,7 @@ export function underneathPanel(app: App, recipe: RecipeFields): void {
   app.data.watch(show);
 
   async function list(): Promise<void> {
-    const form = await app.attempt(() => Promise.resolve(recipe.read()));
+    const form = await app.attempt(() => recipe.read());
     if (!form) return;
     const before = app.phase.value;
     app.phase.set("finding");

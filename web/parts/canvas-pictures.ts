@@ -1,19 +1,13 @@
 // Pictures of RGB bytes on canvases.
+import { imageDataOf } from "../../training/canvas.browser.ts";
 import type { Picture } from "../protocol.ts";
 
 /** Puts a picture onto a canvas, which takes its size; styles scale it. */
-export function drawPicture(canvas: HTMLCanvasElement, { width, height, data }: Picture): void {
-  canvas.width = width;
-  canvas.height = height;
-  canvas.className = width <= 96 ? "picture" : "picture smooth";
-  const image = new ImageData(width, height);
-  for (let from = 0, to = 0; from < data.length; from += 3, to += 4) {
-    image.data[to] = data[from];
-    image.data[to + 1] = data[from + 1];
-    image.data[to + 2] = data[from + 2];
-    image.data[to + 3] = 255;
-  }
-  canvas.getContext("2d")!.putImageData(image, 0, 0);
+export function drawPicture(canvas: HTMLCanvasElement, picture: Picture): void {
+  canvas.width = picture.width;
+  canvas.height = picture.height;
+  canvas.className = picture.width <= 96 ? "picture" : "picture smooth";
+  canvas.getContext("2d")!.putImageData(imageDataOf(picture), 0, 0);
 }
 
 /** A picture with words for those who do not see it; without words it is decoration. */

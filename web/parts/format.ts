@@ -1,4 +1,6 @@
 // Numbers as the page shows them.
+export { grouped } from "../../training/report/format.ts";
+
 export const percent = (share: number | null | undefined, digits = 1): string =>
   share === null || share === undefined ? "–" : `${(100 * share).toFixed(digits)} %`;
 
@@ -6,8 +8,6 @@ export const fixed = (value: number | null | undefined, digits = 4): string =>
   value === null || value === undefined ? "–" : value.toFixed(digits);
 
 export const short = (value: number): string => String(Number(value.toPrecision(3)));
-
-export const grouped = (count: number): string => count.toLocaleString("en-US");
 
 export function bytes(count: number): string {
   const [unit, size] = count < 2 ** 30 ? ["MiB", 2 ** 20] : ["GiB", 2 ** 30];

@@ -1,10 +1,13 @@
 // The curves of a run while it goes on: the loss of each step, and the figures of each epoch.
-import { dot, frame, lineY, ruleX, text, type Markish } from "@observablehq/plot";
+import { dot, frame, lineY, ruleX, type Markish } from "@observablehq/plot";
 import { drawFigure, ink } from "../../training/report/figure.ts";
+import { legend, thin } from "../../training/report/figures/curves.ts";
 import type { EpochReport, StepEvent } from "../../training/index.ts";
 
-/** More points than pixels show nothing more. */
-const MOST_POINTS = 600;
+const LINES = [
+  { label: "training", color: ink.train },
+  { label: "test", color: ink.test },
+];
 
 interface Point {
   readonly epoch: number;
@@ -21,8 +24,7 @@ export function liveLoss(
   reports: readonly EpochReport[],
   { epochs, stepsPerEpoch }: { readonly epochs: number; readonly stepsPerEpoch: number },
 ): string {
-  const points = losses.map(({ step, loss }) => ({ epoch: (step + 1) / stepsPerEpoch, value: loss }));
-  const shown = thinned(points);
+  const shown = thin(losses).map(({ x, y }) => ({ epoch: (x + 1) / stepsPerEpoch, value: y }));
   const test = pointsOf(reports, "testLoss");
   const top = Math.max(...shown.slice(3).map(({ value }) => value), ...test.map(({ value }) => value), 0.1);
   return chart(
@@ -34,7 +36,7 @@ export function liveLoss(
       lineY(shown, { x: "epoch", y: "value", stroke: ink.train, strokeOpacity: 0.35, clip: true }),
       lineY(smoothed(shown), { x: "epoch", y: "value", stroke: ink.train, strokeWidth: 2, clip: true }),
       ...epochMarks(test, ink.test),
-      ...legend([ink.train, "training"], [ink.test, "test"]),
+      ...legend(LINES, "top-right"),
     ],
   );
 }
@@ -50,7 +52,7 @@ export function liveAccuracy(reports: readonly EpochReport[], { epochs }: { read
     [
       ...epochMarks(inPercent(pointsOf(reports, "trainAccuracy")), ink.train),
       ...epochMarks(inPercent(pointsOf(reports, "testAccuracy")), ink.test),
-      ...legend([ink.train, "training"], [ink.test, "test"]),
+      ...legend(LINES, "top-right"),
     ],
   );
 }
@@ -68,33 +70,10 @@ const epochMarks = (points: readonly Point[], color: string): Markish[] => [
   dot(points, { x: "epoch", y: "value", fill: color, r: 3.5 }),
 ];
 
-const legend = (...entries: readonly (readonly [color: string, name: string])[]): Markish[] =>
-  entries.map(([color, name], i) =>
-    text([`― ${name}`], {
-      frameAnchor: "top-right",
-      dx: -8,
-      dy: 8 + 16 * i,
-      fill: color,
-      stroke: ink.background,
-      strokeWidth: 4,
-      fontWeight: "bold",
-    }),
-  );
-
 function pointsOf(reports: readonly EpochReport[], key: "testLoss" | "trainAccuracy" | "testAccuracy"): Point[] {
   return reports.flatMap((report) => {
     const value = report[key];
     return value === null ? [] : [{ epoch: report.epoch, value }];
-  });
-}
-
-/** Means of runs of neighbours, so that no more are left than can be seen. */
-function thinned(points: readonly Point[]): Point[] {
-  const size = Math.ceil(points.length / MOST_POINTS);
-  if (size <= 1) return [...points];
-  return Array.from({ length: Math.ceil(points.length / size) }, (_, i) => {
-    const some = points.slice(i * size, (i + 1) * size);
-    return { epoch: some.at(-1)!.epoch, value: some.reduce((sum, { value }) => sum + value, 0) / some.length };
   });
 }
 

@@ -9,11 +9,11 @@ import {
   parseAugment,
   rawImage,
   toDevice,
-  type ImageSet,
   type LoadProgress,
   type Picture,
   type RawDataset,
 } from "../../training/index.ts";
+import { fitted } from "../../training/report/small-picture.ts";
 import type { DataLimits, DataReport } from "../protocol.ts";
 import {
   DROPPED_CACHE,
@@ -31,8 +31,6 @@ import { needData, type State } from "./state.ts";
 const SPLIT = 0.8;
 /** What CIFAR and the built-in images are. */
 const FIXED_SIZE = 32;
-/** Pixels a side that a sample has at least, where it was made smaller. */
-const THUMBNAIL = 96;
 
 /** How dropped files are read. */
 export interface FolderLimits extends DataLimits {
@@ -67,7 +65,7 @@ export function dataCalls(state: State) {
      * @throws Error of one line that names the file or folder at fault
      */
     async loadDropped(limits: FolderLimits, onProgress: (step: LoadStep) => void): Promise<DataReport> {
-      if (state.working) throw new Error("a training is under way: press Stop first");
+      refuseWhileWorking(state);
       try {
         const folder = await writeDropped(dropped, onProgress);
         const notes = [...folder.warnings];
@@ -88,11 +86,11 @@ export function dataCalls(state: State) {
     /** Images of every class in turn, the first ones for seed 0 and others for other seeds: at most `count` of them. */
     samples(count: number, seed: number): Sample[] {
       const { train } = needData(state).raw;
-      const indices = seed === 0 ? labelledSamples(train, count) : shuffledSamples(train, count, seed);
-      return indices.map((index) => ({
+      const order = seed === 0 ? undefined : permutation(train.count, seed, 0);
+      return labelledSamples(train, count, order).map((index) => ({
         index,
         label: train.labels[index],
-        picture: thumbnail(rawImage(train, index)),
+        picture: copyOf(fitted(rawImage(train, index))),
       }));
     },
 
@@ -112,12 +110,16 @@ export function dataCalls(state: State) {
 
 /** Puts images onto the device, in place of those before. */
 export function takeData(state: State, raw: RawDataset, warnings: readonly string[] = []): DataReport {
-  if (state.working) throw new Error("a training is under way: press Stop first");
+  refuseWhileWorking(state);
   const data = toDevice(raw);
   state.data?.dispose();
   state.raw = raw;
   state.data = data;
   return describeData(raw, warnings);
+}
+
+function refuseWhileWorking({ working }: State): void {
+  if (working) throw new Error("a training is under way: press Stop first");
 }
 
 const describeData = (raw: RawDataset, warnings: readonly string[]): DataReport => ({
@@ -144,39 +146,7 @@ function folderOptions({ kind, divided }: DroppedFolder, { imageSize, ...limits 
   return { ...limits, imageSize, split: SPLIT };
 }
 
-/** One image of each class in turn, drawn by `seed`. */
-function shuffledSamples(set: ImageSet, count: number, seed: number): number[] {
-  const members = new Map<number, number[]>();
-  for (const index of permutation(set.count, seed, 0)) {
-    const known = members.get(set.labels[index]);
-    if (!known) members.set(set.labels[index], [index]);
-    else if (known.length < count) known.push(index);
-  }
-  const classes = [...members].sort(([a], [b]) => a - b).map(([, indices]) => indices);
-  const rounds = Array.from({ length: count }, (_, round) => classes.map((indices) => indices[round]));
-  return rounds
-    .flat()
-    .filter((index) => index !== undefined)
-    .slice(0, count);
-}
-
 const sentence = (message: string): string => message.charAt(0).toUpperCase() + message.slice(1);
 
 /** Posting a part of an array would send all of it. */
 const copyOf = ({ width, height, data }: Picture): Picture => ({ width, height, data: data.slice() });
-
-/** Every so many pixels brought to their mean. */
-function thumbnail(picture: Picture): Picture {
-  const factor = Math.floor(picture.width / THUMBNAIL);
-  if (factor < 2) return copyOf(picture);
-  const [width, height] = [picture.width, picture.height].map((side) => Math.floor(side / factor));
-  const sums = new Float64Array(width * height * 3);
-  for (let y = 0; y < height * factor; y++) {
-    const row = Math.floor(y / factor) * width;
-    for (let x = 0; x < width * factor; x++) {
-      const [from, to] = [3 * (y * picture.width + x), 3 * (row + Math.floor(x / factor))];
-      for (let c = 0; c < 3; c++) sums[to + c] += picture.data[from + c];
-    }
-  }
-  return { width, height, data: Uint8Array.from(sums, (sum) => Math.round(sum / factor ** 2)) };
-}

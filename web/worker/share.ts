@@ -6,7 +6,7 @@ import { useDocument } from "../../training/pictures.browser.ts";
 import type { ModelReport } from "../protocol.ts";
 import { RUN_DIR } from "./kept.ts";
 import { explain } from "./model.ts";
-import { needData, needModel, type State } from "./state.ts";
+import { needData, needModel, type ExplainedModel, type State } from "./state.ts";
 
 /** Files of the run's folder that are the page's own business. */
 const PRIVATE = ["ended"];
@@ -81,8 +81,7 @@ export function shareCalls(state: State) {
       const model = modelFromCheckpoint(checkpoint, name);
       const { classes: names, mean, std, model: info } = checkpoint.metadata;
       const classes = names ?? Array.from({ length: model.classes }, (_, i) => state.raw?.classes[i] ?? `class ${i}`);
-      await state.turns.take(() => release(state));
-      return explain(state, {
+      const opened: ExplainedModel = {
         model,
         settings: {
           model: model.name,
@@ -95,7 +94,8 @@ export function shareCalls(state: State) {
         classes,
         origin: `opened from ${name}`,
         use: (work) => work(),
-      });
+      };
+      return state.turns.take(() => explain(state, opened));
     },
   };
 }
@@ -105,10 +105,3 @@ const zipped = (parts: Record<string, Uint8Array>): Promise<Uint8Array<ArrayBuff
   new Promise((done, fail) => zip(parts, { level: 0 }, (error, bytes) => (error ? fail(error) : done(bytes))));
 
 const rgb = (values: readonly number[] | undefined) => values as [number, number, number] | undefined;
-
-/** An earlier opened model goes; the run's stays with its run. */
-function release(state: State): void {
-  const { model, run } = state;
-  if (model && model.model !== run?.model) model.model.dispose();
-  state.model = null;
-}

@@ -1,12 +1,12 @@
 // A range test as people see it: for find-lr.js, and for train.js with `--lr auto`.
 import {
   findLearningRate,
+  LR_MEANINGS,
   LR_METHODS,
   RangeTestError,
   showRate,
   type LrFinderOptions,
   type LrFinderResult,
-  type LrMethod,
 } from "../../../training/lr-finder/index.ts";
 import { saveLrFinder } from "../../../training/lr-finder/save.ts";
 import type { DeviceDataset, Trainer } from "../../../training/index.ts";
@@ -69,18 +69,11 @@ async function test(
   }
 }
 
-const MEANING: Readonly<Record<LrMethod, string>> = {
-  valley: "middle of the longest fall",
-  steepest: "where the loss falls fastest",
-  minimum: "a tenth of the rate with the lowest loss",
-  slide: "left of the last bend",
-};
-
 function resultLines({ stopped, suggestions, suggestion, method }: LrFinderResult): string[] {
   const rows = LR_METHODS.map((name) => {
     const lr = suggestions[name];
     const shown = lr === null ? "no answer" : showRate(lr);
-    return `${name === method ? "*" : " "} ${name.padEnd(9)} ${shown.padEnd(9)} ${MEANING[name]}`;
+    return `${name === method ? "*" : " "} ${name.padEnd(9)} ${shown.padEnd(9)} ${LR_MEANINGS[name]}`;
   });
   const lines = [stopped.message];
   if (method === null) return [...lines, "no suggestion: too little was measured"];

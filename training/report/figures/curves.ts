@@ -19,7 +19,10 @@ interface Line {
 }
 
 /** Names in the lines' colours, one below the other in a corner. */
-function legend(lines: readonly Line[], anchor: "top-right" | "bottom-right"): Markish[] {
+export function legend(
+  lines: readonly Pick<Line, "label" | "color">[],
+  anchor: "top-right" | "bottom-right",
+): Markish[] {
   return lines.map(({ label, color }, i) =>
     text([`― ${label}`], {
       frameAnchor: anchor,
