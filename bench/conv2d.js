@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util";
 import { fromData, openDevice, scope } from "../dist/engine/index.js";
 import { median } from "../dist/cli/commands/bench/median.js";
+import { KEEP_NOTHING } from "../dist/engine/ops/conv2d-geometry.js";
 import { forward, inputGradient, weightGradient } from "../dist/engine/ops/conv2d-launch.js";
 import { randomNumbers } from "./ladder/measure.js";
 
@@ -43,16 +44,17 @@ async function measure(size, C) {
   const shape = /** @type {const} */ ([N, size, size, C]);
   const g = { x: shape, y: shape, weight: /** @type {const} */ ([3, 3, C, C]), stride: pair, padding: pair, dilation: pair, groups: 1 }; // prettier-ignore
   device.winograd = 4;
-  const kept = scope(() => forward(x, weight, g, false, true)).transformed;
+  const { kept } = scope(() => forward(x, weight, g, false, { x: true, weight: true }));
   /** @type {Record<string, { winograd: false | 4, run: () => unknown }>} */
   const passes = {
-    "direct forward": { winograd: false, run: () => forward(x, weight, g, false, false) },
-    "direct dx": { winograd: false, run: () => inputGradient(dy, weight, g) },
+    "direct forward": { winograd: false, run: () => forward(x, weight, g, false, KEEP_NOTHING) },
+    "direct dx": { winograd: false, run: () => inputGradient(dy, weight, g, null) },
     "direct dweight": { winograd: false, run: () => weightGradient(x, dy, g, null, null) },
-    "Winograd forward": { winograd: 4, run: () => forward(x, weight, g, false, false) },
-    "Winograd dx": { winograd: 4, run: () => inputGradient(dy, weight, g) },
+    "Winograd forward": { winograd: 4, run: () => forward(x, weight, g, false, KEEP_NOTHING) },
+    "Winograd dx": { winograd: 4, run: () => inputGradient(dy, weight, g, null) },
+    "dx, U kept": { winograd: 4, run: () => inputGradient(dy, weight, g, kept.weight) },
     "Winograd dweight": { winograd: 4, run: () => weightGradient(x, dy, g, null, null) },
-    "the same, V kept": { winograd: 4, run: () => weightGradient(x, dy, g, kept, null) },
+    "dweight, V kept": { winograd: 4, run: () => weightGradient(x, dy, g, kept.x, null) },
   };
   /** @type {Record<string, number[]>} */
   const times = Object.fromEntries(Object.keys(passes).map((name) => [name, []]));
@@ -65,7 +67,7 @@ async function measure(size, C) {
       if (round > 0) times[name].push(performance.now() - start); // the first compiles
     }
   }
-  for (const tensor of [x, weight, dy, kept]) tensor?.dispose();
+  for (const tensor of [x, weight, dy, kept.x, kept.weight]) tensor?.dispose();
   const flops = 2 * N * size * size * 9 * C * C;
   const rates = Object.entries(times).map(([name, list]) => [name, Math.round(flops / median(list) / 1e6)]);
   return { layer: `${C} @ ${size}`, ...Object.fromEntries(rates) };

@@ -29,9 +29,9 @@ export class Device implements Disposable {
    */
   winograd: boolean | 2 | 4 = true;
   /**
-   * Winograd's transform of a layer's input (2.25 times its size) is kept from the forward pass for the weight gradient where it
-   * takes at most this many bytes; a larger one is computed again, to the same bits. 0 spares memory. Default 64 MiB, on real GPUs, whose
-   * batches are larger, 512.
+   * Winograd's transforms of a layer's input (2.25 times its size) and, on software GPUs, of its weights (4 times) are kept from the
+   * forward pass for the gradients where each takes at most this many bytes; a larger one is computed again, to the same bits. 0 spares
+   * memory. Default 64 MiB, on real GPUs, whose batches are larger, 512.
    */
   keptTransformBytes: number;
   /**

@@ -37,9 +37,24 @@ export interface Forward {
   readonly y: Tensor;
   /** With `stats`: per-tile means and squared deviations of y's columns. */
   readonly partials: BatchNormPartials | null;
-  /** With `keep`: what the weight gradient can use again, if there is something. */
-  readonly transformed: Tensor | null;
+  readonly kept: Transforms;
 }
+
+/** Winograd's transforms that the forward pass computed and a gradient can use again: x's for the weights', the weights' for x's. */
+export interface Transforms {
+  readonly x: Tensor | null;
+  readonly weight: Tensor | null;
+}
+
+export const NO_TRANSFORMS: Transforms = { x: null, weight: null };
+
+/** Which of them are wanted. */
+export interface Keep {
+  readonly x: boolean;
+  readonly weight: boolean;
+}
+
+export const KEEP_NOTHING: Keep = { x: false, weight: false };
 
 /** Multiply-adds times 2. Taps that a phase skips are counted out evenly. */
 export function gatherFlops(g: Gather): number {
@@ -67,6 +82,15 @@ export function gatherParams(g: Gather) {
     spread: g.spread,
     phase: g.phase,
   };
+}
+
+/** [R,S,C,K] -> [R,S,K,C]. */
+export function turnWeights(weight: Tensor, { weight: [R, S, C, K] }: Geometry): Tensor {
+  const turned = empty([R, S, K, C]);
+  const params = { taps: R * S, rows: C, columns: K };
+  const workgroups = ceilDiv((R * S * C * K) / 16, 64);
+  launch(kernels.conv2d.turnWeights, { bindings: { weight, turned }, params, workgroups });
+  return turned;
 }
 
 /** How many splits of the output rows (n, p) make about `workgroups` workgroups of `tiles` tiles each. */

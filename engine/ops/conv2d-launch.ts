@@ -1,13 +1,19 @@
 // The three passes of conv2d in terms of the kernels: one of three families by adapter, and Winograd's algorithm where it is faster.
-import { kernels } from "../../shaders/kernels.ts";
 import { currentDevice } from "../current.ts";
-import { launch } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { ceilDiv } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
 import { cast } from "./cast.ts";
-import { weightGradientFlops, type Forward, type Gather, type Geometry } from "./conv2d-geometry.ts";
+import {
+  NO_TRANSFORMS,
+  turnWeights,
+  weightGradientFlops,
+  type Forward,
+  type Gather,
+  type Geometry,
+  type Keep,
+} from "./conv2d-geometry.ts";
 import { gatherMatrix, usesMatrices, weightGradientMatrix } from "./conv2d-matrix.ts";
 import { gatherPortable, weightGradientPortable } from "./conv2d-portable.ts";
 import { gatherSubgroup, weightGradientSubgroup } from "./conv2d-subgroup.ts";
@@ -48,9 +54,9 @@ function allPasses(variant: Algorithm, x: Tensor, weight: Tensor, dy: Tensor, g:
   const before = device.winograd;
   device.winograd = variant === "direct" ? false : variant === "winograd2" ? 2 : 4;
   try {
-    const { transformed } = forward(x, weight, g, false, true);
-    inputGradient(dy, weight, g);
-    weightGradient(x, dy, g, transformed, null);
+    const { kept } = forward(x, weight, g, false, { x: true, weight: true });
+    inputGradient(dy, weight, g, kept.weight);
+    weightGradient(x, dy, g, kept.x, null);
   } finally {
     device.winograd = before;
   }
@@ -59,7 +65,7 @@ function allPasses(variant: Algorithm, x: Tensor, weight: Tensor, dy: Tensor, g:
 /** Whether the subgroup matrices compute this pass: they multiply f16 alone, and the tensors say whether that is wanted. */
 const inMatrices = (x: Tensor, g: Geometry): boolean => x.dtype === "f16" && usesMatrices(g);
 
-export function forward(x: Tensor, weight: Tensor, g: Geometry, stats: boolean, keep: boolean): Forward {
+export function forward(x: Tensor, weight: Tensor, g: Geometry, stats: boolean, keep: Keep): Forward {
   const matrices = inMatrices(x, g);
   const tile = matrices ? null : algorithm(g);
   if (tile) return winogradForward(x, weight, g, tile, stats, keep);
@@ -77,19 +83,21 @@ export function forward(x: Tensor, weight: Tensor, g: Geometry, stats: boolean, 
     phase: [0, 0],
   };
   const factors = matrices ? cast(weight, "f16") : weight;
-  return { y, partials: runGather(x, factors, y, gather, stats), transformed: null };
+  return { y, partials: runGather(x, factors, y, gather, stats), kept: NO_TRANSFORMS };
 }
 
 /**
  * dx: the convolution of dy with the weights turned around. With a stride, the pixels of x fall into stride x stride phases
  * that each see their own taps; one dispatch per phase then wastes nothing on the others.
+ *
+ * @param kept the weights' transform, where `forward` kept it
  */
-export function inputGradient(dy: Tensor, weight: Tensor, g: Geometry): Tensor {
+export function inputGradient(dy: Tensor, weight: Tensor, g: Geometry, kept: Tensor | null): Tensor {
   return scope(() => {
-    const turned = turnWeights(weight, g);
     const matrices = inMatrices(dy, g);
     const tile = matrices ? null : algorithm(g);
-    if (tile) return winogradInputGradient(dy, turned, g, tile);
+    if (tile) return winogradInputGradient(dy, weight, g, tile, kept);
+    const turned = turnWeights(weight, g);
     const factors = matrices ? cast(turned, "f16") : turned;
     const dx = empty(g.x, dy.dtype);
     const [stepP, stepQ] = g.stride;
@@ -114,32 +122,17 @@ export function inputGradient(dy: Tensor, weight: Tensor, g: Geometry): Tensor {
   });
 }
 
-/** [R,S,C,K] -> [R,S,K,C]. */
-function turnWeights(weight: Tensor, { weight: [R, S, C, K] }: Geometry): Tensor {
-  const turned = empty([R, S, K, C]);
-  const params = { taps: R * S, rows: C, columns: K };
-  const workgroups = ceilDiv((R * S * C * K) / 16, 64);
-  launch(kernels.conv2d.turnWeights, { bindings: { weight, turned }, params, workgroups });
-  return turned;
-}
-
 /**
  * dweight [R,S,C,K]: a sum over all output pixels, split so that enough workgroups run, then added in fixed order.
  *
- * @param transformed what `forward` kept
+ * @param kept x's transform, where `forward` kept it
  * @param into where it is wanted: the result may lie there, and need not
  */
-export function weightGradient(
-  x: Tensor,
-  dy: Tensor,
-  g: Geometry,
-  transformed: Tensor | null,
-  into: Tensor | null,
-): Tensor {
+export function weightGradient(x: Tensor, dy: Tensor, g: Geometry, kept: Tensor | null, into: Tensor | null): Tensor {
   return scope(() => {
     if (inMatrices(dy, g)) return weightGradientMatrix(x, dy, g);
     const tile = algorithm(g);
-    if (tile) return winogradWeightGradient(x, dy, g, tile, transformed, into);
+    if (tile) return winogradWeightGradient(x, dy, g, tile, kept, into);
     const family = currentDevice().family;
     if (family === "workgroup") return weightGradientWorkgroup(x, dy, g, undefined, into);
     if (family === "portable") return weightGradientPortable(x, dy, g, into);

@@ -3,7 +3,7 @@
 // is estimated to be, on real ones; never by the portable kernels.
 //
 //   forward          V = B^T x B,  U = G w G^T,  m = V U (one matrix product per plane),  y = A^T m A
-//   input gradient   the same of dy and the turned weights
+//   input gradient   the same of dy and the transposed U: tiles are turned around instead of the weights' taps
 //   weight gradient  the exact gradient of the same sum:  dm = A dy A^T,  dU = V^T dm over all tiles,  dw = G^T dU G
 //
 // Planes: V, U and m are stored as one matrix for each of the (m + 2)^2 values of a transformed tile.
@@ -15,7 +15,7 @@ import { ceilDiv } from "../shape.ts";
 import { empty, type DType, type Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
 import { loadedAs, writtenAs } from "./cast.ts";
-import { noPartials, type Forward, type Geometry } from "./conv2d-geometry.ts";
+import { noPartials, turnWeights, type Forward, type Geometry, type Keep } from "./conv2d-geometry.ts";
 import { multiplyPlanes } from "./conv2d-winograd-workgroup.ts";
 
 /** Output pixels on a tile's side. 4 needs fewer products for large images; 2 rounds less and wastes less at borders. */
@@ -113,49 +113,60 @@ function largestPlanes(g: Geometry, tile: WinogradTile): number {
   return 4 * (tile + 2) ** 2 * rows * Math.max(C, K);
 }
 
-/** y [N,P,Q,K] of x [N,H,W,C] and weight [3,3,C,K]; with `stats` batch norm's partial sums, with `keep` V unless it is too large. */
+/** y [N,P,Q,K] of x [N,H,W,C] and weight [3,3,C,K]; with `stats` batch norm's partial sums; `keep` says which transforms, if not too large. */
 export function winogradForward(
   x: Tensor,
   weight: Tensor,
   g: Geometry,
   tile: WinogradTile,
   stats: boolean,
-  keep: boolean,
+  keep: Keep,
 ): Forward {
   return scope(() => {
     const tiles = tilesOf(g.y, tile);
     const v = transformInput(x, tiles, g.padding, tile);
-    const m = scope(() => multiply(v, transformWeight(weight, tile, false), false));
-    const kept = keep && 4 * v.size <= currentDevice().keptTransformBytes;
-    return { ...transformOutput(m, g.y, tiles, tile, stats, x.dtype), transformed: kept ? v : null };
+    const u = transformWeight(weight, tile);
+    const { y, partials } = transformOutput(multiply(v, u, "forward"), g.y, tiles, tile, stats, x.dtype);
+    const fits = (t: Tensor): boolean => 4 * t.size <= currentDevice().keptTransformBytes;
+    // The products of real GPUs do not transpose U: they want the turned weights'.
+    const reusable = keep.weight && uInBlocks() && fits(u);
+    return { y, partials, kept: { x: keep.x && fits(v) ? v : null, weight: reusable ? u : null } };
   });
 }
 
-/** dx [N,H,W,C] of dy [N,P,Q,K] and the weights with their channels exchanged, [3,3,K,C]. */
-export function winogradInputGradient(dy: Tensor, turned: Tensor, g: Geometry, tile: WinogradTile): Tensor {
+/** dx [N,H,W,C] of dy [N,P,Q,K] and weight [3,3,C,K], or of dy and U where the forward pass kept it. */
+export function winogradInputGradient(
+  dy: Tensor,
+  weight: Tensor,
+  g: Geometry,
+  tile: WinogradTile,
+  kept: Tensor | null,
+): Tensor {
   return scope(() => {
     const tiles = tilesOf(g.x, tile);
-    const v = transformInput(dy, tiles, [2 - g.padding[0], 2 - g.padding[1]], tile);
-    const m = multiply(v, transformWeight(turned, tile, true), false);
-    return transformOutput(m, g.x, tiles, tile, false, dy.dtype).y;
+    const v = transformInput(dy, tiles, [2 - g.padding[0], 2 - g.padding[1]], tile, true);
+    const u = isOf(kept, tile) ? kept : transformWeight(uInBlocks() ? weight : turnWeights(weight, g), tile);
+    const m = multiply(v, u, "inputGradient");
+    return transformOutput(m, g.x, tiles, tile, false, dy.dtype, true).y;
   });
 }
 
-/** dweight [3,3,C,K] of dy and x, or of dy and V where the forward pass kept it. */
+/** Not of another tile size, as when the setting has changed since the forward pass. */
+const isOf = (kept: Tensor | null, tile: WinogradTile): kept is Tensor => kept?.shape[0] === (tile + 2) ** 2;
+
+/** dweight [3,3,C,K] of x and dy, or of V where the forward pass kept it, and dy. */
 export function winogradWeightGradient(
   x: Tensor,
   dy: Tensor,
   g: Geometry,
   tile: WinogradTile,
-  transformed: Tensor | null,
+  kept: Tensor | null,
   into: Tensor | null,
 ): Tensor {
   return scope(() => {
     const tiles = tilesOf(g.y, tile);
-    // Of another tile size if the setting has changed since.
-    const fits = transformed?.shape[0] === (tile + 2) ** 2;
-    const v = fits ? transformed : transformInput(x, tiles, g.padding, tile);
-    const du = multiply(v, transformGradient(dy, tiles, tile), true);
+    const v = isOf(kept, tile) ? kept : transformInput(x, tiles, g.padding, tile);
+    const du = multiply(v, transformGradient(dy, tiles, tile), "weightGradient");
     const dweight = into ?? empty(g.weight);
     const vectors = (g.weight[2] * g.weight[3]) / 4;
     launch(kernels.winograd.weightGradient, {
@@ -168,7 +179,10 @@ export function winogradWeightGradient(
   });
 }
 
-/** y of `size` [N,P,Q,K] from its tiles m, and with `stats` their means and squared deviations, if all tiles are whole. */
+/**
+ * y of `size` [N,P,Q,K] from its tiles m, each turned around if `turned`, and with `stats` their means and squared deviations, if all
+ * tiles are whole.
+ */
 function transformOutput(
   m: Tensor,
   size: Size4,
@@ -176,6 +190,7 @@ function transformOutput(
   tile: WinogradTile,
   stats: boolean,
   dtype: DType,
+  turned = false,
 ): { y: Tensor; partials: BatchNormPartials | null } {
   const [N, P, Q, K] = size;
   const sums = stats && P % tile === 0 && Q % tile === 0;
@@ -185,7 +200,7 @@ function transformOutput(
     launch(kernels.winograd.output, {
       bindings: { m, y, partials },
       constants: { TILE: tile, ...writtenAs(dtype) },
-      params: { y_size: size, tiles: tiles.perImage, rows: tiles.rows, stats: sums ? 1 : 0 },
+      params: { y_size: size, tiles: tiles.perImage, rows: tiles.rows, stats: sums ? 1 : 0, turned: turned ? 1 : 0 },
       workgroups: ceilDiv(tiles.rows * (K / 4), 64),
     });
     return { y, partials: sums ? { means: partials, rowsPerTile: tile ** 2, rows: N * P * Q } : null };
@@ -204,28 +219,37 @@ function tilesOf([N, P, Q]: Size4, tile: WinogradTile): Tiles {
   return { perImage, rows: 4 * ceilDiv(N * perImage[0] * perImage[1], 4) };
 }
 
-/** V [planes, tiles, C]. */
-function transformInput(x: Tensor, { perImage, rows }: Tiles, padding: Size2, tile: WinogradTile): Tensor {
+/** V [planes, tiles, C], of x's tiles or, if `turned`, of these turned around. */
+function transformInput(
+  x: Tensor,
+  { perImage, rows }: Tiles,
+  padding: Size2,
+  tile: WinogradTile,
+  turned = false,
+): Tensor {
   const C = x.shape[3];
   const v = empty([(tile + 2) ** 2, rows, C]);
   launch(kernels.winograd.input, {
     bindings: { x, v },
     constants: { TILE: tile, ...loadedAs(x.dtype) },
-    params: { x_size: x.shape, tiles: perImage, padding, rows },
+    params: { x_size: x.shape, tiles: perImage, padding, rows, turned: turned ? 1 : 0 },
     workgroups: ceilDiv(rows * (C / 4), 64),
   });
   return v;
 }
 
-/** U [planes, C, K] of weight [3,3,C,K]; `flip` turns the taps around. */
-function transformWeight(weight: Tensor, tile: WinogradTile, flip: boolean): Tensor {
+/** Software GPUs store U in blocks of 4 x 4 channels: their products then take it transposed at no cost. */
+const uInBlocks = (): boolean => currentDevice().family === "subgroup";
+
+/** U [planes, C, K] of weight [3,3,C,K]; the order within a plane is the kernels' affair. */
+function transformWeight(weight: Tensor, tile: WinogradTile): Tensor {
   const [, , C, K] = weight.shape as unknown as Size4;
   const u = empty([(tile + 2) ** 2, C, K]);
   const vectors = (C * K) / 4;
   launch(kernels.winograd.weight, {
     bindings: { weight, u },
-    constants: { TILE: tile },
-    params: { vectors, flip: flip ? 1 : 0 },
+    constants: { TILE: tile, IN_BLOCKS: uInBlocks() },
+    params: { vectors, columns: K / 4 },
     workgroups: ceilDiv(vectors, 64),
   });
   return u;
@@ -244,16 +268,26 @@ function transformGradient(dy: Tensor, { perImage, rows }: Tiles, tile: Winograd
   return dm;
 }
 
-/** a b of a [planes, rows, depth] and b [planes, depth, columns]; with `transposed`, a is [planes, depth, rows]. */
-function multiply(a: Tensor, b: Tensor, transposed: boolean): Tensor {
+type Pass = "forward" | "inputGradient" | "weightGradient";
+
+/**
+ * One product for each plane, [planes, rows, columns]: V U [tiles, C] [C, K] forward, V of dy times the transposed U [tiles, K] [K, C] for
+ * the input gradient, the transposed V times dm [C, tiles] [tiles, K] for the weight gradient.
+ */
+function multiply(a: Tensor, b: Tensor, pass: Pass): Tensor {
+  const transposed = pass === "weightGradient";
   if (currentDevice().family === "workgroup") return multiplyPlanes(a, b, transposed);
   const LANES = currentDevice().info.subgroupSize;
-  const [planes, depth, columns] = b.shape as [number, number, number];
-  const rows = a.shape[transposed ? 2 : 1];
+  const [planes, rows, depth] = (transposed ? [a.shape[0], a.shape[2], a.shape[1]] : a.shape) as [
+    number,
+    number,
+    number,
+  ];
+  const columns = b.size / (planes * depth);
   const y = empty([planes, rows, columns]);
   launch(kernels.winograd.multiply, {
     bindings: { a, b, y },
-    constants: { LANES, TRANSPOSED: transposed },
+    constants: { LANES, A_TRANSPOSED: transposed, B_TRANSPOSED: pass === "inputGradient" },
     params: { planes, rows, columns: columns / 4, depth },
     workgroups: planes * ceilDiv(rows, 4 * LANES) * ceilDiv(columns, 4 * LANES),
     flops: 2 * planes * rows * columns * depth,

@@ -7,7 +7,7 @@ import type { Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
 import { throughSingle } from "./cast.ts";
 import { groupedForward, groupedInputGradient, groupedWeightGradient, isDepthwise } from "./conv2d-grouped.ts";
-import type { Geometry } from "./conv2d-geometry.ts";
+import type { Geometry, Keep, Transforms } from "./conv2d-geometry.ts";
 import { forward, inputGradient, weightGradient } from "./conv2d-launch.ts";
 import { pad, slice } from "./view.ts";
 
@@ -67,23 +67,30 @@ function direct(x: Tensor, weight: Tensor, g: Geometry, stats: boolean): Convolu
     y: [g.y[0], g.y[1], g.y[2], wideK],
     weight: [R, S, wideC, wideK],
   };
-  // Only in a scope: elsewhere nothing would free it if there is no backward pass.
-  const keep = shouldRecord([weight]) && insideScope();
+  // Each gradient uses the other side's transform. Only in a scope: elsewhere nothing would free it if there is no backward pass.
+  const keep: Keep = { x: shouldRecord([weight]) && insideScope(), weight: shouldRecord([x]) && insideScope() };
   const result = scope(() =>
     noGrad(() => {
       const { y, ...rest } = forward(resized(x, wide.x), resized(weight, wide.weight), wide, stats, keep);
       return { y: resized(y, g.y), ...rest };
     }),
   );
-  let { transformed } = result;
+  const kept = { ...result.kept };
+  // A second backward pass computes it again.
+  const release = (which: keyof Transforms): void => {
+    kept[which]?.dispose();
+    kept[which] = null;
+  };
   differentiable("conv2d", { x, weight }, result.y, {
-    x: (dy) => resized(inputGradient(resized(dy, wide.y), resized(weight, wide.weight), wide), g.x),
+    x: (dy) => {
+      const dx = inputGradient(resized(dy, wide.y), resized(weight, wide.weight), wide, kept.weight);
+      release("weight");
+      return resized(dx, g.x);
+    },
     weight: (dy, into) => {
-      const kept = transformed;
-      transformed = null; // a second backward pass computes it again
       const target = sameShape(wide.weight, g.weight) ? into : null;
-      const dweight = weightGradient(resized(x, wide.x), resized(dy, wide.y), wide, kept, target);
-      kept?.dispose();
+      const dweight = weightGradient(resized(x, wide.x), resized(dy, wide.y), wide, kept.x, target);
+      release("x");
       return resized(dweight, g.weight);
     },
   });

@@ -2,6 +2,9 @@
 // invocation. Neighbouring tiles overlap by two pixels; what lies outside of the image is zero. V is stored as one matrix
 // [tiles, C] for each of the (TILE + 2)^2 values of a tile, so that multiply.wgsl sees that many independent products.
 //
+// With `turned` every tile is read from its last pixel to its first. The input gradient is the convolution of dy with the weights turned
+// around; dy's tiles turned around, their products with the weights as they are, and these turned back (output.wgsl), are the same.
+//
 // The convolution is a product of polynomials, computed by their values at points: 0, 1, -1 and infinity for TILE 2 (Lavin and
 // Gray, arXiv:1509.09308), and 0, c, -c, 1/c, -1/c and infinity with c = 2/3 for TILE 4. Such pairs of points (Alam, Anderson,
 // Barabasz and Gregg, arXiv:2201.10369) round a quarter as much as the customary 1, -1, 2, -2, for the same operations.
@@ -16,6 +19,7 @@ struct Params {
   tiles: vec2u,  // rows and columns of tiles in an image
   padding: vec2i,
   rows: u32,     // tiles of all images, rounded up to 4: the last ones may be nothing but zeros
+  turned: u32,   // 1: rows and columns of a tile in reverse
 }
 
 @group(0) @binding(0) var<storage, read> x: array<Stored>;
@@ -45,11 +49,11 @@ fn transform(d: Line) -> Line {
   );
 }
 
-// The tile's first pixel, and the four channels.
-struct Place { image: u32, top: i32, left: i32, channel: u32 }
+// The tile's first pixel, the step from one to the next, and the four channels.
+struct Place { image: u32, top: i32, left: i32, step: i32, channel: u32 }
 
 fn load(source: Place, i: i32, j: i32) -> vec4f {
-  let at = vec2u(vec2i(source.top + i, source.left + j));
+  let at = vec2u(vec2i(source.top + i * source.step, source.left + j * source.step));
   let inside = source.image < params.x_size.x && at.x < params.x_size.y && at.y < params.x_size.z;
   let pixel = (source.image * params.x_size.y + at.x) * params.x_size.z + at.y;
   return select(vec4f(), unpack(x[select(0u, pixel * (params.x_size.w / 4u) + source.channel, inside)]), inside);
@@ -83,8 +87,9 @@ fn main(
   let tile = index / channels;
   if (tile >= params.rows) { return; }
   let corner = vec2u(tile / params.tiles.y % params.tiles.x, tile % params.tiles.y);
-  let first = vec2i(corner * TILE) - params.padding;
-  let source = Place(tile / (params.tiles.x * params.tiles.y), first.x, first.y, index % channels);
+  let turned = params.turned == 1u;
+  let first = vec2i(corner * TILE) - params.padding + select(0, i32(SPAN) - 1, turned);
+  let source = Place(tile / (params.tiles.x * params.tiles.y), first.x, first.y, select(1, -1, turned), index % channels);
 
   let c0 = column(source, 0);
   let c1 = column(source, 1);

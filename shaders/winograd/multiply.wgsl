@@ -1,22 +1,25 @@
-// Winograd's products, one for each plane: y = a b, for software GPUs. The forward pass multiplies a = V [tiles, C] by
-// b = U [C, K]; the weight gradient multiplies the transposed V by dm [tiles, K], and then V's rows are the ones to sum over.
+// Winograd's products, one for each plane: y = a b, for software GPUs. The forward pass multiplies a = V [tiles, C] by b = U [C, K];
+// the input gradient V of dy [tiles, K] by the transposed U; the weight gradient the transposed V by dm [tiles, K], and then V's rows
+// are the ones to sum over. U lies in blocks of 4 x 4 channels (weight.wgsl): a lane loads a whole one a turn, its 4 columns and the 4
+// steps of the sum, and transposes it, where it must, by taking its numbers in another order.
 //
 // One subgroup computes 4 LANES rows x LANES vec4s of columns, as in conv2d/gather-subgroup.wgsl: four steps of the sum a turn,
 // all loads before the first multiply-add, broadcasts that hand every row to all lanes, no workgroup memory.
 enable subgroups;
 
 const LANES: u32 = 8u;
-const TRANSPOSED: bool = false; // a is stored as [depth, rows]
+const A_TRANSPOSED: bool = false; // a is stored as [depth, rows], and b not in blocks
+const B_TRANSPOSED: bool = false; // b's blocks are stored as [columns, depth / 4]
 
 struct Params {
   planes: u32,
-  rows: u32,    // of y; a multiple of 4 where TRANSPOSED
+  rows: u32,    // of y; a multiple of 4 where A_TRANSPOSED
   columns: u32, // of y and b, in vec4s
   depth: u32,   // of the sum; a multiple of 4
 }
 
 @group(0) @binding(0) var<storage, read> a: array<vec4f>; // [planes, rows, depth]
-@group(0) @binding(1) var<storage, read> b: array<vec4f>; // [planes, depth, columns]
+@group(0) @binding(1) var<storage, read> b: array<vec4f>; // [planes, depth / 4, columns] blocks of 4 steps x vec4; [planes, depth, columns] where A_TRANSPOSED
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>; // [planes, rows, columns]
 @group(0) @binding(3) var<uniform> params: Params;
 
@@ -71,24 +74,31 @@ fn main(
 
   // A lane past the last row or column computes on a valid address and stores nothing.
   let last = params.rows - 1u;
-  let a_columns = select(params.depth, params.rows, TRANSPOSED) / 4u;
+  let a_columns = select(params.depth, params.rows, A_TRANSPOSED) / 4u;
   let a_plane = plane * params.rows * params.depth / 4u;
   let row_0 = a_plane + min(first + lane, last) * a_columns;
   let row_1 = a_plane + min(first + lane + LANES, last) * a_columns;
   let row_2 = a_plane + min(first + lane + 2u * LANES, last) * a_columns;
   let row_3 = a_plane + min(first + lane + 3u * LANES, last) * a_columns;
   let own_rows = a_plane + min(first + 4u * lane, last) / 4u;
-  let own_column = plane * params.depth * params.columns + min(column, params.columns - 1u);
+  let b_plane = plane * params.depth * params.columns;
+  let b_column = min(column, params.columns - 1u);
+  // From one row of b to the next, and from one turn's rows to the next turn's.
+  let b_row = select(1u, params.columns, A_TRANSPOSED);
+  let b_turn = select(4u * params.columns, 4u, B_TRANSPOSED);
+  let own_column = b_plane + select(select(4u, params.depth, B_TRANSPOSED), 1u, A_TRANSPOSED) * b_column;
 
-  // Row i LANES + j of the tile is ti[j]; where TRANSPOSED, row 4 j + i.
+  // Row i LANES + j of the tile is ti[j]; where A_TRANSPOSED, row 4 j + i.
   var t0: Tile; var t1: Tile; var t2: Tile; var t3: Tile;
   for (var k = 0u; k < params.depth; k += 4u) {
-    let b_at = own_column + k * params.columns;
-    let b0 = b[b_at];
-    let b1 = b[b_at + params.columns];
-    let b2 = b[b_at + 2u * params.columns];
-    let b3 = b[b_at + 3u * params.columns];
-    if (TRANSPOSED) {
+    let b_at = own_column + k / 4u * b_turn;
+    var own_b = mat4x4f(b[b_at], b[b_at + b_row], b[b_at + 2u * b_row], b[b_at + 3u * b_row]);
+    if (B_TRANSPOSED) { own_b = transpose(own_b); }
+    let b0 = own_b[0];
+    let b1 = own_b[1];
+    let b2 = own_b[2];
+    let b3 = own_b[3];
+    if (A_TRANSPOSED) {
       let a_at = own_rows + k * a_columns;
       let own = transpose(mat4x4f(a[a_at], a[a_at + a_columns], a[a_at + 2u * a_columns], a[a_at + 3u * a_columns]));
       accumulate(&t0, own[0], b0, b1, b2, b3);
@@ -108,8 +118,8 @@ fn main(
   }
   if (column >= params.columns) { return; }
   let at = plane * params.rows * params.columns + column;
-  let next = select(LANES, 1u, TRANSPOSED);
-  let step = select(1u, 4u, TRANSPOSED);
+  let next = select(LANES, 1u, A_TRANSPOSED);
+  let step = select(1u, 4u, A_TRANSPOSED);
   store(&t0, first, step, at);
   store(&t1, first + next, step, at);
   store(&t2, first + 2u * next, step, at);

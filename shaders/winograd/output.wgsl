@@ -1,5 +1,5 @@
 // Winograd's transform back to pixels: y = A^T m A for every tile, four channels an invocation. Pixels past the image's edge,
-// in its last row or column of tiles, are not stored. See input.wgsl.
+// in its last row or column of tiles, are not stored. With `turned` a tile's pixels are stored in reverse. See input.wgsl.
 //
 // With `stats` it also writes every tile's mean and sum of squared deviations: batch norm's partials. Tiles then fit the image.
 
@@ -13,6 +13,7 @@ struct Params {
   tiles: vec2u,  // rows and columns of tiles in an image
   rows: u32,     // tiles of all images, rounded up to 4
   stats: u32,    // 1: write partials
+  turned: u32,   // 1: the tile's last pixel comes first
 }
 
 @group(0) @binding(0) var<storage, read> m: array<vec4f>; // [SPAN * SPAN, rows, K]
@@ -56,8 +57,9 @@ fn column(index: u32, j: u32) -> Pixels {
 struct Place { image: u32, top: u32, left: u32, channel: u32 }
 
 fn store_pixel(to: Place, i: u32, j: u32, value: vec4f) {
-  if (to.top + i < params.y_size.y && to.left + j < params.y_size.z) {
-    let pixel = (to.image * params.y_size.y + to.top + i) * params.y_size.z + to.left + j;
+  let at = vec2u(to.top, to.left) + select(vec2u(i, j), TILE - 1u - vec2u(i, j), params.turned == 1u);
+  if (at.x < params.y_size.y && at.y < params.y_size.z) {
+    let pixel = (to.image * params.y_size.y + at.x) * params.y_size.z + at.y;
     y[pixel * (params.y_size.w / 4u) + to.channel] = pack(value);
   }
 }

@@ -1,16 +1,19 @@
-// Winograd's transform of 3 x 3 weights: U = G g G^T for every pair of channels, four output channels an invocation. With
-// `flip` the taps are turned around: for the input gradient, which convolves dy with turned weights. See input.wgsl.
+// Winograd's transform of 3 x 3 weights: U = G g G^T for every pair of channels, four output channels an invocation. See input.wgsl.
+//
+// IN_BLOCKS stores 4 x 4 channels side by side, as multiply.wgsl wants to load them: the forward pass by rows of a block, the input
+// gradient by its columns. Four invocations beside each other then take the rows of a block.
 
 const TILE: u32 = 4u; // output pixels on a tile's side: 4 or 2
 const SPAN: u32 = TILE + 2u;
+const IN_BLOCKS: bool = false;
 
 struct Params {
   vectors: u32, // C K / 4
-  flip: u32,    // 1: tap [r, s] counts as [2 - r, 2 - s]
+  columns: u32, // K / 4
 }
 
 @group(0) @binding(0) var<storage, read> weight: array<vec4f>;  // [3, 3, C, K]
-@group(0) @binding(1) var<storage, read_write> u: array<vec4f>; // [SPAN * SPAN, C, K]
+@group(0) @binding(1) var<storage, read_write> u: array<vec4f>; // [SPAN * SPAN, C, K], or [SPAN * SPAN, C / 4, K / 4, 4, 4]
 @group(0) @binding(2) var<uniform> params: Params;
 
 // TILE 2 leaves the last two unused, and the compiler removes them.
@@ -31,7 +34,7 @@ fn transform(a: vec4f, b: vec4f, c: vec4f) -> Line {
 }
 
 fn load(tap: u32, index: u32) -> vec4f {
-  return weight[select(tap, 8u - tap, params.flip == 1u) * params.vectors + index];
+  return weight[tap * params.vectors + index];
 }
 
 fn store(i: u32, at: u32, a: vec4f, b: vec4f, c: vec4f) {
@@ -55,9 +58,12 @@ fn main(
 ) {
   let index = (workgroup.x + workgroup.y * workgroups.x) * 64u + local;
   if (index >= params.vectors) { return; }
-  let c0 = transform(load(0u, index), load(3u, index), load(6u, index));
-  let c1 = transform(load(1u, index), load(4u, index), load(7u, index));
-  let c2 = transform(load(2u, index), load(5u, index), load(8u, index));
+  let block = index / 4u;
+  let from_block = (block / params.columns * 4u + index % 4u) * params.columns + block % params.columns;
+  let at = select(index, from_block, IN_BLOCKS);
+  let c0 = transform(load(0u, at), load(3u, at), load(6u, at));
+  let c1 = transform(load(1u, at), load(4u, at), load(7u, at));
+  let c2 = transform(load(2u, at), load(5u, at), load(8u, at));
   store(0u, index, c0[0], c1[0], c2[0]);
   store(1u, index, c0[1], c1[1], c2[1]);
   store(2u, index, c0[2], c1[2], c2[2]);

@@ -152,39 +152,61 @@ describe("winograd", () => {
     expect(device.memory().tensors).toBe(before + 2); // the two gradients
   });
 
-  it("keeps the transformed input for the weight gradient, in a scope and within the budget, to the same bits", async (context) => {
+  it.for([
+    ["x", "weight", 36 * 20 * 8 * 4], // [planes, tiles of both images rounded up to 4, C]
+    ["weight", "x", 36 * 8 * 8 * 4], // [planes, C, K]
+  ] as const)(
+    "keeps the transformed %s for the gradient of %s, in a scope and within the budget, to the same bits",
+    async ([, of, bytes], context) => {
+      needsSubgroupTiles(context);
+      const device = currentDevice();
+      const budget = device.keptTransformBytes;
+      const inputs = { x: toGpu(x), weight: toGpu(weight), dy: toGpu(dy) };
+      inputs[of].requiresGrad = true;
+      const trained = (limit: number) => {
+        device.keptTransformBytes = limit;
+        const before = device.memory().tensors;
+        scope(() => {
+          const y = conv2d(inputs.x, inputs.weight, { padding: 1 });
+          const kept = device.memory().tensors - before - 1;
+          expect(kept).toBe(limit < bytes ? 0 : 1);
+          y.backward(inputs.dy);
+          expect(device.memory().tensors).toBe(before + 2); // y and the gradient
+          y.backward(inputs.dy); // has to compute it again
+        });
+        const { grad } = inputs[of];
+        inputs[of].grad = null;
+        return grad!.data().finally(() => grad!.dispose());
+      };
+      try {
+        const results = await withWinograd(4, async () => [await trained(bytes), await trained(bytes - 1)]);
+        expect(results[0]).toEqual(results[1]);
+      } finally {
+        device.keptTransformBytes = budget;
+      }
+    },
+  );
+
+  it("computes what it kept for tiles of 4 again where the setting has changed to 2", async (context) => {
     needsSubgroupTiles(context);
-    const device = currentDevice();
-    const budget = device.keptTransformBytes;
-    const bytes = 36 * 20 * 8 * 4; // [planes, tiles of both images rounded up to 4, C]
-    const inputs = { x: toGpu(x), weight: toGpu(weight, { requiresGrad: true }), dy: toGpu(dy) };
-    const trained = (limit: number) => {
-      device.keptTransformBytes = limit;
-      const before = device.memory().tensors;
+    const inputs = { x: toGpu(x, { requiresGrad: true }), weight: toGpu(weight, { requiresGrad: true }) };
+    const { y, dx, dweight } = await withWinograd(4, () =>
       scope(() => {
         const y = conv2d(inputs.x, inputs.weight, { padding: 1 });
-        const kept = device.memory().tensors - before - 1;
-        expect(kept).toBe(limit < bytes ? 0 : 1);
-        y.backward(inputs.dy);
-        expect(device.memory().tensors).toBe(before + 2); // y and the gradient
-        y.backward(inputs.dy); // has to compute it again
-      });
-      const { grad } = inputs.weight;
-      inputs.weight.grad = null;
-      return grad!.data().finally(() => grad!.dispose());
-    };
-    try {
-      const results = await withWinograd(4, async () => [await trained(bytes), await trained(bytes - 1)]);
-      expect(results[0]).toEqual(results[1]);
-    } finally {
-      device.keptTransformBytes = budget;
-    }
+        currentDevice().winograd = 2;
+        y.backward(toGpu(dy));
+        return { y, dx: inputs.x.grad!, dweight: inputs.weight.grad! };
+      }),
+    );
+    const [four, two] = [await withWinograd(4, run), await withWinograd(2, run)];
+    expect(await y.data()).toEqual(four.y);
+    expect([await dx.data(), await dweight.data()]).toEqual([two.dx, two.dweight]);
   });
 
   it("keeps nothing where no gradient is asked for", async (context) => {
     needsSubgroupTiles(context);
     const device = currentDevice();
-    const inputs = { x: toGpu(x, { requiresGrad: true }), weight: toGpu(weight) };
+    const inputs = { x: toGpu(x), weight: toGpu(weight) };
     const before = device.memory().tensors;
     await withWinograd(4, () =>
       scope(() => {
