@@ -2,18 +2,20 @@
 //
 //   y[n, p, q] = sum over r, s, c of x[n, p + origin + r spacing, q + origin + s spacing, c] weight[r, s, c]
 //
-// Loads are what costs on these adapters. A lane computes 8 neighbouring places of a row x 16 columns of y: the 10 pixels that it
+// Loads are what costs on these adapters. A lane computes 8 neighbouring places of a row x 16 or 32 columns of y: the 10 pixels that it
 // loads serve all three taps of a row, where gather-subgroup.wgsl loads each tap's again. All lanes need the same weights: each
-// loads two of their 16 vec4s (at 8 lanes) and hands them to the others by broadcasts, each for 8 multiply-adds of vec4. So 64
-// floats are loaded a lane for 8 x 16 x 3 x 4 multiply-adds: two thirds of what gather-subgroup.wgsl loads with 32 columns, half of
-// what it loads with 16.
+// loads a part of them and hands it to the others by shuffles, each for 8 multiply-adds of vec4. For 32 columns 44 floats are loaded a
+// lane for 8 x 32 x 3 x 2 multiply-adds: less than half of what gather-subgroup.wgsl loads. Two channels a turn, not four: half of the
+// code, which then leaves room for twice the columns in the cache for instructions.
 //
 // With `stats` it also writes, per tile of 8 LANES places, every column's mean and sum of squared deviations: batch norm's partials.
 enable subgroups;
 
 const LANES: u32 = 8u;
-alias Stored = vec4f; // vec2u where x and y are f16
-fn unpack(v: Stored) -> vec4f { return v; }
+const COLUMNS: u32 = 8u; // vec4s of columns that a lane computes: 8 or 4
+alias Pair = vec2f; // u32 where x is f16
+fn unpack(v: Pair) -> vec2f { return v; }
+alias Stored = vec4f; // vec2u where y is f16
 fn pack(v: vec4f) -> Stored { return v; }
 
 struct Params {
@@ -24,7 +26,7 @@ struct Params {
   stats: u32,     // 1: write partials; the width of y is then a multiple of 8
 }
 
-@group(0) @binding(0) var<storage, read> x: array<Stored>;
+@group(0) @binding(0) var<storage, read> x: array<Pair>;
 @group(0) @binding(1) var<storage, read> weight: array<vec4f>; // [3, 3, C, K]
 @group(0) @binding(2) var<storage, read_write> y: array<Stored>;
 @group(0) @binding(3) var<storage, read_write> partials: array<vec4f>; // [tiles, 2, K]
@@ -33,45 +35,46 @@ struct Params {
 // The sums of 8 places for one vec4 of columns: constant indices only, so that they become registers.
 alias Sums = array<vec4f, 8>;
 
-// The weights of 4 channels and 16 columns of a tap: 16 vec4s, spread over the lanes. At 8 lanes the last two are unused.
-struct Spread { a: vec4f, b: vec4f, c: vec4f, d: vec4f }
+// The weights of 2 channels and COLUMNS vec4s of columns of a tap, spread over the lanes; the last ones may be unused.
+alias Spread = array<vec4f, 4>;
 
-// One vec4 of columns for each of the 4 channels, the same in all lanes.
-struct Weights { x: vec4f, y: vec4f, z: vec4f, w: vec4f }
+// One vec4 of columns for each of the 2 channels, the same in all lanes.
+struct Weights { x: vec4f, y: vec4f }
 
 // Where the pixels are, and 1 or 0: outside of the image a pixel counts as zero.
 struct Source { at: array<u32, 10>, inside: array<f32, 10> }
 
-// subgroupBroadcast takes constant lanes only: hence a function for each column.
-fn weights0(s: Spread) -> Weights {
-  if (LANES == 4u) { return Weights(subgroupBroadcast(s.a, 0u), subgroupBroadcast(s.b, 0u), subgroupBroadcast(s.c, 0u), subgroupBroadcast(s.d, 0u)); }
-  return Weights(subgroupBroadcast(s.a, 0u), subgroupBroadcast(s.a, 4u), subgroupBroadcast(s.b, 0u), subgroupBroadcast(s.b, 4u));
+// A function for each column, since lanes are constants: then a shuffle is a broadcast.
+fn weights0(s: Spread) -> Weights { return Weights(subgroupShuffle(s[0u / LANES], 0u % LANES), subgroupShuffle(s[(COLUMNS + 0u) / LANES], (COLUMNS + 0u) % LANES)); }
+fn weights1(s: Spread) -> Weights { return Weights(subgroupShuffle(s[1u / LANES], 1u % LANES), subgroupShuffle(s[(COLUMNS + 1u) / LANES], (COLUMNS + 1u) % LANES)); }
+fn weights2(s: Spread) -> Weights { return Weights(subgroupShuffle(s[2u / LANES], 2u % LANES), subgroupShuffle(s[(COLUMNS + 2u) / LANES], (COLUMNS + 2u) % LANES)); }
+fn weights3(s: Spread) -> Weights { return Weights(subgroupShuffle(s[3u / LANES], 3u % LANES), subgroupShuffle(s[(COLUMNS + 3u) / LANES], (COLUMNS + 3u) % LANES)); }
+fn weights4(s: Spread) -> Weights { return Weights(subgroupShuffle(s[4u / LANES], 4u % LANES), subgroupShuffle(s[(COLUMNS + 4u) / LANES], (COLUMNS + 4u) % LANES)); }
+fn weights5(s: Spread) -> Weights { return Weights(subgroupShuffle(s[5u / LANES], 5u % LANES), subgroupShuffle(s[(COLUMNS + 5u) / LANES], (COLUMNS + 5u) % LANES)); }
+fn weights6(s: Spread) -> Weights { return Weights(subgroupShuffle(s[6u / LANES], 6u % LANES), subgroupShuffle(s[(COLUMNS + 6u) / LANES], (COLUMNS + 6u) % LANES)); }
+fn weights7(s: Spread) -> Weights { return Weights(subgroupShuffle(s[7u / LANES], 7u % LANES), subgroupShuffle(s[(COLUMNS + 7u) / LANES], (COLUMNS + 7u) % LANES)); }
+
+// `own`: where this lane's vec4s of the spread are, from the tap's first on.
+fn load_weights(at: u32, own: vec4u) -> Spread {
+  var s = Spread(weight[at + own.x], vec4f(), vec4f(), vec4f());
+  if (2u * COLUMNS > LANES) { s[1] = weight[at + own.y]; }
+  if (2u * COLUMNS > 2u * LANES) {
+    s[2] = weight[at + own.z];
+    s[3] = weight[at + own.w];
+  }
+  return s;
 }
 
-fn weights1(s: Spread) -> Weights {
-  if (LANES == 4u) { return Weights(subgroupBroadcast(s.a, 1u), subgroupBroadcast(s.b, 1u), subgroupBroadcast(s.c, 1u), subgroupBroadcast(s.d, 1u)); }
-  return Weights(subgroupBroadcast(s.a, 1u), subgroupBroadcast(s.a, 5u), subgroupBroadcast(s.b, 1u), subgroupBroadcast(s.b, 5u));
+fn own_weight(j: u32, lane: u32, column: u32) -> u32 {
+  let columns = params.y_size.w / 4u;
+  let e = j * LANES + lane;
+  return e / COLUMNS * columns + min(column + e % COLUMNS, columns - 1u);
 }
 
-fn weights2(s: Spread) -> Weights {
-  if (LANES == 4u) { return Weights(subgroupBroadcast(s.a, 2u), subgroupBroadcast(s.b, 2u), subgroupBroadcast(s.c, 2u), subgroupBroadcast(s.d, 2u)); }
-  return Weights(subgroupBroadcast(s.a, 2u), subgroupBroadcast(s.a, 6u), subgroupBroadcast(s.b, 2u), subgroupBroadcast(s.b, 6u));
-}
-
-fn weights3(s: Spread) -> Weights {
-  if (LANES == 4u) { return Weights(subgroupBroadcast(s.a, 3u), subgroupBroadcast(s.b, 3u), subgroupBroadcast(s.c, 3u), subgroupBroadcast(s.d, 3u)); }
-  return Weights(subgroupBroadcast(s.a, 3u), subgroupBroadcast(s.a, 7u), subgroupBroadcast(s.b, 3u), subgroupBroadcast(s.b, 7u));
-}
-
-fn load_weights(at: u32, step: u32) -> Spread {
-  if (LANES == 4u) { return Spread(weight[at], weight[at + step], weight[at + 2u * step], weight[at + 3u * step]); }
-  return Spread(weight[at], weight[at + step], vec4f(), vec4f());
-}
-
-fn product(a: vec4f, w: Weights) -> vec4f { return a.x * w.x + a.y * w.y + a.z * w.z + a.w * w.w; }
+fn product(a: vec2f, w: Weights) -> vec4f { return a.x * w.x + a.y * w.y; }
 
 // One tap: place i sees pixel i of those given.
-fn accumulate(sums: ptr<function, Sums>, w: Weights, a0: vec4f, a1: vec4f, a2: vec4f, a3: vec4f, a4: vec4f, a5: vec4f, a6: vec4f, a7: vec4f) {
+fn accumulate(sums: ptr<function, Sums>, w: Weights, a0: vec2f, a1: vec2f, a2: vec2f, a3: vec2f, a4: vec2f, a5: vec2f, a6: vec2f, a7: vec2f) {
   (*sums)[0] += product(a0, w);
   (*sums)[1] += product(a1, w);
   (*sums)[2] += product(a2, w);
@@ -99,7 +102,7 @@ fn source(place: vec3u, r: u32) -> Source {
   for (var i = 0u; i < 10u; i++) {
     let column = left + i32(i);
     let inside = u32(row) < params.x_size.y && u32(column) < params.x_size.z;
-    source.at[i] = select(0u, (first + u32(column)) * (params.x_size.w / 4u), inside);
+    source.at[i] = select(0u, (first + u32(column)) * (params.x_size.w / 2u), inside);
     source.inside[i] = select(0.0, 1.0, inside);
   }
   return source;
@@ -107,7 +110,6 @@ fn source(place: vec3u, r: u32) -> Source {
 
 fn store(sums: ptr<function, Sums>, place: vec3u, column: u32) {
   let columns = params.y_size.w / 4u;
-  if (column >= columns) { return; }
   let at = ((place.x * params.y_size.y + place.y) * params.y_size.z + place.z) * columns + column;
   for (var i = 0u; i < 8u; i++) {
     if (place.z + i < params.y_size.z) { y[at + i * columns] = pack((*sums)[i]); }
@@ -127,10 +129,8 @@ fn store_partials(sums: ptr<function, Sums>, valid: bool, tile: u32, column: u32
     squares += d * d;
   }
   let deviations = subgroupAdd(select(vec4f(), squares, valid));
-  if (column < columns) {
-    partials[tile * 2u * columns + column] = mean;
-    partials[(tile * 2u + 1u) * columns + column] = deviations;
-  }
+  partials[tile * 2u * columns + column] = mean;
+  partials[(tile * 2u + 1u) * columns + column] = deviations;
 }
 
 @compute @workgroup_size(LANES)
@@ -140,31 +140,29 @@ fn main(
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
   let columns = params.y_size.w / 4u;
-  let column_tiles = (columns + 3u) / 4u;
+  let column_tiles = (columns + COLUMNS - 1u) / COLUMNS;
   let segments = params.y_size.x * params.y_size.y * ((params.y_size.z + 7u) / 8u);
   let group = workgroup.x + workgroup.y * workgroups.x;
   let tile = group / column_tiles;
   if (tile * LANES >= segments) { return; }
-  let column = group % column_tiles * 4u;
+  let column = group % column_tiles * COLUMNS;
   let place = segment(tile * LANES + lane);
 
-  // Lane by lane, a tap's weights: 4 columns of a channel, then the next channel's.
-  let own = lane / 4u * columns + min(column + lane % 4u, columns - 1u);
-  let step = LANES / 4u * columns;
+  let own = vec4u(own_weight(0u, lane, column), own_weight(1u, lane, column), own_weight(2u, lane, column), own_weight(3u, lane, column));
   let reversed = params.spacing.y < 0;
 
-  var s0: Sums; var s1: Sums; var s2: Sums; var s3: Sums;
-  let quads = params.x_size.w / 4u;
+  var s0: Sums; var s1: Sums; var s2: Sums; var s3: Sums; var s4: Sums; var s5: Sums; var s6: Sums; var s7: Sums;
+  let pairs = params.x_size.w / 2u;
   var pixels: Source;
   var c = 0u;
   // One loop, not one for rows and one for channels: every loop carries all accumulators through a mask.
-  for (var i = 0u; i < 3u * quads; i++) {
-    if (c == 0u) { pixels = source(place, i / quads); }
-    let first = (2u * (i - c) + i) * 4u * columns + own; // of 3 taps x C rows of weights, channel 4 c
-    let tap = 4u * quads * columns;
-    let l = load_weights(first + select(0u, 2u, reversed) * tap, step);
-    let m = load_weights(first + tap, step);
-    let n = load_weights(first + select(2u, 0u, reversed) * tap, step);
+  for (var i = 0u; i < 3u * pairs; i++) {
+    if (c == 0u) { pixels = source(place, i / pairs); }
+    let first = (2u * (i - c) + i) * 2u * columns; // of 3 taps x C rows of weights, channel 2 c
+    let tap = 2u * pairs * columns;
+    let l = load_weights(first + select(0u, 2u, reversed) * tap, own);
+    let m = load_weights(first + tap, own);
+    let n = load_weights(first + select(2u, 0u, reversed) * tap, own);
     let a0 = unpack(x[pixels.at[0] + c]) * pixels.inside[0];
     let a1 = unpack(x[pixels.at[1] + c]) * pixels.inside[1];
     let a2 = unpack(x[pixels.at[2] + c]) * pixels.inside[2];
@@ -179,27 +177,42 @@ fn main(
     accumulate(&s1, weights1(l), a0, a1, a2, a3, a4, a5, a6, a7);
     accumulate(&s2, weights2(l), a0, a1, a2, a3, a4, a5, a6, a7);
     accumulate(&s3, weights3(l), a0, a1, a2, a3, a4, a5, a6, a7);
+    if (COLUMNS > 4u) {
+      accumulate(&s4, weights4(l), a0, a1, a2, a3, a4, a5, a6, a7);
+      accumulate(&s5, weights5(l), a0, a1, a2, a3, a4, a5, a6, a7);
+      accumulate(&s6, weights6(l), a0, a1, a2, a3, a4, a5, a6, a7);
+      accumulate(&s7, weights7(l), a0, a1, a2, a3, a4, a5, a6, a7);
+    }
     accumulate(&s0, weights0(m), a1, a2, a3, a4, a5, a6, a7, a8);
     accumulate(&s1, weights1(m), a1, a2, a3, a4, a5, a6, a7, a8);
     accumulate(&s2, weights2(m), a1, a2, a3, a4, a5, a6, a7, a8);
     accumulate(&s3, weights3(m), a1, a2, a3, a4, a5, a6, a7, a8);
+    if (COLUMNS > 4u) {
+      accumulate(&s4, weights4(m), a1, a2, a3, a4, a5, a6, a7, a8);
+      accumulate(&s5, weights5(m), a1, a2, a3, a4, a5, a6, a7, a8);
+      accumulate(&s6, weights6(m), a1, a2, a3, a4, a5, a6, a7, a8);
+      accumulate(&s7, weights7(m), a1, a2, a3, a4, a5, a6, a7, a8);
+    }
     accumulate(&s0, weights0(n), a2, a3, a4, a5, a6, a7, a8, a9);
     accumulate(&s1, weights1(n), a2, a3, a4, a5, a6, a7, a8, a9);
     accumulate(&s2, weights2(n), a2, a3, a4, a5, a6, a7, a8, a9);
     accumulate(&s3, weights3(n), a2, a3, a4, a5, a6, a7, a8, a9);
+    if (COLUMNS > 4u) {
+      accumulate(&s4, weights4(n), a2, a3, a4, a5, a6, a7, a8, a9);
+      accumulate(&s5, weights5(n), a2, a3, a4, a5, a6, a7, a8, a9);
+      accumulate(&s6, weights6(n), a2, a3, a4, a5, a6, a7, a8, a9);
+      accumulate(&s7, weights7(n), a2, a3, a4, a5, a6, a7, a8, a9);
+    }
     c++;
-    if (c == quads) { c = 0u; }
+    if (c == pairs) { c = 0u; }
   }
   let valid = tile * LANES + lane < segments;
-  if (params.stats == 1u) {
-    store_partials(&s0, valid, tile, column);
-    store_partials(&s1, valid, tile, column + 1u);
-    store_partials(&s2, valid, tile, column + 2u);
-    store_partials(&s3, valid, tile, column + 3u);
+  // A loop that stays one, since the compiler does not know its end: a copy of what stands in it for each column took longer to compile
+  // than all else, and longer to run, than moving the sums up.
+  for (var k = 0u; k < min(COLUMNS, columns - column); k++) {
+    if (params.stats == 1u) { store_partials(&s0, valid, tile, column + k); }
+    if (valid) { store(&s0, place, column + k); }
+    s0 = s1; s1 = s2; s2 = s3;
+    if (COLUMNS > 4u) { s3 = s4; s4 = s5; s5 = s6; s6 = s7; }
   }
-  if (!valid) { return; }
-  store(&s0, place, column);
-  store(&s1, place, column + 1u);
-  store(&s2, place, column + 2u);
-  store(&s3, place, column + 3u);
 }
