@@ -34,12 +34,16 @@ export function gatherSubgroup(
 
 /** Places of y that a lane of the row kernels computes. */
 const ROW_PLACES = 8;
-/** Columns that a lane computes: the fewest, and of the gather kernel's wider variant. */
+/** Columns that a lane computes, in a narrower and a wider variant. */
 const ROW_COLUMNS = 16;
 const WIDE_COLUMNS = 32;
 
 /** The share of parts of `part` that n elements fill. */
 const filled = (n: number, part: number): number => n / (part * ceilDiv(n, part));
+
+/** The wider variant is about 1.1 times as fast where its columns are filled. */
+const rowColumns = (K: number): number =>
+  filled(K, WIDE_COLUMNS) >= 0.9 * filled(K, ROW_COLUMNS) ? WIDE_COLUMNS : ROW_COLUMNS;
 
 /**
  * 3 x 3 taps side by side, all of y, and few idle places and columns. With few channels there is little to do for a row of pixels once
@@ -55,8 +59,7 @@ function gatherRows(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats:
   const LANES = lanes();
   const [N, P, Q, K] = gather.y;
   const tiles = ceilDiv(N * P * ceilDiv(Q, ROW_PLACES), LANES);
-  // The wider variant is 1.15 times as fast where its columns are filled.
-  const columns = filled(K, WIDE_COLUMNS) >= 0.9 * filled(K, ROW_COLUMNS) ? WIDE_COLUMNS : ROW_COLUMNS;
+  const columns = rowColumns(K);
   // A tile with places past the end of a row would have fewer than the others.
   const sums = stats && Q % ROW_PLACES === 0;
   return scope(() => {
@@ -111,12 +114,13 @@ function weightsSuitRows({ stride, dilation, groups, weight: [R, S, C, K] }: Geo
 function weightGradientRows(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | null): Tensor {
   const LANES = lanes();
   const [, , C, K] = g.weight;
-  const tiles = ceilDiv((3 * C) / 4, LANES) * ceilDiv(K, ROW_COLUMNS);
+  const columns = rowColumns(K);
+  const tiles = ceilDiv((3 * C) / 4, LANES) * ceilDiv(K, columns);
   const { splits, rowsPerSplit } = splitRows(g, tiles, 16);
   const parts = splitParts(g, splits, into);
   launch(kernels.conv2d.weightGradientRowSubgroup, {
     bindings: { x, dy, dweight: parts },
-    constants: { LANES, ...loadedAs(x.dtype) },
+    constants: { LANES, COLUMNS: columns / 4, ...loadedAs(x.dtype) },
     params: { x_size: g.x, dy_size: g.y, padding: g.padding, splits, rows_per_split: rowsPerSplit },
     workgroups: splits * tiles,
     flops: weightGradientFlops(g),

@@ -157,10 +157,6 @@ fn main(
     if (nothing || c == params.x_size.w / 4u) { c = 0u; tap++; }
   }
   if (column >= columns) { return; }
-  store(&t0, first, column);
-  store(&t1, first + LANES, column);
-  store(&t2, first + 2u * LANES, column);
-  store(&t3, first + 3u * LANES, column);
   if (params.stats == 1u) {
     let valid = places - first;
     let count = f32(min(valid, 4u * LANES));
@@ -171,5 +167,10 @@ fn main(
     partials[row_tile * 2u * columns + column] = mean;
     partials[(row_tile * 2u + 1u) * columns + column] = deviations(&t0, valid, mean, true) + deviations(&t1, v1, mean, true)
       + deviations(&t2, v2, mean, true) + deviations(&t3, v3, mean, true);
+  }
+  // A loop that stays one, since the compiler does not know its end: moving the tiles up costs less than four copies of the code.
+  for (var k = first; k < min(places, first + 4u * LANES); k += LANES) {
+    store(&t0, k, column);
+    t0 = t1; t1 = t2; t2 = t3;
   }
 }

@@ -2,13 +2,14 @@
 //
 //   dweight[r, s, c, k] = sum over n, p, q of x[n, p + r - padding, q + s - padding, c] dy[n, p, q, k]
 //
-// The counterpart of gather-row-subgroup.wgsl. A lane computes the 3 taps of a row r x 4 channels x 16 columns: of 4 pixels of dy at a time
-// it needs 6 pixels of x, which serve all three taps; two of them it has from the step before. All lanes need the same dy: each loads
-// two of its 16 vec4s (at 8 lanes) and hands them to the others by broadcasts. So 24 floats are loaded a lane for 12 x 16 x 4
-// multiply-adds, half of what weight-gradient-subgroup.wgsl loads with 32 columns. The splits' sums are added by a second dispatch.
+// The counterpart of gather-row-subgroup.wgsl. A lane computes the 3 taps of a row r x 4 channels x 16 or 32 columns: of 4 pixels of dy
+// at a time it needs 6 pixels of x, which serve all three taps; two of them it has from the step before. All lanes need the same dy:
+// each loads a part of it and hands it to the others by shuffles. So for 32 columns 32 floats are loaded a lane for 12 x 32 x 4
+// multiply-adds, a third of what weight-gradient-subgroup.wgsl loads. The splits' sums are added by a second dispatch.
 enable subgroups;
 
 const LANES: u32 = 8u;
+const COLUMNS: u32 = 8u; // vec4s of columns that a lane computes: 8 or 4
 alias Stored = vec4f; // vec2u where x and dy are f16
 fn unpack(v: Stored) -> vec4f { return v; }
 
@@ -28,32 +29,21 @@ struct Params {
 // The sums of 3 taps x 4 channels for one vec4 of columns: constant indices only, so that they become registers.
 alias Sums = array<vec4f, 12>;
 
-// dy at 4 pixels and 16 columns: 16 vec4s, spread over the lanes. At 8 lanes the last two are unused.
-struct Spread { a: vec4f, b: vec4f, c: vec4f, d: vec4f }
+// dy at 4 pixels and COLUMNS vec4s of columns, spread over the lanes; the last ones may be unused.
+alias Spread = array<vec4f, 8>;
 
 // One vec4 of columns at each of the 4 pixels, the same in all lanes.
 struct Column { x: vec4f, y: vec4f, z: vec4f, w: vec4f }
 
 // A function for each column, since lanes are constants: then a shuffle is a broadcast, and a few per cent faster here than subgroupBroadcast.
-fn column0(s: Spread) -> Column {
-  if (LANES == 4u) { return Column(subgroupShuffle(s.a, 0u), subgroupShuffle(s.b, 0u), subgroupShuffle(s.c, 0u), subgroupShuffle(s.d, 0u)); }
-  return Column(subgroupShuffle(s.a, 0u), subgroupShuffle(s.a, 4u), subgroupShuffle(s.b, 0u), subgroupShuffle(s.b, 4u));
-}
-
-fn column1(s: Spread) -> Column {
-  if (LANES == 4u) { return Column(subgroupShuffle(s.a, 1u), subgroupShuffle(s.b, 1u), subgroupShuffle(s.c, 1u), subgroupShuffle(s.d, 1u)); }
-  return Column(subgroupShuffle(s.a, 1u), subgroupShuffle(s.a, 5u), subgroupShuffle(s.b, 1u), subgroupShuffle(s.b, 5u));
-}
-
-fn column2(s: Spread) -> Column {
-  if (LANES == 4u) { return Column(subgroupShuffle(s.a, 2u), subgroupShuffle(s.b, 2u), subgroupShuffle(s.c, 2u), subgroupShuffle(s.d, 2u)); }
-  return Column(subgroupShuffle(s.a, 2u), subgroupShuffle(s.a, 6u), subgroupShuffle(s.b, 2u), subgroupShuffle(s.b, 6u));
-}
-
-fn column3(s: Spread) -> Column {
-  if (LANES == 4u) { return Column(subgroupShuffle(s.a, 3u), subgroupShuffle(s.b, 3u), subgroupShuffle(s.c, 3u), subgroupShuffle(s.d, 3u)); }
-  return Column(subgroupShuffle(s.a, 3u), subgroupShuffle(s.a, 7u), subgroupShuffle(s.b, 3u), subgroupShuffle(s.b, 7u));
-}
+fn column0(s: Spread) -> Column { return Column(subgroupShuffle(s[(0u * COLUMNS + 0u) / LANES], (0u * COLUMNS + 0u) % LANES), subgroupShuffle(s[(1u * COLUMNS + 0u) / LANES], (1u * COLUMNS + 0u) % LANES), subgroupShuffle(s[(2u * COLUMNS + 0u) / LANES], (2u * COLUMNS + 0u) % LANES), subgroupShuffle(s[(3u * COLUMNS + 0u) / LANES], (3u * COLUMNS + 0u) % LANES)); }
+fn column1(s: Spread) -> Column { return Column(subgroupShuffle(s[(0u * COLUMNS + 1u) / LANES], (0u * COLUMNS + 1u) % LANES), subgroupShuffle(s[(1u * COLUMNS + 1u) / LANES], (1u * COLUMNS + 1u) % LANES), subgroupShuffle(s[(2u * COLUMNS + 1u) / LANES], (2u * COLUMNS + 1u) % LANES), subgroupShuffle(s[(3u * COLUMNS + 1u) / LANES], (3u * COLUMNS + 1u) % LANES)); }
+fn column2(s: Spread) -> Column { return Column(subgroupShuffle(s[(0u * COLUMNS + 2u) / LANES], (0u * COLUMNS + 2u) % LANES), subgroupShuffle(s[(1u * COLUMNS + 2u) / LANES], (1u * COLUMNS + 2u) % LANES), subgroupShuffle(s[(2u * COLUMNS + 2u) / LANES], (2u * COLUMNS + 2u) % LANES), subgroupShuffle(s[(3u * COLUMNS + 2u) / LANES], (3u * COLUMNS + 2u) % LANES)); }
+fn column3(s: Spread) -> Column { return Column(subgroupShuffle(s[(0u * COLUMNS + 3u) / LANES], (0u * COLUMNS + 3u) % LANES), subgroupShuffle(s[(1u * COLUMNS + 3u) / LANES], (1u * COLUMNS + 3u) % LANES), subgroupShuffle(s[(2u * COLUMNS + 3u) / LANES], (2u * COLUMNS + 3u) % LANES), subgroupShuffle(s[(3u * COLUMNS + 3u) / LANES], (3u * COLUMNS + 3u) % LANES)); }
+fn column4(s: Spread) -> Column { return Column(subgroupShuffle(s[(0u * COLUMNS + 4u) / LANES], (0u * COLUMNS + 4u) % LANES), subgroupShuffle(s[(1u * COLUMNS + 4u) / LANES], (1u * COLUMNS + 4u) % LANES), subgroupShuffle(s[(2u * COLUMNS + 4u) / LANES], (2u * COLUMNS + 4u) % LANES), subgroupShuffle(s[(3u * COLUMNS + 4u) / LANES], (3u * COLUMNS + 4u) % LANES)); }
+fn column5(s: Spread) -> Column { return Column(subgroupShuffle(s[(0u * COLUMNS + 5u) / LANES], (0u * COLUMNS + 5u) % LANES), subgroupShuffle(s[(1u * COLUMNS + 5u) / LANES], (1u * COLUMNS + 5u) % LANES), subgroupShuffle(s[(2u * COLUMNS + 5u) / LANES], (2u * COLUMNS + 5u) % LANES), subgroupShuffle(s[(3u * COLUMNS + 5u) / LANES], (3u * COLUMNS + 5u) % LANES)); }
+fn column6(s: Spread) -> Column { return Column(subgroupShuffle(s[(0u * COLUMNS + 6u) / LANES], (0u * COLUMNS + 6u) % LANES), subgroupShuffle(s[(1u * COLUMNS + 6u) / LANES], (1u * COLUMNS + 6u) % LANES), subgroupShuffle(s[(2u * COLUMNS + 6u) / LANES], (2u * COLUMNS + 6u) % LANES), subgroupShuffle(s[(3u * COLUMNS + 6u) / LANES], (3u * COLUMNS + 6u) % LANES)); }
+fn column7(s: Spread) -> Column { return Column(subgroupShuffle(s[(0u * COLUMNS + 7u) / LANES], (0u * COLUMNS + 7u) % LANES), subgroupShuffle(s[(1u * COLUMNS + 7u) / LANES], (1u * COLUMNS + 7u) % LANES), subgroupShuffle(s[(2u * COLUMNS + 7u) / LANES], (2u * COLUMNS + 7u) % LANES), subgroupShuffle(s[(3u * COLUMNS + 7u) / LANES], (3u * COLUMNS + 7u) % LANES)); }
 
 fn accumulate(sums: ptr<function, Sums>, d: Column, x0: vec4f, x1: vec4f, x2: vec4f, x3: vec4f, x4: vec4f, x5: vec4f) {
   (*sums)[0] += x0.x * d.x + x1.x * d.y + x2.x * d.z + x3.x * d.w;
@@ -77,17 +67,16 @@ fn load_x(row: u32, column: i32, inside_row: bool, channel: u32) -> vec4f {
   return unpack(x[select(0u, at, inside)]) * select(0.0, 1.0, inside);
 }
 
-// This lane's part of dy at the four pixels from q on: zero past the end of the row.
+// A part of dy at the four pixels from q on: zero past the end of the row.
 fn load_dy(row: u32, q: u32, index: u32, first_column: u32) -> vec4f {
   let columns = params.dy_size.w / 4u;
-  let pixel = q + index / 4u;
-  let at = (row + min(pixel, params.dy_size.z - 1u)) * columns + min(first_column + index % 4u, columns - 1u);
+  let pixel = q + index / COLUMNS;
+  let at = (row + min(pixel, params.dy_size.z - 1u)) * columns + min(first_column + index % COLUMNS, columns - 1u);
   return unpack(dy[at]) * select(0.0, 1.0, pixel < params.dy_size.z);
 }
 
 fn store(sums: ptr<function, Sums>, first_row: u32, column: u32) {
   let columns = params.dy_size.w / 4u;
-  if (column >= columns) { return; }
   for (var s = 0u; s < 3u; s++) {
     for (var c = 0u; c < 4u; c++) {
       dweight[(first_row + s * params.x_size.w + c) * columns + column] = (*sums)[4u * s + c];
@@ -102,19 +91,20 @@ fn main(
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
   let quads = params.x_size.w / 4u;
-  let column_tiles = (params.dy_size.w / 4u + 3u) / 4u;
+  let columns = params.dy_size.w / 4u;
+  let column_tiles = (columns + COLUMNS - 1u) / COLUMNS;
   let row_tiles = (3u * quads + LANES - 1u) / LANES;
   let group = workgroup.x + workgroup.y * workgroups.x;
   let split = group / (column_tiles * row_tiles);
   if (split >= params.splits) { return; }
-  let column = group % column_tiles * 4u;
+  let column = group % column_tiles * COLUMNS;
   // This lane's row of taps and channels. Past the last it repeats it, and nothing is stored.
   let index = group / column_tiles % row_tiles * LANES + lane;
   let own = min(index, 3u * quads - 1u);
   let r = own / quads;
   let channel = own % quads;
 
-  var s0: Sums; var s1: Sums; var s2: Sums; var s3: Sums;
+  var s0: Sums; var s1: Sums; var s2: Sums; var s3: Sums; var s4: Sums; var s5: Sums; var s6: Sums; var s7: Sums;
   let first = split * params.rows_per_split;
   let end = min(first + params.rows_per_split, params.dy_size.x * params.dy_size.y);
   // Counted, not divided: an integer division costs as much as a dozen loads here.
@@ -140,15 +130,18 @@ fn main(
     let x3 = load_x(x_row, left + 3, inside, channel);
     let x4 = load_x(x_row, left + 4, inside, channel);
     let x5 = load_x(x_row, left + 5, inside, channel);
-    var d = Spread(load_dy(dy_row, q, lane, column), load_dy(dy_row, q, LANES + lane, column), vec4f(), vec4f());
-    if (LANES == 4u) {
-      d.c = load_dy(dy_row, q, 2u * LANES + lane, column);
-      d.d = load_dy(dy_row, q, 3u * LANES + lane, column);
-    }
+    var d: Spread;
+    for (var j = 0u; j < 4u * COLUMNS / LANES; j++) { d[j] = load_dy(dy_row, q, j * LANES + lane, column); }
     accumulate(&s0, column0(d), x0, x1, x2, x3, x4, x5);
     accumulate(&s1, column1(d), x0, x1, x2, x3, x4, x5);
     accumulate(&s2, column2(d), x0, x1, x2, x3, x4, x5);
     accumulate(&s3, column3(d), x0, x1, x2, x3, x4, x5);
+    if (COLUMNS > 4u) {
+      accumulate(&s4, column4(d), x0, x1, x2, x3, x4, x5);
+      accumulate(&s5, column5(d), x0, x1, x2, x3, x4, x5);
+      accumulate(&s6, column6(d), x0, x1, x2, x3, x4, x5);
+      accumulate(&s7, column7(d), x0, x1, x2, x3, x4, x5);
+    }
     x0 = x4;
     x1 = x5;
     q += 4u;
@@ -161,8 +154,10 @@ fn main(
   }
   if (index >= 3u * quads) { return; }
   let first_row = (9u * split + 3u * r) * params.x_size.w + 4u * channel;
-  store(&s0, first_row, column);
-  store(&s1, first_row, column + 1u);
-  store(&s2, first_row, column + 2u);
-  store(&s3, first_row, column + 3u);
+  // A loop that stays one: see gather-row-subgroup.wgsl.
+  for (var k = column; k < min(columns, column + COLUMNS); k++) {
+    store(&s0, first_row, k);
+    s0 = s1; s1 = s2; s2 = s3;
+    if (COLUMNS > 4u) { s3 = s4; s4 = s5; s5 = s6; s6 = s7; }
+  }
 }

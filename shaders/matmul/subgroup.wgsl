@@ -79,10 +79,11 @@ fn main(
   let column = (column_tile * LANES + lane) * 4u;
   let end = select(0u, params.rows, group < params.tiles);
   let first = batch * params.rows * params.columns;
-  store(&rows_0, first, row, end, column);
-  store(&rows_1, first, row + 1u, end, column);
-  store(&rows_2, first, row + 2u, end, column);
-  store(&rows_3, first, row + 3u, end, column);
+  // A loop that stays one, since the compiler does not know its end: moving the rows up costs less than four copies of the code.
+  for (var k = row; k < min(end, row + 4u); k++) {
+    store(&rows_0, first, k, end, column);
+    rows_0 = rows_1; rows_1 = rows_2; rows_2 = rows_3;
+  }
 }
 
 alias Rows = array<vec4f, 8>;

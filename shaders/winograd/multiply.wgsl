@@ -120,8 +120,9 @@ fn main(
   let at = plane * params.rows * params.columns + column;
   let next = select(LANES, 1u, A_TRANSPOSED);
   let step = select(1u, 4u, A_TRANSPOSED);
-  store(&t0, first, step, at);
-  store(&t1, first + next, step, at);
-  store(&t2, first + 2u * next, step, at);
-  store(&t3, first + 3u * next, step, at);
+  // A loop that stays one, since the compiler does not know its end: moving the tiles up costs less than four copies of the code.
+  for (var k = first; k < min(params.rows, first + 4u * next); k += next) {
+    store(&t0, k, step, at);
+    t0 = t1; t1 = t2; t2 = t3;
+  }
 }
