@@ -199,8 +199,15 @@ function transformOutput(
     const partials = sums ? empty([N * tiles.perImage[0] * tiles.perImage[1], 2, K]) : noPartials();
     launch(kernels.winograd.output, {
       bindings: { m, y, partials },
-      constants: { TILE: tile, ...writtenAs(dtype) },
-      params: { y_size: size, tiles: tiles.perImage, rows: tiles.rows, stats: sums ? 1 : 0, turned: turned ? 1 : 0 },
+      constants: { TILE: tile, ROLLED: currentDevice().family === "subgroup", ...writtenAs(dtype) },
+      params: {
+        y_size: size,
+        tiles: tiles.perImage,
+        rows: tiles.rows,
+        stats: sums ? 1 : 0,
+        turned: turned ? 1 : 0,
+        span: tile + 2,
+      },
       workgroups: ceilDiv(tiles.rows * (K / 4), 64),
     });
     return { y, partials: sums ? { means: partials, rowsPerTile: tile ** 2, rows: N * P * Q } : null };

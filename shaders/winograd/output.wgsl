@@ -5,6 +5,8 @@
 
 const TILE: u32 = 4u; // output pixels on a tile's side: 4 or 2
 const SPAN: u32 = TILE + 2u;
+// Whether the loop over a tile's columns must stay one: see input.wgsl. Its end is then one that the compiler does not know.
+const ROLLED: bool = false;
 alias Stored = vec4f; // vec2u where y is f16
 fn pack(v: vec4f) -> Stored { return v; }
 
@@ -14,6 +16,7 @@ struct Params {
   rows: u32,     // tiles of all images, rounded up to 4
   stats: u32,    // 1: write partials
   turned: u32,   // 1: the tile's last pixel comes first
+  span: u32,     // SPAN
 }
 
 @group(0) @binding(0) var<storage, read> m: array<vec4f>; // [SPAN * SPAN, rows, K]
@@ -101,15 +104,21 @@ fn main(
   let corner = vec2u(tile / params.tiles.y % params.tiles.x, tile % params.tiles.y) * TILE;
   let to = Place(image, corner.x, corner.y, index % channels);
 
-  let c0 = column(index, 0u);
-  let c1 = column(index, 1u);
-  let c2 = column(index, 2u);
-  let c3 = column(index, 3u);
+  var c0: Pixels;
+  var c1: Pixels;
+  var c2: Pixels;
+  var c3: Pixels;
   var c4: Pixels;
   var c5: Pixels;
-  if (TILE == 4u) {
-    c4 = column(index, 4u);
-    c5 = column(index, 5u);
+  for (var j = 0u; j < select(SPAN, params.span, ROLLED); j++) {
+    let next = column(index, j);
+    c0 = c1;
+    c1 = c2;
+    c2 = c3;
+    c3 = c4;
+    if (TILE == 2u) { c3 = next; }
+    c4 = c5;
+    c5 = next;
   }
   let r0 = transform(Line(c0[0], c1[0], c2[0], c3[0], c4[0], c5[0]));
   let r1 = transform(Line(c0[1], c1[1], c2[1], c3[1], c4[1], c5[1]));
