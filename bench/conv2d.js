@@ -48,11 +48,11 @@ async function measure(size, C) {
   /** @type {Record<string, { winograd: false | 4, run: () => unknown }>} */
   const passes = {
     "direct forward": { winograd: false, run: () => forward(x, weight, g, false, KEEP_NOTHING) },
-    "direct dx": { winograd: false, run: () => inputGradient(dy, weight, g, null) },
+    "direct dx": { winograd: false, run: () => inputGradient(dy, weight, g, null, null) },
     "direct dweight": { winograd: false, run: () => weightGradient(x, dy, g, null, null) },
     "Winograd forward": { winograd: 4, run: () => forward(x, weight, g, false, KEEP_NOTHING) },
-    "Winograd dx": { winograd: 4, run: () => inputGradient(dy, weight, g, null) },
-    "dx, U kept": { winograd: 4, run: () => inputGradient(dy, weight, g, kept.weight) },
+    "Winograd dx": { winograd: 4, run: () => inputGradient(dy, weight, g, null, null) },
+    "dx, U kept": { winograd: 4, run: () => inputGradient(dy, weight, g, kept.weight, null) },
     "Winograd dweight": { winograd: 4, run: () => weightGradient(x, dy, g, null, null) },
     "dweight, V kept": { winograd: 4, run: () => weightGradient(x, dy, g, kept.x, null) },
   };

@@ -10,12 +10,14 @@ export interface GraphNode {
   readonly inputs: readonly Tensor[];
   /**
    * Gradients for the inputs that `needed` names, in the order of `inputs`; null where not needed. `into` has, for some inputs, a tensor
-   * that the gradient may be written into and returned as: a kernel that does so spares a copy.
+   * that the gradient may be written into and returned as: a kernel that does so spares a copy. `sums` has, for some, the sum of the
+   * gradients so far: a kernel that adds to it in place, and returns it, spares a pass.
    */
   readonly backward: (
     dy: Tensor,
     needed: readonly boolean[],
     into: readonly (Tensor | null)[],
+    sums: readonly (Tensor | null)[],
   ) => readonly (Tensor | null)[];
 }
 
@@ -41,9 +43,9 @@ export const tracksGrad = (tensor: Tensor): boolean => tensor.requiresGrad || te
 /** True inside `noGrad`-free code when any input tracks gradients: then an op records itself. */
 export const shouldRecord = (inputs: readonly Tensor[]): boolean => recording && inputs.some(tracksGrad);
 
-/** One gradient per named input, computed only if asked for; `into`: see GraphNode. */
+/** One gradient per named input, computed only if asked for; `into` and `sum`: see GraphNode. */
 export type Gradients<Names extends string> = {
-  readonly [name in Names]?: (dy: Tensor, into: Tensor | null) => Tensor;
+  readonly [name in Names]?: (dy: Tensor, into: Tensor | null, sum: Tensor | null) => Tensor;
 };
 
 /**
@@ -61,7 +63,8 @@ export function differentiable<Names extends string>(
     op,
     names.map((name) => inputs[name]),
     output,
-    (dy, needed, into) => names.map((name, i) => (needed[i] ? (gradients[name]?.(dy, into[i]) ?? null) : null)),
+    (dy, needed, into, sums) =>
+      names.map((name, i) => (needed[i] ? (gradients[name]?.(dy, into[i], sums[i]) ?? null) : null)),
   );
 }
 
@@ -133,12 +136,19 @@ function propagate(
       ? (sinks.get(input)?.destination() ?? null)
       : null,
   );
+  // Only a sum that nothing else sees: `add` hands one gradient to both of its inputs.
+  const sums = node.inputs.map((input, i) => {
+    const before = needed[i] && node.inputs.indexOf(input) === i ? pending.get(input) : undefined;
+    return before?.owned && !before.gradient.shared ? before.gradient : null;
+  });
   // The scope frees the temporaries of this one gradient at once (and gradients that a joint kernel yields unasked): the pool
   // then reuses them for the next.
-  const gradients = scope(() => node.backward(dy, needed, into).map((gradient, i) => (needed[i] ? gradient : null)));
+  const gradients = scope(() =>
+    node.backward(dy, needed, into, sums).map((gradient, i) => (needed[i] ? gradient : null)),
+  );
   node.inputs.forEach((input, i) => {
     const gradient = gradients[i];
-    if (!gradient) return;
+    if (!gradient || gradient === sums[i]) return;
     if (!sameShape(gradient.shape, input.shape)) {
       throw new Error(
         `${node.op}: the gradient of input ${i} is ${showShape(gradient.shape)}, the input ${showShape(input.shape)}`,
@@ -165,21 +175,26 @@ function deposit(leaf: Tensor, gradient: Tensor, add: (a: Tensor, b: Tensor) => 
   before?.dispose();
 }
 
-/** Every tensor that `output` depends on and gradients can reach, each before its inputs. */
+/**
+ * Every tensor that `output` depends on and gradients can reach, each before its inputs. The last input is looked at first, so that it comes
+ * last: a residual block's shortcut (batchNorm's `add`) follows its main path, and a strided shortcut then adds to a quarter of
+ * the gradient's pixels instead of writing them all.
+ */
 function reverseOrder(output: Tensor): Tensor[] {
   const order: Tensor[] = [];
   const seen = new Set<Tensor>([output]);
   // An explicit stack: a deep network would overflow the call stack.
-  const stack: { tensor: Tensor; next: number }[] = [{ tensor: output, next: 0 }];
+  const entry = (tensor: Tensor) => ({ tensor, left: tensor.node?.inputs.length ?? 0 });
+  const stack = [entry(output)];
   while (stack.length > 0) {
     const top = stack[stack.length - 1];
-    const input = top.tensor.node?.inputs[top.next++];
+    const input = top.tensor.node?.inputs[--top.left];
     if (!input) {
       order.push(top.tensor);
       stack.pop();
     } else if (!seen.has(input) && tracksGrad(input)) {
       seen.add(input);
-      stack.push({ tensor: input, next: 0 });
+      stack.push(entry(input));
     }
   }
   return order.reverse();

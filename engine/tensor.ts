@@ -29,6 +29,10 @@ export class Storage {
     return this;
   }
 
+  get shared(): boolean {
+    return this.#owners > 1;
+  }
+
   release(): void {
     if (--this.#owners === 0) this.device.release(this.buffer);
   }
@@ -52,6 +56,11 @@ export class Tensor {
     this.#storage = storage;
     this.#offset = offset;
     adopt(this);
+  }
+
+  /** Whether other tensors lie in the same buffer: views of this one, or what this is a view of. */
+  get shared(): boolean {
+    return this.#live("shared").shared;
   }
 
   /** Number of elements. */

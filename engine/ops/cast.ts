@@ -37,8 +37,8 @@ export function loadedAs(dtype: DType): { readonly Stored?: string; readonly unp
 }
 
 /** The same for kernels that load such operands in twos, as `Pair`. */
-export const loadedInPairs = (dtype: DType): { readonly Pair?: string; readonly unpack?: string } =>
-  dtype === "f16" ? { Pair: "u32", unpack: "unpack2x16float(v)" } : {};
+export const loadedInPairs = (dtype: DType): { readonly Pair?: string; readonly unpack_pair?: string } =>
+  dtype === "f16" ? { Pair: "u32", unpack_pair: "unpack2x16float(v)" } : {};
 
 /** The part of `storedAs` for kernels that only write such an operand. */
 export function writtenAs(dtype: DType): { readonly Stored?: string; readonly pack?: string } {

@@ -55,7 +55,7 @@ function allPasses(variant: Algorithm, x: Tensor, weight: Tensor, dy: Tensor, g:
   device.winograd = variant === "direct" ? false : variant === "winograd2" ? 2 : 4;
   try {
     const { kept } = forward(x, weight, g, false, { x: true, weight: true });
-    inputGradient(dy, weight, g, kept.weight);
+    inputGradient(dy, weight, g, kept.weight, null);
     weightGradient(x, dy, g, kept.x, null);
   } finally {
     device.winograd = before;
@@ -91,15 +91,23 @@ export function forward(x: Tensor, weight: Tensor, g: Geometry, stats: boolean, 
  * that each see their own taps; one dispatch per phase then wastes nothing on the others.
  *
  * @param kept the weights' transform, where `forward` kept it
+ * @param sum a gradient of x that it may be added to in place: then the result is this tensor
  */
-export function inputGradient(dy: Tensor, weight: Tensor, g: Geometry, kept: Tensor | null): Tensor {
+export function inputGradient(
+  dy: Tensor,
+  weight: Tensor,
+  g: Geometry,
+  kept: Tensor | null,
+  sum: Tensor | null,
+): Tensor {
   return scope(() => {
     const matrices = inMatrices(dy, g);
     const tile = matrices ? null : algorithm(g);
-    if (tile) return winogradInputGradient(dy, weight, g, tile, kept);
+    if (tile) return winogradInputGradient(dy, weight, g, tile, kept, sum);
     const turned = turnWeights(weight, g);
     const factors = matrices ? cast(turned, "f16") : turned;
-    const dx = empty(g.x, dy.dtype);
+    const adds = sum !== null && currentDevice().family === "subgroup";
+    const dx = adds ? sum : empty(g.x, dy.dtype);
     const [stepP, stepQ] = g.stride;
     for (let p = 0; p < Math.min(stepP, g.x[1]); p++) {
       for (let q = 0; q < Math.min(stepQ, g.x[2]); q++) {
@@ -115,11 +123,21 @@ export function inputGradient(dy: Tensor, weight: Tensor, g: Geometry, kept: Ten
           spread: g.stride,
           phase: [p, q],
         };
-        runGather(dy, factors, dx, gather, false);
+        if (adds && seesNothing(gather)) continue;
+        runGather(dy, factors, dx, gather, false, adds);
       }
     }
     return dx;
   });
+}
+
+/** Whether no tap falls on a pixel of dy: three of four phases of a 1 x 1 convolution with stride 2. */
+function seesNothing({ taps, origin, spacing, divisor }: Gather): boolean {
+  const hit = (axis: 0 | 1): boolean =>
+    Array.from({ length: taps[axis] }, (_, tap) => origin[axis] + tap * spacing[axis]).some(
+      (at) => at % divisor[axis] === 0,
+    );
+  return !(hit(0) && hit(1));
 }
 
 /**
@@ -140,10 +158,18 @@ export function weightGradient(x: Tensor, dy: Tensor, g: Geometry, kept: Tensor 
   });
 }
 
-function runGather(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats: boolean): BatchNormPartials | null {
+/** `adds`, for software GPUs alone: adds to y instead of writing over it. */
+function runGather(
+  x: Tensor,
+  weight: Tensor,
+  y: Tensor,
+  gather: Gather,
+  stats: boolean,
+  adds = false,
+): BatchNormPartials | null {
   if (weight.dtype === "f16") return gatherMatrix(x, weight, y, gather, stats);
   const family = currentDevice().family;
   if (family === "workgroup") return gatherWorkgroup(x, weight, y, gather, stats);
   if (family === "portable") return gatherPortable(x, weight, y, gather);
-  return gatherSubgroup(x, weight, y, gather, stats);
+  return gatherSubgroup(x, weight, y, gather, stats, adds);
 }

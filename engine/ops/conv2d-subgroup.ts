@@ -6,7 +6,7 @@ import { scope } from "../scope.ts";
 import { ceilDiv } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
-import { loadedAs, loadedInPairs, storedAs, writtenAs } from "./cast.ts";
+import { loadedAs, loadedInPairs, storedAs } from "./cast.ts";
 import {
   gatherFlops,
   gatherParams,
@@ -28,8 +28,9 @@ export function gatherSubgroup(
   y: Tensor,
   gather: Gather,
   stats: boolean,
+  adds: boolean,
 ): BatchNormPartials | null {
-  return suitsRows(gather) ? gatherRows(x, weight, y, gather, stats) : gatherTiles(x, weight, y, gather, stats);
+  return (suitsRows(gather) ? gatherRows : gatherTiles)(x, weight, y, gather, stats, adds);
 }
 
 /** Places of y that a lane of the row kernels computes. */
@@ -55,7 +56,14 @@ function suitsRows({ x, taps, step, spacing, divisor, spread, y }: Gather): bool
   return plain && taps.every((n) => n === 3) && filled(y[2], ROW_PLACES) * filled(y[3], ROW_COLUMNS) >= 0.75;
 }
 
-function gatherRows(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats: boolean): BatchNormPartials | null {
+function gatherRows(
+  x: Tensor,
+  weight: Tensor,
+  y: Tensor,
+  gather: Gather,
+  stats: boolean,
+  adds: boolean,
+): BatchNormPartials | null {
   const LANES = lanes();
   const [N, P, Q, K] = gather.y;
   const tiles = ceilDiv(N * P * ceilDiv(Q, ROW_PLACES), LANES);
@@ -66,13 +74,14 @@ function gatherRows(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats:
     const partials = sums ? empty([tiles, 2, K]) : noPartials();
     launch(kernels.conv2d.gatherRowSubgroup, {
       bindings: { x, weight, y, partials },
-      constants: { LANES, COLUMNS: columns / 4, ...loadedInPairs(x.dtype), ...writtenAs(x.dtype) },
+      constants: { LANES, COLUMNS: columns / 4, ...loadedInPairs(x.dtype), ...storedAs(x.dtype) },
       params: {
         x_size: gather.x,
         y_size: gather.y,
         origin: gather.origin,
         spacing: gather.spacing,
         stats: sums ? 1 : 0,
+        adds: adds ? 1 : 0,
       },
       workgroups: tiles * ceilDiv(K, columns),
       flops: gatherFlops(gather),
@@ -82,7 +91,14 @@ function gatherRows(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats:
 }
 
 /** Any gather: tiles of 4 LANES places x 4 LANES columns. */
-function gatherTiles(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats: boolean): BatchNormPartials | null {
+function gatherTiles(
+  x: Tensor,
+  weight: Tensor,
+  y: Tensor,
+  gather: Gather,
+  stats: boolean,
+  adds: boolean,
+): BatchNormPartials | null {
   return scope(() => {
     const LANES = lanes();
     const K = gather.y[3];
@@ -93,7 +109,7 @@ function gatherTiles(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats
     launch(kernels.conv2d.gatherSubgroup, {
       bindings: { x, weight, y, partials },
       constants: { LANES, ...storedAs(x.dtype) },
-      params: { ...gatherParams(gather), stats: stats ? 1 : 0 },
+      params: { ...gatherParams(gather), stats: stats ? 1 : 0, adds: adds ? 1 : 0 },
       workgroups: tiles * ceilDiv(K, 4 * LANES),
       flops: gatherFlops(gather),
     });

@@ -14,7 +14,7 @@ import { scope } from "../scope.ts";
 import { ceilDiv } from "../shape.ts";
 import { empty, type DType, type Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
-import { loadedAs, writtenAs } from "./cast.ts";
+import { loadedAs, storedAs } from "./cast.ts";
 import { noPartials, turnWeights, type Forward, type Geometry, type Keep } from "./conv2d-geometry.ts";
 import { multiplyPlanes } from "./conv2d-winograd-workgroup.ts";
 
@@ -134,20 +134,21 @@ export function winogradForward(
   });
 }
 
-/** dx [N,H,W,C] of dy [N,P,Q,K] and weight [3,3,C,K], or of dy and U where the forward pass kept it. */
+/** dx [N,H,W,C] of dy [N,P,Q,K] and weight [3,3,C,K], or of dy and U where the forward pass kept it; added to `sum` where that is given. */
 export function winogradInputGradient(
   dy: Tensor,
   weight: Tensor,
   g: Geometry,
   tile: WinogradTile,
   kept: Tensor | null,
+  sum: Tensor | null,
 ): Tensor {
   return scope(() => {
     const tiles = tilesOf(g.x, tile);
     const v = transformInput(dy, tiles, [2 - g.padding[0], 2 - g.padding[1]], tile, true);
     const u = isOf(kept, tile) ? kept : transformWeight(uInBlocks() ? weight : turnWeights(weight, g), tile);
     const m = multiply(v, u, "inputGradient");
-    return transformOutput(m, g.x, tiles, tile, false, dy.dtype, true).y;
+    return transformOutput(m, g.x, tiles, tile, false, dy.dtype, { sum }).y;
   });
 }
 
@@ -180,8 +181,8 @@ export function winogradWeightGradient(
 }
 
 /**
- * y of `size` [N,P,Q,K] from its tiles m, each turned around if `turned`, and with `stats` their means and squared deviations, if all
- * tiles are whole.
+ * y of `size` [N,P,Q,K] from its tiles m, and with `stats` their means and squared deviations, if all tiles are whole. `turned`: each tile
+ * turned around, and added to `sum` if there is one.
  */
 function transformOutput(
   m: Tensor,
@@ -190,22 +191,23 @@ function transformOutput(
   tile: WinogradTile,
   stats: boolean,
   dtype: DType,
-  turned = false,
+  turned?: { sum: Tensor | null },
 ): { y: Tensor; partials: BatchNormPartials | null } {
   const [N, P, Q, K] = size;
   const sums = stats && P % tile === 0 && Q % tile === 0;
   return scope(() => {
-    const y = empty(size, dtype);
+    const y = turned?.sum ?? empty(size, dtype);
     const partials = sums ? empty([N * tiles.perImage[0] * tiles.perImage[1], 2, K]) : noPartials();
     launch(kernels.winograd.output, {
       bindings: { m, y, partials },
-      constants: { TILE: tile, ROLLED: currentDevice().family === "subgroup", ...writtenAs(dtype) },
+      constants: { TILE: tile, ROLLED: currentDevice().family === "subgroup", ...storedAs(dtype) },
       params: {
         y_size: size,
         tiles: tiles.perImage,
         rows: tiles.rows,
         stats: sums ? 1 : 0,
         turned: turned ? 1 : 0,
+        adds: turned?.sum ? 1 : 0,
         span: tile + 2,
       },
       workgroups: ceilDiv(tiles.rows * (K / 4), 64),

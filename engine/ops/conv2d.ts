@@ -82,8 +82,9 @@ function direct(x: Tensor, weight: Tensor, g: Geometry, stats: boolean): Convolu
     kept[which] = null;
   };
   differentiable("conv2d", { x, weight }, result.y, {
-    x: (dy) => {
-      const dx = inputGradient(resized(dy, wide.y), resized(weight, wide.weight), wide, kept.weight);
+    x: (dy, _into, sum) => {
+      const target = sameShape(wide.x, g.x) ? sum : null;
+      const dx = inputGradient(resized(dy, wide.y), resized(weight, wide.weight), wide, kept.weight, target);
       release("weight");
       return resized(dx, g.x);
     },

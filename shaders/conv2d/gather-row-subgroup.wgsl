@@ -14,8 +14,9 @@ enable subgroups;
 const LANES: u32 = 8u;
 const COLUMNS: u32 = 8u; // vec4s of columns that a lane computes: 8 or 4
 alias Pair = vec2f; // u32 where x is f16
-fn unpack(v: Pair) -> vec2f { return v; }
+fn unpack_pair(v: Pair) -> vec2f { return v; }
 alias Stored = vec4f; // vec2u where y is f16
+fn unpack(v: Stored) -> vec4f { return v; }
 fn pack(v: vec4f) -> Stored { return v; }
 
 struct Params {
@@ -24,6 +25,7 @@ struct Params {
   origin: vec2i,  // of tap 0 in x
   spacing: vec2i, // from one tap to the next: 1 or -1
   stats: u32,     // 1: write partials; the width of y is then a multiple of 8
+  adds: u32,      // 1: add to y
 }
 
 @group(0) @binding(0) var<storage, read> x: array<Pair>;
@@ -112,7 +114,11 @@ fn store(sums: ptr<function, Sums>, place: vec3u, column: u32) {
   let columns = params.y_size.w / 4u;
   let at = ((place.x * params.y_size.y + place.y) * params.y_size.z + place.z) * columns + column;
   for (var i = 0u; i < 8u; i++) {
-    if (place.z + i < params.y_size.z) { y[at + i * columns] = pack((*sums)[i]); }
+    if (place.z + i < params.y_size.z) {
+      var value = (*sums)[i];
+      if (params.adds == 1u) { value += unpack(y[at + i * columns]); }
+      y[at + i * columns] = pack(value);
+    }
   }
 }
 
@@ -163,16 +169,16 @@ fn main(
     let l = load_weights(first + select(0u, 2u, reversed) * tap, own);
     let m = load_weights(first + tap, own);
     let n = load_weights(first + select(2u, 0u, reversed) * tap, own);
-    let a0 = unpack(x[pixels.at[0] + c]) * pixels.inside[0];
-    let a1 = unpack(x[pixels.at[1] + c]) * pixels.inside[1];
-    let a2 = unpack(x[pixels.at[2] + c]) * pixels.inside[2];
-    let a3 = unpack(x[pixels.at[3] + c]) * pixels.inside[3];
-    let a4 = unpack(x[pixels.at[4] + c]) * pixels.inside[4];
-    let a5 = unpack(x[pixels.at[5] + c]) * pixels.inside[5];
-    let a6 = unpack(x[pixels.at[6] + c]) * pixels.inside[6];
-    let a7 = unpack(x[pixels.at[7] + c]) * pixels.inside[7];
-    let a8 = unpack(x[pixels.at[8] + c]) * pixels.inside[8];
-    let a9 = unpack(x[pixels.at[9] + c]) * pixels.inside[9];
+    let a0 = unpack_pair(x[pixels.at[0] + c]) * pixels.inside[0];
+    let a1 = unpack_pair(x[pixels.at[1] + c]) * pixels.inside[1];
+    let a2 = unpack_pair(x[pixels.at[2] + c]) * pixels.inside[2];
+    let a3 = unpack_pair(x[pixels.at[3] + c]) * pixels.inside[3];
+    let a4 = unpack_pair(x[pixels.at[4] + c]) * pixels.inside[4];
+    let a5 = unpack_pair(x[pixels.at[5] + c]) * pixels.inside[5];
+    let a6 = unpack_pair(x[pixels.at[6] + c]) * pixels.inside[6];
+    let a7 = unpack_pair(x[pixels.at[7] + c]) * pixels.inside[7];
+    let a8 = unpack_pair(x[pixels.at[8] + c]) * pixels.inside[8];
+    let a9 = unpack_pair(x[pixels.at[9] + c]) * pixels.inside[9];
     accumulate(&s0, weights0(l), a0, a1, a2, a3, a4, a5, a6, a7);
     accumulate(&s1, weights1(l), a0, a1, a2, a3, a4, a5, a6, a7);
     accumulate(&s2, weights2(l), a0, a1, a2, a3, a4, a5, a6, a7);

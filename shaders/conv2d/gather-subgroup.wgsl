@@ -28,6 +28,7 @@ struct Params {
   spread: vec2u,  // from one place to the next in y
   phase: vec2u,   // first place in y
   stats: u32,     // 1: write partials
+  adds: u32,      // 1: add to y
 }
 
 @group(0) @binding(0) var<storage, read> x: array<Stored>;
@@ -70,25 +71,39 @@ fn source(place: vec3u, offset: vec2i) -> Source {
   return Source(select(0u, index, inside), select(0.0, 1.0, inside));
 }
 
-fn store_place(index: u32, column: u32, value: vec4f) {
-  if (index < params.y_size.x * params.places.x * params.places.y) {
-    let at = place(index);
+// The place after it. Counted, not divided: an integer division costs as much as a dozen loads here.
+fn next(place: vec3u) -> vec3u {
+  let column = place.z + 1u;
+  let new_row = column == params.places.y;
+  let row = place.y + select(0u, 1u, new_row);
+  let new_image = row == params.places.x;
+  return vec3u(place.x + select(0u, 1u, new_image), select(row, 0u, new_image), select(column, 0u, new_row));
+}
+
+fn store_place(at: vec3u, column: u32, sum: vec4f) {
+  if (at.x < params.y_size.x) {
     let target_place = at.yz * params.spread + params.phase;
     let row = (at.x * params.y_size.y + target_place.x) * params.y_size.z + target_place.y;
-    y[row * (params.y_size.w / 4u) + column] = pack(value);
+    let index = row * (params.y_size.w / 4u) + column;
+    var value = sum;
+    if (params.adds == 1u) { value += unpack(y[index]); }
+    y[index] = pack(value);
   }
 }
 
-fn store(tile: ptr<function, Tile>, first: u32, column: u32) {
-  store_place(first + 0u, column, (*tile)[0]);
-  store_place(first + 1u, column, (*tile)[1]);
-  store_place(first + 2u, column, (*tile)[2]);
-  store_place(first + 3u, column, (*tile)[3]);
+// `first`: a place of y, the rest follow it.
+fn store(tile: ptr<function, Tile>, first: vec3u, column: u32) {
+  let p1 = next(first); let p2 = next(p1); let p3 = next(p2);
+  store_place(first, column, (*tile)[0]);
+  store_place(p1, column, (*tile)[1]);
+  store_place(p2, column, (*tile)[2]);
+  store_place(p3, column, (*tile)[3]);
   if (LANES > 4u) {
-    store_place(first + 4u, column, (*tile)[4]);
-    store_place(first + 5u, column, (*tile)[5]);
-    store_place(first + 6u, column, (*tile)[6]);
-    store_place(first + 7u, column, (*tile)[7]);
+    let p4 = next(p3); let p5 = next(p4); let p6 = next(p5); let p7 = next(p6);
+    store_place(p4, column, (*tile)[4]);
+    store_place(p5, column, (*tile)[5]);
+    store_place(p6, column, (*tile)[6]);
+    store_place(p7, column, (*tile)[7]);
   }
 }
 
@@ -170,7 +185,7 @@ fn main(
   }
   // A loop that stays one, since the compiler does not know its end: moving the tiles up costs less than four copies of the code.
   for (var k = first; k < min(places, first + 4u * LANES); k += LANES) {
-    store(&t0, k, column);
+    store(&t0, place(k), column);
     t0 = t1; t1 = t2; t2 = t3;
   }
 }

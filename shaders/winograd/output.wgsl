@@ -8,6 +8,7 @@ const SPAN: u32 = TILE + 2u;
 // Whether the loop over a tile's columns must stay one: see input.wgsl. Its end is then one that the compiler does not know.
 const ROLLED: bool = false;
 alias Stored = vec4f; // vec2u where y is f16
+fn unpack(v: Stored) -> vec4f { return v; }
 fn pack(v: vec4f) -> Stored { return v; }
 
 struct Params {
@@ -16,6 +17,7 @@ struct Params {
   rows: u32,     // tiles of all images, rounded up to 4
   stats: u32,    // 1: write partials
   turned: u32,   // 1: the tile's last pixel comes first
+  adds: u32,     // 1: add to y
   span: u32,     // SPAN
 }
 
@@ -63,7 +65,10 @@ fn store_pixel(to: Place, i: u32, j: u32, value: vec4f) {
   let at = vec2u(to.top, to.left) + select(vec2u(i, j), TILE - 1u - vec2u(i, j), params.turned == 1u);
   if (at.x < params.y_size.y && at.y < params.y_size.z) {
     let pixel = (to.image * params.y_size.y + at.x) * params.y_size.z + at.y;
-    y[pixel * (params.y_size.w / 4u) + to.channel] = pack(value);
+    let index = pixel * (params.y_size.w / 4u) + to.channel;
+    var sum = value;
+    if (params.adds == 1u) { sum += unpack(y[index]); }
+    y[index] = pack(sum);
   }
 }
 

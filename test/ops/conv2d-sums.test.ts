@@ -1,0 +1,115 @@
+// A tensor that two convolutions read: the second gradient is added to the first by the kernel that computes it.
+import { beforeAll, describe, expect, it } from "vitest";
+import { add, currentDevice, mul, sum } from "../../engine/index.ts";
+import { conv2d, type Conv2dOptions } from "../../engine/ops/conv2d.ts";
+import type { Arr } from "../reference/array.ts";
+import * as reference from "../reference/conv2d.ts";
+import { needsSubgroupTiles, testDevice, toGpu, withFamily } from "../support/gpu.ts";
+import { kindsOf, stored, type FloatType } from "../support/half.ts";
+import { randomArr } from "../support/random.ts";
+import { expectClose } from "../support/tolerance.ts";
+import { winogradAccuracy } from "../support/winograd.ts";
+
+beforeAll(testDevice);
+
+interface Layer {
+  readonly weight: readonly [number, number, number, number];
+  readonly options: Conv2dOptions & { stride?: number; padding?: number };
+}
+
+const wide: Layer = { weight: [3, 3, 16, 16], options: { padding: 1 } };
+const strided: Layer = { weight: [3, 3, 16, 8], options: { stride: 2, padding: 1 } };
+const shortcut: Layer = { weight: [1, 1, 16, 8], options: { stride: 2 } };
+const offset: Layer = { weight: [1, 1, 16, 12], options: { stride: 3, padding: 1 } }; // sees every third pixel, from the second on
+
+const pairs: { name: string; layers: [Layer, Layer]; winograd: false | 2 | 4; x: [number, number, number, number] }[] =
+  [
+    { name: "rows", layers: [wide, wide], winograd: false, x: [2, 8, 8, 16] },
+    { name: "Winograd's tiles of 4", layers: [wide, wide], winograd: 4, x: [2, 9, 7, 16] },
+    { name: "Winograd's tiles of 2", layers: [wide, wide], winograd: 2, x: [1, 5, 6, 16] },
+    { name: "a strided block's two convolutions", layers: [strided, shortcut], winograd: false, x: [2, 8, 10, 16] },
+    { name: "the same the other way around", layers: [shortcut, strided], winograd: false, x: [3, 7, 9, 16] },
+    { name: "a stride of 3 and padding", layers: [wide, offset], winograd: false, x: [2, 7, 8, 16] },
+  ];
+
+/** Gradients of x and the numbers of kernels by name, of sum(conv2d(x, w1) dy1) + sum(conv2d(x, w2) dy2). */
+async function gradients(x: Arr, layers: Layer[], weights: Arr[], dys: Arr[], dtype: FloatType) {
+  const input = toGpu(x, { dtype, requiresGrad: true });
+  const parts = layers.map(({ options }, i) => {
+    const y = conv2d(input, toGpu(weights[i], { requiresGrad: true }), options);
+    return sum(mul(y, toGpu(dys[i], { dtype })));
+  });
+  const total = add(parts[0], parts[1]);
+  const one = toGpu({ shape: [], data: [1] }, { dtype });
+  const kernels = (await currentDevice().profile(() => total.backward(one))).map((row) => row.kernel);
+  return { dx: await input.grad!.data(), adds: kernels.filter((kernel) => kernel.includes("a + b")).length };
+}
+
+describe.each(["f32", "f16"] as const)("two gradients of %s", (dtype) => {
+  it.for(pairs)("by $name", async ({ layers, winograd, x: shape }, context) => {
+    needsSubgroupTiles(context);
+    const x = stored(randomArr(shape, 1), dtype);
+    const weights = layers.map((layer, i) => randomArr(layer.weight, 2 + i));
+    const wants = layers.map((layer, i) => reference.conv2d(x, weights[i], layer.options));
+    const dys = wants.map((want, i) => stored(randomArr(want.shape, 4 + i), dtype));
+    const exact = layers.map((layer, i) => reference.conv2dGradients(x, weights[i], dys[i], layer.options).dx);
+    const want = { shape, data: exact[0].data.map((value, i) => value + exact[1].data[i]) };
+    const got = await withFamily("subgroup", async () => {
+      const device = currentDevice();
+      const before = device.winograd;
+      device.winograd = winograd;
+      try {
+        return await gradients(x, layers, weights, dys, dtype);
+      } finally {
+        device.winograd = before;
+      }
+    });
+    const terms = layers.reduce((n, { weight: [R, S, , K] }) => n + R * S * K, 0);
+    const accuracy =
+      winograd && dtype === "f32"
+        ? winogradAccuracy(winograd, "forward", terms)
+        : { kind: kindsOf("sum", dtype), terms };
+    expectClose(got.dx, want, {
+      op: "conv2d dx twice",
+      shapes: { x: shape },
+      options: { dtype, winograd },
+      ...accuracy,
+    });
+    expect(got.adds).toBe(0);
+  });
+});
+
+describe("a gradient that is not the walk's own", () => {
+  const x = randomArr([1, 6, 6, 16], 1);
+  const weight = randomArr([3, 3, 16, 16], 2);
+  const dy = randomArr([1, 6, 6, 16], 3);
+  const { dx } = reference.conv2dGradients(x, weight, dy, { padding: 1 });
+
+  it("is not added to: both inputs of an addition get the same one", async (context) => {
+    needsSubgroupTiles(context);
+    const got = await withFamily("subgroup", async () => {
+      const input = toGpu(x, { requiresGrad: true });
+      const upstream = toGpu(dy);
+      // The shortcut's gradient is dy itself.
+      add(conv2d(input, toGpu(weight), { padding: 1 }), input).backward(upstream);
+      return { dx: await input.grad!.data(), dy: await upstream.data() };
+    });
+    expect(got.dy).toEqual(Float32Array.from(dy.data));
+    const want = { shape: x.shape, data: dx.data.map((value, i) => value + dy.data[i]) };
+    expectClose(got.dx, want, { op: "conv2d dx", shapes: { x: x.shape }, options: {}, kind: "sum", terms: 9 * 16 + 1 });
+  });
+
+  it("is not added to: what an earlier backward pass left", async (context) => {
+    needsSubgroupTiles(context);
+    const grads = await withFamily("subgroup", async () => {
+      const input = toGpu(x, { requiresGrad: true });
+      const run = () => conv2d(input, toGpu(weight), { padding: 1 }).backward(toGpu(dy));
+      run();
+      const first = input.grad!;
+      const held = first.view(first.shape);
+      run();
+      return { first: await held.data(), both: await input.grad!.data() };
+    });
+    expect(grads.both).toEqual(grads.first.map((value) => Math.fround(2 * value)));
+  });
+});
