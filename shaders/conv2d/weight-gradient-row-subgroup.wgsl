@@ -1,6 +1,6 @@
-// conv2d's weight gradient by implicit GEMM, for software GPUs: 3 x 3 taps with stride 1.
+// conv2d's weight gradient by implicit GEMM, for software GPUs: 3 x 3 taps with stride 1 or 2.
 //
-//   dweight[r, s, c, k] = sum over n, p, q of x[n, p + r - padding, q + s - padding, c] dy[n, p, q, k]
+//   dweight[r, s, c, k] = sum over n, p, q of x[n, p stride + r - padding, q stride + s - padding, c] dy[n, p, q, k]
 //
 // The counterpart of gather-row-subgroup.wgsl. A lane computes the 3 taps of a row r x 4 channels x 16 or 32 columns: of 4 pixels of dy
 // at a time it needs 6 pixels of x, which serve all three taps; two of them it has from the step before. All lanes need the same dy:
@@ -10,6 +10,9 @@ enable subgroups;
 
 const LANES: u32 = 8u;
 const COLUMNS: u32 = 8u; // vec4s of columns that a lane computes: 8 or 4
+const STRIDE: u32 = 1u;  // 1 or 2
+const PIXELS = 3u * STRIDE + 3u; // of x that 4 neighbouring pixels of dy meet
+const KEPT = PIXELS - 4u * STRIDE; // of them the next 4 meet again
 alias Stored = vec4f; // vec2u where x and dy are f16
 fn unpack(v: Stored) -> vec4f { return v; }
 
@@ -28,6 +31,7 @@ struct Params {
 
 // The sums of 3 taps x 4 channels for one vec4 of columns: constant indices only, so that they become registers.
 alias Sums = array<vec4f, 12>;
+alias Pixels = array<vec4f, PIXELS>;
 
 // dy at 4 pixels and COLUMNS vec4s of columns, spread over the lanes; the last ones may be unused.
 alias Spread = array<vec4f, 8>;
@@ -45,19 +49,19 @@ fn column5(s: Spread) -> Column { return Column(subgroupShuffle(s[(0u * COLUMNS 
 fn column6(s: Spread) -> Column { return Column(subgroupShuffle(s[(0u * COLUMNS + 6u) / LANES], (0u * COLUMNS + 6u) % LANES), subgroupShuffle(s[(1u * COLUMNS + 6u) / LANES], (1u * COLUMNS + 6u) % LANES), subgroupShuffle(s[(2u * COLUMNS + 6u) / LANES], (2u * COLUMNS + 6u) % LANES), subgroupShuffle(s[(3u * COLUMNS + 6u) / LANES], (3u * COLUMNS + 6u) % LANES)); }
 fn column7(s: Spread) -> Column { return Column(subgroupShuffle(s[(0u * COLUMNS + 7u) / LANES], (0u * COLUMNS + 7u) % LANES), subgroupShuffle(s[(1u * COLUMNS + 7u) / LANES], (1u * COLUMNS + 7u) % LANES), subgroupShuffle(s[(2u * COLUMNS + 7u) / LANES], (2u * COLUMNS + 7u) % LANES), subgroupShuffle(s[(3u * COLUMNS + 7u) / LANES], (3u * COLUMNS + 7u) % LANES)); }
 
-fn accumulate(sums: ptr<function, Sums>, d: Column, x0: vec4f, x1: vec4f, x2: vec4f, x3: vec4f, x4: vec4f, x5: vec4f) {
-  (*sums)[0] += x0.x * d.x + x1.x * d.y + x2.x * d.z + x3.x * d.w;
-  (*sums)[1] += x0.y * d.x + x1.y * d.y + x2.y * d.z + x3.y * d.w;
-  (*sums)[2] += x0.z * d.x + x1.z * d.y + x2.z * d.z + x3.z * d.w;
-  (*sums)[3] += x0.w * d.x + x1.w * d.y + x2.w * d.z + x3.w * d.w;
-  (*sums)[4] += x1.x * d.x + x2.x * d.y + x3.x * d.z + x4.x * d.w;
-  (*sums)[5] += x1.y * d.x + x2.y * d.y + x3.y * d.z + x4.y * d.w;
-  (*sums)[6] += x1.z * d.x + x2.z * d.y + x3.z * d.z + x4.z * d.w;
-  (*sums)[7] += x1.w * d.x + x2.w * d.y + x3.w * d.z + x4.w * d.w;
-  (*sums)[8] += x2.x * d.x + x3.x * d.y + x4.x * d.z + x5.x * d.w;
-  (*sums)[9] += x2.y * d.x + x3.y * d.y + x4.y * d.z + x5.y * d.w;
-  (*sums)[10] += x2.z * d.x + x3.z * d.y + x4.z * d.z + x5.z * d.w;
-  (*sums)[11] += x2.w * d.x + x3.w * d.y + x4.w * d.z + x5.w * d.w;
+fn accumulate(sums: ptr<function, Sums>, d: Column, x: ptr<function, Pixels>) {
+  (*sums)[0] += (*x)[0].x * d.x + (*x)[0u + 1u * STRIDE].x * d.y + (*x)[0u + 2u * STRIDE].x * d.z + (*x)[0u + 3u * STRIDE].x * d.w;
+  (*sums)[1] += (*x)[0].y * d.x + (*x)[0u + 1u * STRIDE].y * d.y + (*x)[0u + 2u * STRIDE].y * d.z + (*x)[0u + 3u * STRIDE].y * d.w;
+  (*sums)[2] += (*x)[0].z * d.x + (*x)[0u + 1u * STRIDE].z * d.y + (*x)[0u + 2u * STRIDE].z * d.z + (*x)[0u + 3u * STRIDE].z * d.w;
+  (*sums)[3] += (*x)[0].w * d.x + (*x)[0u + 1u * STRIDE].w * d.y + (*x)[0u + 2u * STRIDE].w * d.z + (*x)[0u + 3u * STRIDE].w * d.w;
+  (*sums)[4] += (*x)[1].x * d.x + (*x)[1u + 1u * STRIDE].x * d.y + (*x)[1u + 2u * STRIDE].x * d.z + (*x)[1u + 3u * STRIDE].x * d.w;
+  (*sums)[5] += (*x)[1].y * d.x + (*x)[1u + 1u * STRIDE].y * d.y + (*x)[1u + 2u * STRIDE].y * d.z + (*x)[1u + 3u * STRIDE].y * d.w;
+  (*sums)[6] += (*x)[1].z * d.x + (*x)[1u + 1u * STRIDE].z * d.y + (*x)[1u + 2u * STRIDE].z * d.z + (*x)[1u + 3u * STRIDE].z * d.w;
+  (*sums)[7] += (*x)[1].w * d.x + (*x)[1u + 1u * STRIDE].w * d.y + (*x)[1u + 2u * STRIDE].w * d.z + (*x)[1u + 3u * STRIDE].w * d.w;
+  (*sums)[8] += (*x)[2].x * d.x + (*x)[2u + 1u * STRIDE].x * d.y + (*x)[2u + 2u * STRIDE].x * d.z + (*x)[2u + 3u * STRIDE].x * d.w;
+  (*sums)[9] += (*x)[2].y * d.x + (*x)[2u + 1u * STRIDE].y * d.y + (*x)[2u + 2u * STRIDE].y * d.z + (*x)[2u + 3u * STRIDE].y * d.w;
+  (*sums)[10] += (*x)[2].z * d.x + (*x)[2u + 1u * STRIDE].z * d.y + (*x)[2u + 2u * STRIDE].z * d.z + (*x)[2u + 3u * STRIDE].z * d.w;
+  (*sums)[11] += (*x)[2].w * d.x + (*x)[2u + 1u * STRIDE].w * d.y + (*x)[2u + 2u * STRIDE].w * d.z + (*x)[2u + 3u * STRIDE].w * d.w;
 }
 
 // Four channels of x in the image row that starts at `row`; zero outside.
@@ -112,38 +116,32 @@ fn main(
   var p = first % params.dy_size.y;
   var row = first;
   var q = 0u;
-  var x0: vec4f;
-  var x1: vec4f;
+  var pixels: Pixels;
   // One loop, not one in another: every loop carries all accumulators through a mask.
   while (row < end) {
-    let i = i32(p + r) - params.padding.x;
+    let i = i32(p * STRIDE + r) - params.padding.x;
     let inside = u32(i) < params.x_size.y;
     let x_row = (n * params.x_size.y + u32(i)) * params.x_size.z;
     let dy_row = row * params.dy_size.z;
-    let left = i32(q) - params.padding.y;
-    // The last two pixels of a step are the first two of the next.
+    let left = i32(q * STRIDE) - params.padding.y;
+    // The last pixels of a step are the first of the next.
     if (q == 0u) {
-      x0 = load_x(x_row, left, inside, channel);
-      x1 = load_x(x_row, left + 1, inside, channel);
+      for (var k = 0u; k < KEPT; k++) { pixels[k] = load_x(x_row, left + i32(k), inside, channel); }
     }
-    let x2 = load_x(x_row, left + 2, inside, channel);
-    let x3 = load_x(x_row, left + 3, inside, channel);
-    let x4 = load_x(x_row, left + 4, inside, channel);
-    let x5 = load_x(x_row, left + 5, inside, channel);
+    for (var k = KEPT; k < PIXELS; k++) { pixels[k] = load_x(x_row, left + i32(k), inside, channel); }
     var d: Spread;
     for (var j = 0u; j < 4u * COLUMNS / LANES; j++) { d[j] = load_dy(dy_row, q, j * LANES + lane, column); }
-    accumulate(&s0, column0(d), x0, x1, x2, x3, x4, x5);
-    accumulate(&s1, column1(d), x0, x1, x2, x3, x4, x5);
-    accumulate(&s2, column2(d), x0, x1, x2, x3, x4, x5);
-    accumulate(&s3, column3(d), x0, x1, x2, x3, x4, x5);
+    accumulate(&s0, column0(d), &pixels);
+    accumulate(&s1, column1(d), &pixels);
+    accumulate(&s2, column2(d), &pixels);
+    accumulate(&s3, column3(d), &pixels);
     if (COLUMNS > 4u) {
-      accumulate(&s4, column4(d), x0, x1, x2, x3, x4, x5);
-      accumulate(&s5, column5(d), x0, x1, x2, x3, x4, x5);
-      accumulate(&s6, column6(d), x0, x1, x2, x3, x4, x5);
-      accumulate(&s7, column7(d), x0, x1, x2, x3, x4, x5);
+      accumulate(&s4, column4(d), &pixels);
+      accumulate(&s5, column5(d), &pixels);
+      accumulate(&s6, column6(d), &pixels);
+      accumulate(&s7, column7(d), &pixels);
     }
-    x0 = x4;
-    x1 = x5;
+    for (var k = 0u; k < KEPT; k++) { pixels[k] = pixels[4u * STRIDE + k]; }
     q += 4u;
     if (q >= params.dy_size.z) {
       q = 0u;

@@ -37,6 +37,11 @@ const cases: Case[] = [
   { x: [2, 4, 7, 16], weight: [3, 3, 16, 16], options: { padding: 1 } }, // pieces with one place missing
   { x: [1, 6, 10, 16], weight: [3, 3, 16, 12] }, // no padding forward, 2 backward
   { x: [1, 5, 6, 16], weight: [3, 3, 16, 16], options: { padding: 2 } }, // the other way round
+  { x: [1, 4, 8, 32], weight: [3, 3, 32, 64], options: { padding: 1 } }, // 32 columns a lane, two tiles of them
+  // Weight gradients by rows with a stride of 2.
+  { x: [1, 7, 9, 64], weight: [3, 3, 64, 68], options: { stride: 2, padding: 1 } }, // 5 dy pixels a row; a fifth tile of one vec4
+  { x: [2, 6, 12, 64], weight: [3, 3, 64, 64], options: { stride: 2 } }, // an even image: its last pixel is seen by no window
+  { x: [1, 5, 6, 68], weight: [3, 3, 68, 64], options: { stride: 2, padding: 2 } },
 ];
 
 describe.each(cases)("x $x weight $weight $options", (shape) => {
@@ -55,6 +60,7 @@ describe("batch norm's partial sums", () => {
     { x: [1, 1, 33, 4], weight: [1, 1, 4, 100] }, // a last tile of one place: no deviations
     { x: [1, 8, 8, 16], weight: [3, 3, 16, 16], options: { padding: 1 } }, // one whole tile of rows
     { x: [3, 3, 16, 4], weight: [3, 3, 4, 16], options: { padding: 1 } }, // 18 pieces of rows: the last tile has 2
+    { x: [1, 9, 8, 16], weight: [3, 3, 16, 28], options: { padding: 1 } }, // 9 pieces; 7 of 8 vec4s of columns
   ])("x $x weight $weight $options", async (shape, context) => {
     needsSubgroupTiles(context);
     await checkStats(shape, "subgroup");
