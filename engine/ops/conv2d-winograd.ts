@@ -172,8 +172,8 @@ export function winogradWeightGradient(
     const vectors = (g.weight[2] * g.weight[3]) / 4;
     launch(kernels.winograd.weightGradient, {
       bindings: { du, dweight },
-      constants: { TILE: tile },
-      params: { vectors },
+      constants: { TILE: tile, ROLLED: rolled() },
+      params: { vectors, span: tile + 2 },
       workgroups: ceilDiv(vectors, 64),
     });
     return dweight;
@@ -200,7 +200,7 @@ function transformOutput(
     const partials = sums ? empty([N * tiles.perImage[0] * tiles.perImage[1], 2, K]) : noPartials();
     launch(kernels.winograd.output, {
       bindings: { m, y, partials },
-      constants: { TILE: tile, ROLLED: currentDevice().family === "subgroup", ...storedAs(dtype) },
+      constants: { TILE: tile, ROLLED: rolled(), ...storedAs(dtype) },
       params: {
         y_size: size,
         tiles: tiles.perImage,
@@ -227,6 +227,9 @@ function tilesOf([N, P, Q]: Size4, tile: WinogradTile): Tiles {
   const perImage = [ceilDiv(P, tile), ceilDiv(Q, tile)] as const;
   return { perImage, rows: 4 * ceilDiv(N * perImage[0] * perImage[1], 4) };
 }
+
+/** Software GPUs gain by loops that their compiler does not unroll: their code is then in the cache for instructions. */
+const rolled = (): boolean => currentDevice().family === "subgroup";
 
 /** V [planes, tiles, C], of x's tiles or, if `turned`, of these turned around. */
 function transformInput(

@@ -3,8 +3,12 @@
 const TILE: u32 = 4u; // output pixels on a tile's side: 4 or 2
 const SPAN: u32 = TILE + 2u;
 
+// Whether the loop over a tile's columns must stay one: see input.wgsl. Its end is then one that the compiler does not know.
+const ROLLED: bool = false;
+
 struct Params {
   vectors: u32, // C K / 4
+  span: u32,    // SPAN
 }
 
 @group(0) @binding(0) var<storage, read> du: array<vec4f>; // [SPAN * SPAN, C, K]
@@ -57,15 +61,21 @@ fn main(
 ) {
   let index = (workgroup.x + workgroup.y * workgroups.x) * 64u + local;
   if (index >= params.vectors) { return; }
-  let c0 = column(index, 0u);
-  let c1 = column(index, 1u);
-  let c2 = column(index, 2u);
-  let c3 = column(index, 3u);
+  var c0: Taps;
+  var c1: Taps;
+  var c2: Taps;
+  var c3: Taps;
   var c4: Taps;
   var c5: Taps;
-  if (TILE == 4u) {
-    c4 = column(index, 4u);
-    c5 = column(index, 5u);
+  for (var j = 0u; j < select(SPAN, params.span, ROLLED); j++) {
+    let next = column(index, j);
+    c0 = c1;
+    c1 = c2;
+    c2 = c3;
+    c3 = c4;
+    if (TILE == 2u) { c3 = next; }
+    c4 = c5;
+    c5 = next;
   }
   store(index, 0u, Line(c0[0], c1[0], c2[0], c3[0], c4[0], c5[0]));
   store(index, 1u, Line(c0[1], c1[1], c2[1], c3[1], c4[1], c5[1]));
