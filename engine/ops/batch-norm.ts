@@ -7,7 +7,6 @@ import { scope } from "../scope.ts";
 import { ceilDiv, check, sameShape, showShape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { single, storedAs, throughSingle } from "./cast.ts";
-import { reciprocal, shift, sqrt } from "./unary.ts";
 
 /** Per tile of rows of a matrix [rows, C]: the columns' means and sums of squared deviations from them. */
 export interface BatchNormPartials {
@@ -60,14 +59,11 @@ export function batchNorm(x: Tensor, options: BatchNormOptions): Tensor {
   }
   const layout = layoutOf(x, options);
   const { weight, bias, training, add, relu = false } = options;
-  const { mean, inverse } = training
-    ? batchStatistics(x, layout, options)
-    : { mean: options.runningMean, inverse: null };
-  const y = apply(x, layout, options, mean, inverse ?? options.runningVar);
+  const affine = statistics(x, layout, options);
+  const y = apply(x, layout, options, affine);
   const inputs = add ? [x, weight, bias, add] : [x, weight, bias];
   return differentiableJointly("batchNorm", inputs, y, (dy, needed, into) => {
-    const inverted = inverse ?? reciprocal(sqrt(shift(options.runningVar, options.eps ?? 1e-5)));
-    const saved = { x, y, mean, inverse: inverted, weight, relu, masked: relu && add !== undefined, training };
+    const saved = { x, y, affine, relu, masked: relu && add !== undefined, training };
     return gradients(dy, layout, saved, needed, into);
   });
 }
@@ -115,21 +111,30 @@ function layoutOf(x: Tensor, options: BatchNormOptions): Layout {
   return { rows, columns: C / width, constants: width === 1 ? { Vector: "f32" } : {}, stored: storedAs(x.dtype) };
 }
 
-/** Mean and 1 / sqrt(variance + eps) of the batch; moves the running statistics. */
-function batchStatistics(x: Tensor, layout: Layout, options: BatchNormOptions): { mean: Tensor; inverse: Tensor } {
-  const { runningMean, runningVar, momentum = 0.1, eps = 1e-5 } = options;
-  const { columns, constants } = layout;
-  const C = options.weight.size;
+/** [4,C]: mean and 1 / sqrt(variance + eps), of the batch or the running ones, scale and shift. In training moves the running statistics. */
+function statistics(x: Tensor, layout: Layout, options: BatchNormOptions): Tensor {
+  const { weight, bias, runningMean, runningVar, training, momentum = 0.1, eps = 1e-5 } = options;
+  const { rows, columns, constants } = layout;
   return scope(() => {
-    const { means, rowsPerTile, rows } = options.partials ?? partialStatistics(x, layout);
-    const [mean, inverse] = [empty([C]), empty([C])];
+    const partials = training ? (options.partials ?? partialStatistics(x, layout)) : null;
+    const tiles = partials
+      ? { tiles: partials.means.shape[0], rows_per_tile: partials.rowsPerTile }
+      : { tiles: 0, rows_per_tile: 0 };
+    const affine = empty([4, weight.size]);
     launch(kernels.batchNorm.statistics, {
-      bindings: { partials: means, mean, inverse, running_mean: runningMean, running_var: runningVar },
+      bindings: {
+        partials: partials?.means ?? empty([4]),
+        weight,
+        bias,
+        affine,
+        running_mean: runningMean,
+        running_var: runningVar,
+      },
       constants,
-      params: { tiles: means.shape[0], rows_per_tile: rowsPerTile, rows, columns, eps, momentum },
+      params: { ...tiles, rows, columns, eps, momentum, evaluation: training ? 0 : 1 },
       workgroups: columns,
     });
-    return { mean, inverse };
+    return affine;
   });
 }
 
@@ -147,14 +152,13 @@ function partialStatistics(x: Tensor, { rows, columns, constants, stored }: Layo
   return { means: partials, rowsPerTile: ROWS, rows };
 }
 
-function apply(x: Tensor, layout: Layout, options: BatchNormOptions, mean: Tensor, inverse: Tensor): Tensor {
-  const { weight, bias, add, relu = false, training, eps = 1e-5 } = options;
+function apply(x: Tensor, layout: Layout, { add, relu = false }: BatchNormOptions, affine: Tensor): Tensor {
   const { rows, columns, constants, stored } = layout;
   const y = empty(x.shape, x.dtype);
   launch(kernels.batchNorm.apply, {
-    bindings: { x, add: add ?? x, mean, inverse, weight, bias, y },
+    bindings: { x, add: add ?? x, affine, y },
     constants: { ...constants, ...stored },
-    params: { rows, columns, eps, add: add ? 1 : 0, relu: relu ? 1 : 0, evaluation: training ? 0 : 1 },
+    params: { rows, columns, add: add ? 1 : 0, relu: relu ? 1 : 0 },
     workgroups: ceilDiv(ceilDiv(rows, APPLY_ROWS) * columns, 64),
   });
   return y;
@@ -163,9 +167,7 @@ function apply(x: Tensor, layout: Layout, options: BatchNormOptions, mean: Tenso
 interface Saved {
   readonly x: Tensor;
   readonly y: Tensor;
-  readonly mean: Tensor;
-  readonly inverse: Tensor;
-  readonly weight: Tensor;
+  readonly affine: Tensor;
   readonly relu: boolean;
   /** Write dy where y > 0: it is also the gradient of `add`. */
   readonly masked: boolean;
@@ -181,20 +183,20 @@ function gradients(
   into: readonly (Tensor | null)[],
 ): (Tensor | null)[] {
   const { rows, columns, constants, stored } = layout;
-  const { x, y, mean, inverse, weight, relu, training } = saved;
-  const C = weight.size;
+  const { x, y, affine, relu, training } = saved;
+  const C = affine.shape[1];
   const tiles = ceilDiv(rows, ROWS);
   const masked = saved.masked ? empty(x.shape, x.dtype) : empty([4]);
   const partials = empty([tiles, 2, C]);
   launch(kernels.batchNorm.gradientSums, {
-    bindings: { x, y, dy, mean, inverse, masked, partials },
+    bindings: { x, y: saved.masked ? y : x, dy, affine, masked, partials },
     constants: { ...constants, ...stored },
     params: { rows, columns, relu: relu ? 1 : 0, write_masked: saved.masked ? 1 : 0 },
     workgroups: ceilDiv(tiles * columns, 64),
   });
-  const [dweight, dbias, coefficients] = [into[1] ?? empty([C]), into[2] ?? empty([C]), empty([4, C])];
+  const [dweight, dbias, coefficients] = [into[1] ?? empty([C]), into[2] ?? empty([C]), empty([5, C])];
   launch(kernels.batchNorm.gradientStatistics, {
-    bindings: { partials, mean, inverse, weight, dweight, dbias, coefficients },
+    bindings: { partials, affine, dweight, dbias, coefficients },
     constants,
     params: { tiles, columns, batch_share: training ? 1 / rows : 0 },
     workgroups: columns,
@@ -203,7 +205,7 @@ function gradients(
   if (needed[0]) {
     dx = empty(x.shape, x.dtype);
     launch(kernels.batchNorm.gradientApply, {
-      bindings: { x, y, dy: saved.masked ? masked : dy, coefficients, dx },
+      bindings: { x, dy: saved.masked ? masked : dy, coefficients, dx },
       constants: { ...constants, ...stored },
       params: { rows, columns, relu: relu && !saved.masked ? 1 : 0 },
       workgroups: ceilDiv(ceilDiv(rows, APPLY_ROWS) * columns, 64),

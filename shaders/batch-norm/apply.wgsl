@@ -1,4 +1,4 @@
-// y = (x - mean) * inverse * weight + bias, then + add and relu where asked for: one pass over x instead of three.
+// y = (x - mean) * scale + shift, then + add and relu where asked for: one pass over x instead of three.
 // What is asked for stands in Params: a branch that all invocations take alike costs nothing here, another pipeline a compile.
 // One invocation computes 4 columns of 8 rows, so that what belongs to the columns is loaded once for all of them (twice as
 // fast as once an element). Reads 4 or 8 bytes an element, writes 4; half of that in f16.
@@ -12,20 +12,15 @@ fn pack(v: Vector) -> Stored { return v; }
 struct Params {
   rows: u32,
   columns: u32, // Vectors in a row
-  eps: f32,
-  add: u32,        // 1: add `add`
-  relu: u32,       // 1: negative values become 0
-  evaluation: u32, // 1: `inverse` holds the variance
+  add: u32,  // 1: add `add`
+  relu: u32, // 1: negative values become 0
 }
 
 @group(0) @binding(0) var<storage, read> x: array<Stored>;
 @group(0) @binding(1) var<storage, read> add: array<Stored>;
-@group(0) @binding(2) var<storage, read> mean: array<Vector>;
-@group(0) @binding(3) var<storage, read> inverse: array<Vector>; // 1 / sqrt(variance + eps), or the variance
-@group(0) @binding(4) var<storage, read> weight: array<Vector>;
-@group(0) @binding(5) var<storage, read> bias: array<Vector>;
-@group(0) @binding(6) var<storage, read_write> y: array<Stored>;
-@group(0) @binding(7) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read> affine: array<Vector>; // [4, C]: see statistics.wgsl
+@group(0) @binding(3) var<storage, read_write> y: array<Stored>;
+@group(0) @binding(4) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
 fn main(
@@ -36,14 +31,12 @@ fn main(
   let i = (workgroup.x + workgroup.y * workgroups.x) * 64u + local;
   let column = i % params.columns;
   let first = (i / params.columns) * ROWS;
-  let m = mean[column];
-  var scale = inverse[column];
-  if (params.evaluation == 1u) { scale = 1.0 / sqrt(scale + params.eps); }
-  scale *= weight[column];
-  let shift = bias[column];
+  let mean = affine[column];
+  let scale = affine[2u * params.columns + column];
+  let shift = affine[3u * params.columns + column];
   for (var row = first; row < min(first + ROWS, params.rows); row++) {
     let at = row * params.columns + column;
-    var value = (unpack(x[at]) - m) * scale + shift;
+    var value = (unpack(x[at]) - mean) * scale + shift;
     if (params.add == 1u) { value += unpack(add[at]); }
     // Not max(): that makes 0 of NaN on some drivers, and a net that has diverged would look alive.
     if (params.relu == 1u) { value = select(value, Vector(0.0), value < Vector(0.0)); }

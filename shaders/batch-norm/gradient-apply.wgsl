@@ -1,5 +1,5 @@
 // Second pass of batch norm's gradient: dx = slope * dy + tilt * (x - mean) + level, with the coefficients of the first. With `relu`,
-// dy counts only where y > 0. One invocation computes 4 columns of 8 rows.
+// dy counts only where y = slope * (x - mean) + shift > 0. One invocation computes 4 columns of 8 rows.
 
 const ROWS: u32 = 8u;
 alias Vector = vec4f; // f32 where C is not a multiple of 4
@@ -14,11 +14,10 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> x: array<Stored>;
-@group(0) @binding(1) var<storage, read> y: array<Stored>;
-@group(0) @binding(2) var<storage, read> dy: array<Stored>;
-@group(0) @binding(3) var<storage, read> coefficients: array<Vector>; // [4, C]: slope, tilt, level, mean
-@group(0) @binding(4) var<storage, read_write> dx: array<Stored>;
-@group(0) @binding(5) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> dy: array<Stored>;
+@group(0) @binding(2) var<storage, read> coefficients: array<Vector>; // [5, C]: slope, tilt, level, mean, shift
+@group(0) @binding(3) var<storage, read_write> dx: array<Stored>;
+@group(0) @binding(4) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
 fn main(
@@ -33,10 +32,12 @@ fn main(
   let tilt = coefficients[params.columns + column];
   let level = coefficients[2u * params.columns + column];
   let mean = coefficients[3u * params.columns + column];
+  let shift = coefficients[4u * params.columns + column];
   for (var row = first; row < min(first + ROWS, params.rows); row++) {
     let at = row * params.columns + column;
+    let deviation = unpack(x[at]) - mean;
     var d = unpack(dy[at]);
-    if (params.relu == 1u) { d = select(Vector(0.0), d, unpack(y[at]) > Vector(0.0)); }
-    dx[at] = pack(slope * d + tilt * (unpack(x[at]) - mean) + level);
+    if (params.relu == 1u) { d = select(Vector(0.0), d, deviation * slope + shift > Vector(0.0)); }
+    dx[at] = pack(slope * d + tilt * deviation + level);
   }
 }

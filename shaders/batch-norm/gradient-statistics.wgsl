@@ -1,4 +1,4 @@
-// Adds the tiles' sums of the first pass to dbias and dweight, and makes the four numbers per channel with which the second
+// Adds the tiles' sums of the first pass to dbias and dweight, and makes the five numbers per channel with which the second
 // pass gets by: dx = slope * dy + tilt * (x - mean) + level. One workgroup adds 4 columns, in fixed order.
 
 alias Vector = vec4f; // f32 where C is not a multiple of 4
@@ -10,13 +10,11 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> partials: array<Vector>; // [tiles, 2, C]
-@group(0) @binding(1) var<storage, read> mean: array<Vector>;
-@group(0) @binding(2) var<storage, read> inverse: array<Vector>;
-@group(0) @binding(3) var<storage, read> weight: array<Vector>;
-@group(0) @binding(4) var<storage, read_write> dweight: array<Vector>;
-@group(0) @binding(5) var<storage, read_write> dbias: array<Vector>;
-@group(0) @binding(6) var<storage, read_write> coefficients: array<Vector>; // [4, C]: slope, tilt, level, mean
-@group(0) @binding(7) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> affine: array<Vector>; // [4, C]: see statistics.wgsl
+@group(0) @binding(2) var<storage, read_write> dweight: array<Vector>;
+@group(0) @binding(3) var<storage, read_write> dbias: array<Vector>;
+@group(0) @binding(4) var<storage, read_write> coefficients: array<Vector>; // [5, C]: slope, tilt, level, mean, shift
+@group(0) @binding(5) var<uniform> params: Params;
 
 var<workgroup> sums: array<Vector, 64>;
 var<workgroup> products: array<Vector, 64>;
@@ -44,12 +42,14 @@ fn main(
       sum += sums[i];
       product += products[i];
     }
-    let slope = weight[column] * inverse[column];
+    let slope = affine[2u * params.columns + column];
+    let inverse = affine[params.columns + column];
     dbias[column] = sum;
     dweight[column] = product;
     coefficients[column] = slope;
-    coefficients[params.columns + column] = -slope * inverse[column] * product * params.batch_share;
+    coefficients[params.columns + column] = -slope * inverse * product * params.batch_share;
     coefficients[2u * params.columns + column] = -slope * sum * params.batch_share;
-    coefficients[3u * params.columns + column] = mean[column];
+    coefficients[3u * params.columns + column] = affine[column];
+    coefficients[4u * params.columns + column] = affine[3u * params.columns + column];
   }
 }

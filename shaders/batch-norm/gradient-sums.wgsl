@@ -1,6 +1,7 @@
 // First pass of batch norm's gradient: for every tile of rows and every column the sums of dy and of dy * (x - mean) * inverse.
-// With `relu`, dy counts only where y > 0; with `write_masked` that masked dy is also written, for the second pass and as the gradient
-// of what was added before the relu. One invocation a tile and 4 columns.
+// With `relu`, dy counts only where y > 0: y is computed again from x, which spares reading it. Where something was added before the
+// relu, y must be read; with `write_masked` the masked dy is then also written, for the second pass and as the gradient of what was added.
+// One invocation a tile and 4 columns.
 
 const ROWS: u32 = 32u;
 alias Vector = vec4f; // f32 where C is not a multiple of 4
@@ -16,13 +17,12 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> x: array<Stored>;
-@group(0) @binding(1) var<storage, read> y: array<Stored>;
+@group(0) @binding(1) var<storage, read> y: array<Stored>; // with write_masked
 @group(0) @binding(2) var<storage, read> dy: array<Stored>;
-@group(0) @binding(3) var<storage, read> mean: array<Vector>;
-@group(0) @binding(4) var<storage, read> inverse: array<Vector>;
-@group(0) @binding(5) var<storage, read_write> masked: array<Stored>;
-@group(0) @binding(6) var<storage, read_write> partials: array<Vector>; // [tiles, 2, C]
-@group(0) @binding(7) var<uniform> params: Params;
+@group(0) @binding(3) var<storage, read> affine: array<Vector>; // [4, C]: see statistics.wgsl
+@group(0) @binding(4) var<storage, read_write> masked: array<Stored>;
+@group(0) @binding(5) var<storage, read_write> partials: array<Vector>; // [tiles, 2, C]
+@group(0) @binding(6) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
 fn main(
@@ -35,17 +35,24 @@ fn main(
   let tile = i / params.columns;
   let first = tile * ROWS;
   if (first >= params.rows) { return; }
-  let m = mean[column];
+  let mean = affine[column];
+  let scale = affine[2u * params.columns + column];
+  let shift = affine[3u * params.columns + column];
   var sum = Vector(0.0);
   var product = Vector(0.0);
   for (var row = first; row < min(first + ROWS, params.rows); row++) {
     let at = row * params.columns + column;
+    let deviation = unpack(x[at]) - mean;
     var d = unpack(dy[at]);
-    if (params.relu == 1u) { d = select(Vector(0.0), d, unpack(y[at]) > Vector(0.0)); }
+    if (params.relu == 1u) {
+      var value = deviation * scale + shift; // the very expression of apply.wgsl
+      if (params.write_masked == 1u) { value = unpack(y[at]); }
+      d = select(Vector(0.0), d, value > Vector(0.0));
+    }
     if (params.write_masked == 1u) { masked[at] = pack(d); }
     sum += d;
-    product += d * (unpack(x[at]) - m);
+    product += d * deviation;
   }
   partials[tile * 2u * params.columns + column] = sum;
-  partials[(tile * 2u + 1u) * params.columns + column] = product * inverse[column];
+  partials[(tile * 2u + 1u) * params.columns + column] = product * affine[params.columns + column];
 }

@@ -1,5 +1,5 @@
-// From partial statistics to those of the whole batch, and the step of the running ones. Means and squared deviations of tiles
-// are merged pairwise (Chan, Golub and LeVeque 1979), which keeps full precision where a difference of sums of squares would
+// From partial statistics to those of the whole batch, and the step of the running ones; or, in evaluation, the running ones. And what the
+// other kernels need of them: y = (x - mean) * scale + shift. Means and squared deviations of tiles are merged pairwise (Chan, Golub and LeVeque 1979), which keeps full precision where a difference of sums of squares would
 // cancel. One workgroup merges 4 columns: each invocation a strided share of the tiles, then one of them all shares, in fixed
 // order. (A tree with its barriers instead of one takes four times as long to compile on software GPUs.)
 
@@ -12,14 +12,16 @@ struct Params {
   columns: u32, // Vectors in a row
   eps: f32,
   momentum: f32, // 0 leaves the running statistics as they are
+  evaluation: u32, // 1: there are no tiles, and the running statistics count
 }
 
 @group(0) @binding(0) var<storage, read> partials: array<Vector>; // [tiles, 2, C]
-@group(0) @binding(1) var<storage, read_write> mean: array<Vector>;
-@group(0) @binding(2) var<storage, read_write> inverse: array<Vector>; // 1 / sqrt(variance + eps)
-@group(0) @binding(3) var<storage, read_write> running_mean: array<Vector>;
-@group(0) @binding(4) var<storage, read_write> running_var: array<Vector>;
-@group(0) @binding(5) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> weight: array<Vector>;
+@group(0) @binding(2) var<storage, read> bias: array<Vector>;
+@group(0) @binding(3) var<storage, read_write> affine: array<Vector>; // [4, C]: mean, 1 / sqrt(variance + eps), scale, shift
+@group(0) @binding(4) var<storage, read_write> running_mean: array<Vector>;
+@group(0) @binding(5) var<storage, read_write> running_var: array<Vector>;
+@group(0) @binding(6) var<uniform> params: Params;
 
 struct Moments { count: f32, mean: Vector, squares: Vector }
 
@@ -56,10 +58,18 @@ fn main(
     for (var i = 1u; i < 64u; i++) {
       total = merge(total, Moments(counts[i], means[i], squares[i]));
     }
-    let variance = total.squares / total.count;
-    mean[column] = total.mean;
-    inverse[column] = 1.0 / sqrt(variance + params.eps);
-    if (params.momentum > 0.0) {
+    var mean = running_mean[column];
+    var variance = running_var[column];
+    if (params.evaluation == 0u) {
+      mean = total.mean;
+      variance = total.squares / total.count;
+    }
+    let inverse = 1.0 / sqrt(variance + params.eps);
+    affine[column] = mean;
+    affine[params.columns + column] = inverse;
+    affine[2u * params.columns + column] = inverse * weight[column];
+    affine[3u * params.columns + column] = bias[column];
+    if (params.evaluation == 0u && params.momentum > 0.0) {
       // PyTorch's running variance is the unbiased one, though the batch is normalised by the biased one.
       let unbiased = total.squares / (total.count - 1.0);
       running_mean[column] += params.momentum * (total.mean - running_mean[column]);
