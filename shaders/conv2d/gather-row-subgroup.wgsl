@@ -122,19 +122,26 @@ fn store(sums: ptr<function, Sums>, place: vec3u, column: u32) {
   }
 }
 
-// Mean and squared deviations of the tile's places; `valid`: this lane's count among them.
-fn store_partials(sums: ptr<function, Sums>, valid: bool, tile: u32, column: u32) {
+// The sum over all lanes, in all lanes. On lavapipe subgroupAdd is several times as much code as these shuffles.
+fn over_lanes(value: vec4f) -> vec4f {
+  var sum = value;
+  if (LANES > 4u) { sum += subgroupShuffleXor(sum, 4u); }
+  sum += subgroupShuffleXor(sum, 2u);
+  return sum + subgroupShuffleXor(sum, 1u);
+}
+
+// Mean and squared deviations of the tile's places: those of the first `valid` lanes.
+fn store_partials(sums: ptr<function, Sums>, lane: u32, valid: u32, tile: u32, column: u32) {
   let columns = params.y_size.w / 4u;
   var sum = vec4f();
   for (var i = 0u; i < 8u; i++) { sum += (*sums)[i]; }
-  let count = 8.0 * subgroupAdd(select(0.0, 1.0, valid));
-  let mean = subgroupAdd(select(vec4f(), sum, valid)) / count;
+  let mean = over_lanes(select(vec4f(), sum, lane < valid)) / (8.0 * f32(valid));
   var squares = vec4f();
   for (var i = 0u; i < 8u; i++) {
     let d = (*sums)[i] - mean;
     squares += d * d;
   }
-  let deviations = subgroupAdd(select(vec4f(), squares, valid));
+  let deviations = over_lanes(select(vec4f(), squares, lane < valid));
   partials[tile * 2u * columns + column] = mean;
   partials[(tile * 2u + 1u) * columns + column] = deviations;
 }
@@ -212,12 +219,12 @@ fn main(
     c++;
     if (c == pairs) { c = 0u; }
   }
-  let valid = tile * LANES + lane < segments;
+  let valid = min(LANES, segments - tile * LANES);
   // A loop that stays one, since the compiler does not know its end: a copy of what stands in it for each column took longer to compile
   // than all else, and longer to run, than moving the sums up.
   for (var k = 0u; k < min(COLUMNS, columns - column); k++) {
-    if (params.stats == 1u) { store_partials(&s0, valid, tile, column + k); }
-    if (valid) { store(&s0, place, column + k); }
+    if (params.stats == 1u) { store_partials(&s0, lane, valid, tile, column + k); }
+    if (lane < valid) { store(&s0, place, column + k); }
     s0 = s1; s1 = s2; s2 = s3;
     if (COLUMNS > 4u) { s3 = s4; s4 = s5; s5 = s6; s6 = s7; }
   }

@@ -80,32 +80,19 @@ fn next(place: vec3u) -> vec3u {
   return vec3u(place.x + select(0u, 1u, new_image), select(row, 0u, new_image), select(column, 0u, new_row));
 }
 
-fn store_place(at: vec3u, column: u32, sum: vec4f) {
-  if (at.x < params.y_size.x) {
+fn store_place(index: u32, at: vec3u, column: u32, sum: vec4f) {
+  if (index < params.y_size.x * params.places.x * params.places.y) {
     let target_place = at.yz * params.spread + params.phase;
     let row = (at.x * params.y_size.y + target_place.x) * params.y_size.z + target_place.y;
-    let index = row * (params.y_size.w / 4u) + column;
+    let to = row * (params.y_size.w / 4u) + column;
     var value = sum;
-    if (params.adds == 1u) { value += unpack(y[index]); }
-    y[index] = pack(value);
+    if (params.adds == 1u) { value += unpack(y[to]); }
+    y[to] = pack(value);
   }
 }
 
-// `first`: a place of y, the rest follow it.
-fn store(tile: ptr<function, Tile>, first: vec3u, column: u32) {
-  let p1 = next(first); let p2 = next(p1); let p3 = next(p2);
-  store_place(first, column, (*tile)[0]);
-  store_place(p1, column, (*tile)[1]);
-  store_place(p2, column, (*tile)[2]);
-  store_place(p3, column, (*tile)[3]);
-  if (LANES > 4u) {
-    let p4 = next(p3); let p5 = next(p4); let p6 = next(p5); let p7 = next(p6);
-    store_place(p4, column, (*tile)[4]);
-    store_place(p5, column, (*tile)[5]);
-    store_place(p6, column, (*tile)[6]);
-    store_place(p7, column, (*tile)[7]);
-  }
-}
+// All but the first, moved up.
+fn rest(tile: Tile) -> Tile { return Tile(tile[1], tile[2], tile[3], tile[4], tile[5], tile[6], tile[7], tile[7]); }
 
 // Sum over the tile's valid places of (value - mean)^power, for power 1 (with mean 0) and 2.
 fn deviations(tile: ptr<function, Tile>, valid: u32, mean: vec4f, squared: bool) -> vec4f {
@@ -183,9 +170,23 @@ fn main(
     partials[(row_tile * 2u + 1u) * columns + column] = deviations(&t0, valid, mean, true) + deviations(&t1, v1, mean, true)
       + deviations(&t2, v2, mean, true) + deviations(&t3, v3, mean, true);
   }
-  // A loop that stays one, since the compiler does not know its end: moving the tiles up costs less than four copies of the code.
-  for (var k = first; k < min(places, first + 4u * LANES); k += LANES) {
-    store(&t0, place(k), column);
-    t0 = t1; t1 = t2; t2 = t3;
+  // A loop that stays one, since the compiler does not know its end: moving the sums up costs less than copies of the code.
+  var q0 = place(first);
+  var q1 = place(first + LANES);
+  var q2 = place(first + 2u * LANES);
+  var q3 = place(first + 3u * LANES);
+  for (var k = first; k < min(places, first + LANES); k++) {
+    store_place(k, q0, column, t0[0]);
+    store_place(k + LANES, q1, column, t1[0]);
+    store_place(k + 2u * LANES, q2, column, t2[0]);
+    store_place(k + 3u * LANES, q3, column, t3[0]);
+    q0 = next(q0);
+    q1 = next(q1);
+    q2 = next(q2);
+    q3 = next(q3);
+    t0 = rest(t0);
+    t1 = rest(t1);
+    t2 = rest(t2);
+    t3 = rest(t3);
   }
 }
