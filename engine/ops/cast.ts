@@ -40,12 +40,6 @@ export function loadedAs(dtype: DType): { readonly Stored?: string; readonly unp
 export const loadedInPairs = (dtype: DType): { readonly Pair?: string; readonly unpack_pair?: string } =>
   dtype === "f16" ? { Pair: "u32", unpack_pair: "unpack2x16float(v)" } : {};
 
-/** The part of `storedAs` for kernels that only write such an operand. */
-export function writtenAs(dtype: DType): { readonly Stored?: string; readonly pack?: string } {
-  const { Stored, pack } = storedAs(dtype);
-  return Stored !== undefined && pack !== undefined ? { Stored, pack } : {};
-}
-
 /** Kernel constants for operands that are stored in fours as `Stored` and computed with as vec4f; see shaders/elementwise/binary.wgsl. */
 export const storedAs = (
   dtype: DType,

@@ -126,11 +126,12 @@ export function winogradForward(
     const tiles = tilesOf(g.y, tile);
     const v = transformInput(x, tiles, g.padding, tile);
     const u = transformWeight(weight, tile);
-    const { y, partials } = transformOutput(multiply(v, u, "forward"), g.y, tiles, tile, stats, x.dtype);
+    const m = multiply(v, u, "forward");
     const fits = (t: Tensor): boolean => 4 * t.size <= currentDevice().keptTransformBytes;
     // The products of real GPUs do not transpose U: they want the turned weights'.
-    const reusable = keep.weight && uInBlocks() && fits(u);
-    return { y, partials, kept: { x: keep.x && fits(v) ? v : null, weight: reusable ? u : null } };
+    const kept = { x: keep.x && fits(v) ? v : null, weight: keep.weight && uInBlocks() && fits(u) ? u : null };
+    if (!kept.weight) u.dispose(); // before y takes memory
+    return { ...transformOutput(m, g.y, tiles, tile, stats, x.dtype), kept };
   });
 }
 
