@@ -5,7 +5,8 @@
 
 const TILE: u32 = 4u; // output pixels on a tile's side: 4 or 2
 const SPAN: u32 = TILE + 2u;
-// Whether the loop over a tile's columns must stay one: see input.wgsl. Its end is then one that the compiler does not know.
+// Whether the loop over a tile's columns must stay one: see input.wgsl. Its end is then one that the compiler does not know. (With
+// such an end Tint guards a loop against running forever; real GPUs need not pay for that.)
 const ROLLED: bool = false;
 alias Stored = vec4f; // vec2u where y is f16
 fn unpack(v: Stored) -> vec4f { return v; }
@@ -95,6 +96,19 @@ fn squares(r: Pixels, mean: vec4f) -> vec4f {
   return d0 * d0 + d1 * d1 + d2 * d2 + d3 * d3;
 }
 
+// The columns of a tile, back to pixels: the last SPAN that were pushed.
+struct Columns { c0: Pixels, c1: Pixels, c2: Pixels, c3: Pixels, c4: Pixels, c5: Pixels }
+
+fn push(c: ptr<function, Columns>, next: Pixels) {
+  (*c).c0 = (*c).c1;
+  (*c).c1 = (*c).c2;
+  (*c).c2 = (*c).c3;
+  (*c).c3 = (*c).c4;
+  if (TILE == 2u) { (*c).c3 = next; }
+  (*c).c4 = (*c).c5;
+  (*c).c5 = next;
+}
+
 @compute @workgroup_size(64)
 fn main(
   @builtin(local_invocation_index) local: u32,
@@ -109,31 +123,21 @@ fn main(
   let corner = vec2u(tile / params.tiles.y % params.tiles.x, tile % params.tiles.y) * TILE;
   let to = Place(image, corner.x, corner.y, index % channels);
 
-  var c0: Pixels;
-  var c1: Pixels;
-  var c2: Pixels;
-  var c3: Pixels;
-  var c4: Pixels;
-  var c5: Pixels;
-  for (var j = 0u; j < select(SPAN, params.span, ROLLED); j++) {
-    let next = column(index, j);
-    c0 = c1;
-    c1 = c2;
-    c2 = c3;
-    c3 = c4;
-    if (TILE == 2u) { c3 = next; }
-    c4 = c5;
-    c5 = next;
+  var c: Columns;
+  if (ROLLED) {
+    for (var j = 0u; j < params.span; j++) { push(&c, column(index, j)); }
+  } else {
+    for (var j = 0u; j < SPAN; j++) { push(&c, column(index, j)); }
   }
-  let r0 = transform(Line(c0[0], c1[0], c2[0], c3[0], c4[0], c5[0]));
-  let r1 = transform(Line(c0[1], c1[1], c2[1], c3[1], c4[1], c5[1]));
+  let r0 = transform(Line(c.c0[0], c.c1[0], c.c2[0], c.c3[0], c.c4[0], c.c5[0]));
+  let r1 = transform(Line(c.c0[1], c.c1[1], c.c2[1], c.c3[1], c.c4[1], c.c5[1]));
   var r2: Pixels;
   var r3: Pixels;
   store(to, 0u, r0);
   store(to, 1u, r1);
   if (TILE == 4u) {
-    r2 = transform(Line(c0[2], c1[2], c2[2], c3[2], c4[2], c5[2]));
-    r3 = transform(Line(c0[3], c1[3], c2[3], c3[3], c4[3], c5[3]));
+    r2 = transform(Line(c.c0[2], c.c1[2], c.c2[2], c.c3[2], c.c4[2], c.c5[2]));
+    r3 = transform(Line(c.c0[3], c.c1[3], c.c2[3], c.c3[3], c.c4[3], c.c5[3]));
     store(to, 2u, r2);
     store(to, 3u, r3);
   }

@@ -3,7 +3,8 @@
 const TILE: u32 = 4u; // output pixels on a tile's side: 4 or 2
 const SPAN: u32 = TILE + 2u;
 
-// Whether the loop over a tile's columns must stay one: see input.wgsl. Its end is then one that the compiler does not know.
+// Whether the loop over a tile's columns must stay one: see input.wgsl. Its end is then one that the compiler does not know. (With
+// such an end Tint guards a loop against running forever; real GPUs need not pay for that.)
 const ROLLED: bool = false;
 
 struct Params {
@@ -53,6 +54,19 @@ fn store(index: u32, r: u32, row: Line) {
   dweight[index + (3u * r + 2u) * params.vectors] = taps[2];
 }
 
+// The columns of a tile, transformed: the last SPAN that were pushed.
+struct Columns { c0: Taps, c1: Taps, c2: Taps, c3: Taps, c4: Taps, c5: Taps }
+
+fn push(c: ptr<function, Columns>, next: Taps) {
+  (*c).c0 = (*c).c1;
+  (*c).c1 = (*c).c2;
+  (*c).c2 = (*c).c3;
+  (*c).c3 = (*c).c4;
+  if (TILE == 2u) { (*c).c3 = next; }
+  (*c).c4 = (*c).c5;
+  (*c).c5 = next;
+}
+
 @compute @workgroup_size(64)
 fn main(
   @builtin(local_invocation_index) local: u32,
@@ -61,23 +75,13 @@ fn main(
 ) {
   let index = (workgroup.x + workgroup.y * workgroups.x) * 64u + local;
   if (index >= params.vectors) { return; }
-  var c0: Taps;
-  var c1: Taps;
-  var c2: Taps;
-  var c3: Taps;
-  var c4: Taps;
-  var c5: Taps;
-  for (var j = 0u; j < select(SPAN, params.span, ROLLED); j++) {
-    let next = column(index, j);
-    c0 = c1;
-    c1 = c2;
-    c2 = c3;
-    c3 = c4;
-    if (TILE == 2u) { c3 = next; }
-    c4 = c5;
-    c5 = next;
+  var c: Columns;
+  if (ROLLED) {
+    for (var j = 0u; j < params.span; j++) { push(&c, column(index, j)); }
+  } else {
+    for (var j = 0u; j < SPAN; j++) { push(&c, column(index, j)); }
   }
-  store(index, 0u, Line(c0[0], c1[0], c2[0], c3[0], c4[0], c5[0]));
-  store(index, 1u, Line(c0[1], c1[1], c2[1], c3[1], c4[1], c5[1]));
-  store(index, 2u, Line(c0[2], c1[2], c2[2], c3[2], c4[2], c5[2]));
+  store(index, 0u, Line(c.c0[0], c.c1[0], c.c2[0], c.c3[0], c.c4[0], c.c5[0]));
+  store(index, 1u, Line(c.c0[1], c.c1[1], c.c2[1], c.c3[1], c.c4[1], c.c5[1]));
+  store(index, 2u, Line(c.c0[2], c.c1[2], c.c2[2], c.c3[2], c.c4[2], c.c5[2]));
 }
