@@ -5,7 +5,6 @@
 import { parseArgs } from "node:util";
 import { fromData, openDevice, scope } from "../dist/engine/index.js";
 import { median } from "../dist/cli/commands/bench/median.js";
-import { KEEP_NOTHING } from "../dist/engine/ops/conv2d-geometry.js";
 import { forward, inputGradient, weightGradient } from "../dist/engine/ops/conv2d-launch.js";
 import { randomNumbers } from "./ladder/measure.js";
 
@@ -17,6 +16,8 @@ const { values: flags } = parseArgs({
     json: { type: "boolean", default: false },
   },
 });
+
+const nothing = { x: false, weight: false }; // to keep
 
 /** Pixels on a side, channels. */
 const STAGES = [
@@ -47,10 +48,10 @@ async function measure(size, C) {
   const { kept } = scope(() => forward(x, weight, g, false, { x: true, weight: true }));
   /** @type {Record<string, { winograd: false | 4, run: () => unknown }>} */
   const passes = {
-    "direct forward": { winograd: false, run: () => forward(x, weight, g, false, KEEP_NOTHING) },
+    "direct forward": { winograd: false, run: () => forward(x, weight, g, false, nothing) },
     "direct dx": { winograd: false, run: () => inputGradient(dy, weight, g, null, null) },
     "direct dweight": { winograd: false, run: () => weightGradient(x, dy, g, null, null) },
-    "Winograd forward": { winograd: 4, run: () => forward(x, weight, g, false, KEEP_NOTHING) },
+    "Winograd forward": { winograd: 4, run: () => forward(x, weight, g, false, nothing) },
     "Winograd dx": { winograd: 4, run: () => inputGradient(dy, weight, g, null, null) },
     "dx, U kept": { winograd: 4, run: () => inputGradient(dy, weight, g, kept.weight, null) },
     "Winograd dweight": { winograd: 4, run: () => weightGradient(x, dy, g, null, null) },

@@ -6,7 +6,7 @@ import { launch } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { ceilDiv, check, sameShape, showShape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
-import { single, storedAs, throughSingle } from "./cast.ts";
+import { loadedAs, single, storedAs, throughSingle } from "./cast.ts";
 
 /** Per tile of rows of a matrix [rows, C]: the columns' means and sums of squared deviations from them. */
 export interface BatchNormPartials {
@@ -117,9 +117,6 @@ function statistics(x: Tensor, layout: Layout, options: BatchNormOptions): Tenso
   const { rows, columns, constants } = layout;
   return scope(() => {
     const partials = training ? (options.partials ?? partialStatistics(x, layout)) : null;
-    const tiles = partials
-      ? { tiles: partials.means.shape[0], rows_per_tile: partials.rowsPerTile }
-      : { tiles: 0, rows_per_tile: 0 };
     const affine = empty([4, weight.size]);
     launch(kernels.batchNorm.statistics, {
       bindings: {
@@ -131,21 +128,28 @@ function statistics(x: Tensor, layout: Layout, options: BatchNormOptions): Tenso
         running_var: runningVar,
       },
       constants,
-      params: { ...tiles, rows, columns, eps, momentum, evaluation: training ? 0 : 1 },
+      params: {
+        tiles: partials?.means.shape[0] ?? 0,
+        rows_per_tile: partials?.rowsPerTile ?? 0,
+        rows,
+        columns,
+        eps,
+        momentum,
+        evaluation: training ? 0 : 1,
+      },
       workgroups: columns,
     });
     return affine;
   });
 }
 
-function partialStatistics(x: Tensor, { rows, columns, constants, stored }: Layout): BatchNormPartials {
+function partialStatistics(x: Tensor, { rows, columns, constants }: Layout): BatchNormPartials {
   const tiles = ceilDiv(rows, ROWS);
   const partials = empty([tiles, 2, x.shape[x.rank - 1]]);
   const workgroups = ceilDiv(tiles * columns, 64);
-  const { Stored, unpack } = stored;
   launch(kernels.batchNorm.sums, {
     bindings: { x, partials },
-    constants: { ...constants, ...(unpack ? { Stored, unpack } : {}) },
+    constants: { ...constants, ...loadedAs(x.dtype) },
     params: { rows, columns },
     workgroups,
   });

@@ -31,6 +31,8 @@ export interface Gather {
   readonly divisor: readonly [number, number];
   readonly spread: readonly [number, number];
   readonly phase: readonly [number, number];
+  /** Adds to y instead of writing over it. Only the kernels for software GPUs can. */
+  readonly adds?: boolean;
 }
 
 export interface Forward {
@@ -53,8 +55,6 @@ export interface Keep {
   readonly x: boolean;
   readonly weight: boolean;
 }
-
-export const KEEP_NOTHING: Keep = { x: false, weight: false };
 
 /** Multiply-adds times 2. Taps that a phase skips are counted out evenly. */
 export function gatherFlops(g: Gather): number {

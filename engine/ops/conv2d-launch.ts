@@ -17,14 +17,8 @@ import {
 import { gatherMatrix, usesMatrices, weightGradientMatrix } from "./conv2d-matrix.ts";
 import { gatherPortable, weightGradientPortable } from "./conv2d-portable.ts";
 import { gatherSubgroup, weightGradientSubgroup } from "./conv2d-subgroup.ts";
-import {
-  winogradForward,
-  winogradInputGradient,
-  winogradTile,
-  winogradTiles,
-  winogradWeightGradient,
-  type WinogradTile,
-} from "./conv2d-winograd.ts";
+import { winogradTile, winogradTiles, type WinogradTile } from "./conv2d-winograd-choice.ts";
+import { winogradForward, winogradInputGradient, winogradWeightGradient } from "./conv2d-winograd.ts";
 import { gatherWorkgroup, weightGradientWorkgroup } from "./conv2d-workgroup.ts";
 
 type Algorithm = "direct" | "winograd2" | "winograd4";
@@ -122,9 +116,10 @@ export function inputGradient(
           divisor: g.stride,
           spread: g.stride,
           phase: [p, q],
+          adds,
         };
         if (adds && seesNothing(gather)) continue;
-        runGather(dy, factors, dx, gather, false, adds);
+        runGather(dy, factors, dx, gather, false);
       }
     }
     return dx;
@@ -158,18 +153,10 @@ export function weightGradient(x: Tensor, dy: Tensor, g: Geometry, kept: Tensor 
   });
 }
 
-/** `adds`, for software GPUs alone: adds to y instead of writing over it. */
-function runGather(
-  x: Tensor,
-  weight: Tensor,
-  y: Tensor,
-  gather: Gather,
-  stats: boolean,
-  adds = false,
-): BatchNormPartials | null {
+function runGather(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats: boolean): BatchNormPartials | null {
   if (weight.dtype === "f16") return gatherMatrix(x, weight, y, gather, stats);
   const family = currentDevice().family;
   if (family === "workgroup") return gatherWorkgroup(x, weight, y, gather, stats);
   if (family === "portable") return gatherPortable(x, weight, y, gather);
-  return gatherSubgroup(x, weight, y, gather, stats, adds);
+  return gatherSubgroup(x, weight, y, gather, stats);
 }

@@ -28,9 +28,8 @@ export function gatherSubgroup(
   y: Tensor,
   gather: Gather,
   stats: boolean,
-  adds: boolean,
 ): BatchNormPartials | null {
-  return (suitsRows(gather) ? gatherRows : gatherTiles)(x, weight, y, gather, stats, adds);
+  return (suitsRows(gather) ? gatherRows : gatherTiles)(x, weight, y, gather, stats);
 }
 
 /** Places of y that a lane of the row kernels computes. */
@@ -56,14 +55,7 @@ function suitsRows({ x, taps, step, spacing, divisor, spread, y }: Gather): bool
   return plain && taps.every((n) => n === 3) && filled(y[2], ROW_PLACES) * filled(y[3], ROW_COLUMNS) >= 0.75;
 }
 
-function gatherRows(
-  x: Tensor,
-  weight: Tensor,
-  y: Tensor,
-  gather: Gather,
-  stats: boolean,
-  adds: boolean,
-): BatchNormPartials | null {
+function gatherRows(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats: boolean): BatchNormPartials | null {
   const LANES = lanes();
   const [N, P, Q, K] = gather.y;
   const tiles = ceilDiv(N * P * ceilDiv(Q, ROW_PLACES), LANES);
@@ -81,7 +73,7 @@ function gatherRows(
         origin: gather.origin,
         spacing: gather.spacing,
         stats: sums ? 1 : 0,
-        adds: adds ? 1 : 0,
+        adds: gather.adds ? 1 : 0,
       },
       workgroups: tiles * ceilDiv(K, columns),
       flops: gatherFlops(gather),
@@ -91,14 +83,7 @@ function gatherRows(
 }
 
 /** Any gather: tiles of 4 LANES places x 4 LANES columns. */
-function gatherTiles(
-  x: Tensor,
-  weight: Tensor,
-  y: Tensor,
-  gather: Gather,
-  stats: boolean,
-  adds: boolean,
-): BatchNormPartials | null {
+function gatherTiles(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats: boolean): BatchNormPartials | null {
   return scope(() => {
     const LANES = lanes();
     const K = gather.y[3];
@@ -109,7 +94,7 @@ function gatherTiles(
     launch(kernels.conv2d.gatherSubgroup, {
       bindings: { x, weight, y, partials },
       constants: { LANES, ...storedAs(x.dtype) },
-      params: { ...gatherParams(gather), stats: stats ? 1 : 0, adds: adds ? 1 : 0 },
+      params: { ...gatherParams(gather), stats: stats ? 1 : 0, adds: gather.adds ? 1 : 0 },
       workgroups: tiles * ceilDiv(K, 4 * LANES),
       flops: gatherFlops(gather),
     });

@@ -16,102 +16,17 @@ import { empty, type DType, type Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
 import { loadedAs, storedAs } from "./cast.ts";
 import { noPartials, turnWeights, type Forward, type Geometry, type Keep } from "./conv2d-geometry.ts";
+import { tilesOf, type Tiles, type WinogradTile } from "./conv2d-winograd-choice.ts";
 import { multiplyPlanes } from "./conv2d-winograd-workgroup.ts";
-
-/** Output pixels on a tile's side. 4 needs fewer products for large images; 2 rounds less and wastes less at borders. */
-export type WinogradTile = 2 | 4;
 
 type Size4 = readonly [number, number, number, number];
 type Size2 = readonly [number, number];
 
-/** The tile for this convolution on the current device. Null: the direct kernels are faster, or the algorithm does not apply. */
-export function winogradTile(g: Geometry): WinogradTile | null {
-  const { family, winograd, limits } = currentDevice();
-  if (winograd === false || family === "portable" || !applies(g)) return null;
-  const tile = winograd !== true ? winograd : family === "workgroup" ? workgroupTile(g) : fastestTile(g);
-  return tile !== null && largestPlanes(g, tile) <= limits.maxStorageBufferBindingSize ? tile : null;
-}
-
-/** The tiles with which the algorithm can compute this convolution on the current device, and may well be worth it. */
-export function winogradTiles(g: Geometry): WinogradTile[] {
-  const { family, limits } = currentDevice();
-  if (family === "portable" || !applies(g) || Math.min(g.weight[2], g.weight[3]) < FEWEST_CHANNELS) return [];
-  return ([2, 4] as const).filter((tile) => largestPlanes(g, tile) <= limits.maxStorageBufferBindingSize);
-}
-
-/** With fewer the transforms take longer than the products. */
-const FEWEST_CHANNELS = 16;
-
-/** Whether the algorithm can compute this convolution. With more padding than 2, the input gradient's would be negative. */
-function applies(g: Geometry): boolean {
-  const plain = g.groups === 1 && [...g.stride, ...g.dilation].every((n) => n === 1);
-  return plain && g.weight[0] === 3 && g.weight[1] === 3 && g.padding.every((n) => n <= 2);
-}
-
 /**
- * Narrower layers gain too (1.4 times at 32 channels), but the kernels take 8 s to compile on a software GPU that has not seen
- * them: a net whose only wide layers are 64 channels on 8 x 8 pixels (the CIFAR family) would wait longer than it saves.
+ * Software GPUs store U in blocks of 4 x 4 channels, which their products take transposed at no cost; and they gain by loops that their
+ * compiler does not unroll (ROLLED), whose code is then in the cache for instructions.
  */
-const MIN_CHANNELS = 64;
-const WIDE_CHANNELS = 128;
-/** Multiply-adds of an image and a tap from which 64 channels are worth it: half of a ResNet-18 layer's on CIFAR. */
-const MIN_PRODUCTS = 2 ** 21;
-
-function worthCompiling(g: Geometry): boolean {
-  const [, P, Q, K] = g.y;
-  const C = g.weight[2];
-  const channels = Math.min(C, K);
-  return channels >= WIDE_CHANNELS || (channels >= MIN_CHANNELS && C * K * P * Q >= MIN_PRODUCTS);
-}
-
-/** Multiply-adds in the time in which a real GPU stores a value and loads it again. */
-const STORED_AND_LOADED = 44;
-
-/**
- * On real GPUs: 4 or nothing. Estimated, not measured, in multiply-adds for a pair of channels: at 45 TFLOP/s and 4.3 TB/s there are
- * 44 of them while a value is stored and loaded again.
- */
-function workgroupTile(g: Geometry): WinogradTile | null {
-  const [N, P, Q, K] = g.y;
-  const C = g.weight[2];
-  if (Math.min(C, K) < MIN_CHANNELS) return null;
-  const { rows } = tilesOf(g.y, 4);
-  const cost = 36 * (rows + (rows / C + rows / K + 1) * STORED_AND_LOADED);
-  return (9 * N * P * Q) / cost >= MIN_GAIN ? 4 : null;
-}
-
-/** Asked of the estimate, which is right within 20 %. */
-const MIN_GAIN = 1.3;
-
-function fastestTile(g: Geometry): WinogradTile | null {
-  if (!worthCompiling(g)) return null;
-  const [N, P, Q] = g.y;
-  const direct = 9 * wholeTiles(N * P * Q);
-  const [gain4, gain2] = [direct / winogradCost(g, 4), direct / winogradCost(g, 2)];
-  // Most layers take 4: where 2 is hardly better, it would only add kernels to compile.
-  if (gain4 >= MIN_GAIN && gain4 >= 0.85 * gain2) return 4;
-  return gain2 >= MIN_GAIN ? 2 : null;
-}
-
-/**
- * Time for a pair of channels, in multiply-adds of the direct kernels, as measured on lavapipe with 64 to 512 channels: the
- * products at the same speed, the weights' transform like 16 tiles more, the transforms of x and y like 22 channels more each.
- */
-function winogradCost(g: Geometry, tile: WinogradTile): number {
-  const { rows } = tilesOf(g.y, tile);
-  const [, , C, K] = g.weight;
-  return (tile + 2) ** 2 * (wholeTiles(rows) + 16 + rows * (22 / C + 22 / K));
-}
-
-/** Rows that the kernels compute: their tiles have 32. */
-const wholeTiles = (rows: number): number => 32 * ceilDiv(rows, 32);
-
-/** Bytes of the largest planes of the three passes: every pass fits, or none uses the algorithm. */
-function largestPlanes(g: Geometry, tile: WinogradTile): number {
-  const [, , C, K] = g.weight;
-  const rows = Math.max(tilesOf(g.x, tile).rows, tilesOf(g.y, tile).rows, C, K);
-  return 4 * (tile + 2) ** 2 * rows * Math.max(C, K);
-}
+const onSoftwareGpu = (): boolean => currentDevice().family === "subgroup";
 
 /** y [N,P,Q,K] of x [N,H,W,C] and weight [3,3,C,K]; with `stats` batch norm's partial sums; `keep` says which transforms, if not too large. */
 export function winogradForward(
@@ -129,9 +44,9 @@ export function winogradForward(
     const m = multiply(v, u, "forward");
     const fits = (t: Tensor): boolean => 4 * t.size <= currentDevice().keptTransformBytes;
     // The products of real GPUs do not transpose U: they want the turned weights'.
-    const kept = { x: keep.x && fits(v) ? v : null, weight: keep.weight && uInBlocks() && fits(u) ? u : null };
+    const kept = { x: keep.x && fits(v) ? v : null, weight: keep.weight && onSoftwareGpu() && fits(u) ? u : null };
     if (!kept.weight) u.dispose(); // before y takes memory
-    return { ...transformOutput(m, g.y, tiles, tile, stats, x.dtype), kept };
+    return { ...transformOutput(m, g.y, tiles, tile, x.dtype, { stats }), kept };
   });
 }
 
@@ -147,9 +62,11 @@ export function winogradInputGradient(
   return scope(() => {
     const tiles = tilesOf(g.x, tile);
     const v = transformInput(dy, tiles, [2 - g.padding[0], 2 - g.padding[1]], tile, true);
-    const u = isOf(kept, tile) ? kept : transformWeight(uInBlocks() ? weight : turnWeights(weight, g), tile);
+    const inBlocks = onSoftwareGpu();
+    const reusable = inBlocks && isOf(kept, tile);
+    const u = reusable ? kept : transformWeight(inBlocks ? weight : turnWeights(weight, g), tile);
     const m = multiply(v, u, "inputGradient");
-    return transformOutput(m, g.x, tiles, tile, false, dy.dtype, { sum }).y;
+    return transformOutput(m, g.x, tiles, tile, dy.dtype, { turned: true, sum }).y;
   });
 }
 
@@ -173,7 +90,7 @@ export function winogradWeightGradient(
     const vectors = (g.weight[2] * g.weight[3]) / 4;
     launch(kernels.winograd.weightGradient, {
       bindings: { du, dweight },
-      constants: { TILE: tile, ROLLED: rolled() },
+      constants: { TILE: tile, ROLLED: onSoftwareGpu() },
       params: { vectors, span: tile + 2 },
       workgroups: ceilDiv(vectors, 64),
     });
@@ -182,33 +99,32 @@ export function winogradWeightGradient(
 }
 
 /**
- * y of `size` [N,P,Q,K] from its tiles m, and with `stats` their means and squared deviations, if all tiles are whole. `turned`: each tile
- * turned around, and added to `sum` if there is one.
+ * y of `size` [N,P,Q,K] from its tiles m, turned around if `turned`, and added to `sum` if there is one; with `stats` their means and squared
+ * deviations, if all tiles are whole.
  */
 function transformOutput(
   m: Tensor,
   size: Size4,
   tiles: Tiles,
   tile: WinogradTile,
-  stats: boolean,
   dtype: DType,
-  turned?: { sum: Tensor | null },
+  { stats = false, turned = false, sum = null }: { stats?: boolean; turned?: boolean; sum?: Tensor | null },
 ): { y: Tensor; partials: BatchNormPartials | null } {
   const [N, P, Q, K] = size;
   const sums = stats && P % tile === 0 && Q % tile === 0;
   return scope(() => {
-    const y = turned?.sum ?? empty(size, dtype);
+    const y = sum ?? empty(size, dtype);
     const partials = sums ? empty([N * tiles.perImage[0] * tiles.perImage[1], 2, K]) : noPartials();
     launch(kernels.winograd.output, {
       bindings: { m, y, partials },
-      constants: { TILE: tile, ROLLED: rolled(), ...storedAs(dtype) },
+      constants: { TILE: tile, ROLLED: onSoftwareGpu(), ...storedAs(dtype) },
       params: {
         y_size: size,
         tiles: tiles.perImage,
         rows: tiles.rows,
         stats: sums ? 1 : 0,
         turned: turned ? 1 : 0,
-        adds: turned?.sum ? 1 : 0,
+        adds: sum ? 1 : 0,
         span: tile + 2,
       },
       workgroups: ceilDiv(tiles.rows * (K / 4), 64),
@@ -216,21 +132,6 @@ function transformOutput(
     return { y, partials: sums ? { means: partials, rowsPerTile: tile ** 2, rows: N * P * Q } : null };
   });
 }
-
-interface Tiles {
-  /** Rows and columns of tiles in an image. */
-  readonly perImage: Size2;
-  /** Tiles of all images, rounded up to 4 because the weight gradient sums over four at a time. */
-  readonly rows: number;
-}
-
-function tilesOf([N, P, Q]: Size4, tile: WinogradTile): Tiles {
-  const perImage = [ceilDiv(P, tile), ceilDiv(Q, tile)] as const;
-  return { perImage, rows: 4 * ceilDiv(N * perImage[0] * perImage[1], 4) };
-}
-
-/** Software GPUs gain by loops that their compiler does not unroll: their code is then in the cache for instructions. */
-const rolled = (): boolean => currentDevice().family === "subgroup";
 
 /** V [planes, tiles, C], of x's tiles or, if `turned`, of these turned around. */
 function transformInput(
@@ -251,9 +152,6 @@ function transformInput(
   return v;
 }
 
-/** Software GPUs store U in blocks of 4 x 4 channels: their products then take it transposed at no cost. */
-const uInBlocks = (): boolean => currentDevice().family === "subgroup";
-
 /** U [planes, C, K] of weight [3,3,C,K]; the order within a plane is the kernels' affair. */
 function transformWeight(weight: Tensor, tile: WinogradTile): Tensor {
   const [, , C, K] = weight.shape as unknown as Size4;
@@ -261,7 +159,7 @@ function transformWeight(weight: Tensor, tile: WinogradTile): Tensor {
   const vectors = (C * K) / 4;
   launch(kernels.winograd.weight, {
     bindings: { weight, u },
-    constants: { TILE: tile, IN_BLOCKS: uInBlocks() },
+    constants: { TILE: tile, IN_BLOCKS: onSoftwareGpu() },
     params: { vectors, columns: K / 4 },
     workgroups: ceilDiv(vectors, 64),
   });
@@ -291,11 +189,9 @@ function multiply(a: Tensor, b: Tensor, pass: Pass): Tensor {
   const transposed = pass === "weightGradient";
   if (currentDevice().family === "workgroup") return multiplyPlanes(a, b, transposed);
   const LANES = currentDevice().info.subgroupSize;
-  const [planes, rows, depth] = (transposed ? [a.shape[0], a.shape[2], a.shape[1]] : a.shape) as [
-    number,
-    number,
-    number,
-  ];
+  const planes = a.shape[0];
+  const rows = a.shape[transposed ? 2 : 1];
+  const depth = a.shape[transposed ? 1 : 2];
   const columns = b.size / (planes * depth);
   const y = empty([planes, rows, columns]);
   launch(kernels.winograd.multiply, {

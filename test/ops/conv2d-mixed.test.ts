@@ -1,8 +1,7 @@
 // conv2d on f16 tensors: every kernel that loads and stores f16, against the definition at the rounded inputs.
 import { beforeAll, describe, expect, it } from "vitest";
-import { currentDevice } from "../../engine/index.ts";
 import { conv2d } from "../../engine/ops/conv2d.ts";
-import { needsSubgroupTiles, testDevice, toGpu, withFamily } from "../support/gpu.ts";
+import { needsSubgroupTiles, testDevice, toGpu, withWinograd } from "../support/gpu.ts";
 import { randomArr } from "../support/random.ts";
 import { expectClose } from "../support/tolerance.ts";
 import { checkConv2d, checkStats, type Case } from "./conv2d-checks.ts";
@@ -44,8 +43,6 @@ it.for<Case>([
 // Winograd's rounding is checked in f32: with f16 only loads and stores differ.
 it.for([2, 4] as const)("f16 in Winograd's tiles of %i is f32's result, rounded", async (tile, context) => {
   needsSubgroupTiles(context);
-  const device = currentDevice();
-  const before = device.winograd;
   const shape = [2, 6, 5, 8];
   const [values, weights, upstream] = [shape, [3, 3, 8, 12], [2, 6, 5, 12]].map((size, i) => randomArr(size, i + 1));
   const run = async (dtype: "f16" | "f32") => {
@@ -57,17 +54,12 @@ it.for([2, 4] as const)("f16 in Winograd's tiles of %i is f32's result, rounded"
     expect([y.dtype, x.grad!.dtype]).toEqual([dtype, dtype]);
     return { y: await y.data(), dx: await x.grad!.data(), dweight: await weight.grad!.data() };
   };
-  try {
-    device.winograd = tile;
-    const [half, whole] = await withFamily("subgroup", async () => [await run("f16"), await run("f32")]);
-    const how = { op: "conv2d", shapes: { x: shape }, options: { tile } };
-    const kind = ["sum", "half"] as const;
-    expectClose(half.y, whole.y, { ...how, kind, terms: 1 });
-    expectClose(half.dx, whole.dx, { ...how, op: "conv2d dx", kind, terms: 1 });
-    expectClose(half.dweight, whole.dweight, { ...how, op: "conv2d dweight", terms: 1 });
-  } finally {
-    device.winograd = before;
-  }
+  const [half, whole] = await withWinograd(tile, async () => [await run("f16"), await run("f32")]);
+  const how = { op: "conv2d", shapes: { x: shape }, options: { tile } };
+  const kind = ["sum", "half"] as const;
+  expectClose(half.y, whole.y, { ...how, kind, terms: 1 });
+  expectClose(half.dx, whole.dx, { ...how, op: "conv2d dx", kind, terms: 1 });
+  expectClose(half.dweight, whole.dweight, { ...how, op: "conv2d dweight", terms: 1 });
 });
 
 it("refuses weights in f16", () => {

@@ -4,7 +4,7 @@ import { add, currentDevice, mul, sum } from "../../engine/index.ts";
 import { conv2d, type Conv2dOptions } from "../../engine/ops/conv2d.ts";
 import type { Arr } from "../reference/array.ts";
 import * as reference from "../reference/conv2d.ts";
-import { needsSubgroupTiles, testDevice, toGpu, withFamily } from "../support/gpu.ts";
+import { needsSubgroupTiles, testDevice, toGpu, withFamily, withWinograd } from "../support/gpu.ts";
 import { kindsOf, stored, type FloatType } from "../support/half.ts";
 import { randomArr } from "../support/random.ts";
 import { expectClose } from "../support/tolerance.ts";
@@ -54,16 +54,7 @@ describe.each(["f32", "f16"] as const)("two gradients of %s", (dtype) => {
     const dys = wants.map((want, i) => stored(randomArr(want.shape, 4 + i), dtype));
     const exact = layers.map((layer, i) => reference.conv2dGradients(x, weights[i], dys[i], layer.options).dx);
     const want = { shape, data: exact[0].data.map((value, i) => value + exact[1].data[i]) };
-    const got = await withFamily("subgroup", async () => {
-      const device = currentDevice();
-      const before = device.winograd;
-      device.winograd = winograd;
-      try {
-        return await gradients(x, layers, weights, dys, dtype);
-      } finally {
-        device.winograd = before;
-      }
-    });
+    const got = await withWinograd(winograd, () => gradients(x, layers, weights, dys, dtype));
     const terms = layers.reduce((n, { weight: [R, S, , K] }) => n + R * S * K, 0);
     const accuracy =
       winograd && dtype === "f32"

@@ -1,14 +1,14 @@
 // Winograd on real GPUs: its products in tiles of workgroup memory. The transforms are those of every family.
 import { beforeAll, describe, expect, it } from "vitest";
-import { currentDevice } from "../../engine/index.ts";
+import { currentDevice, scope } from "../../engine/index.ts";
 import type { Geometry } from "../../engine/ops/conv2d-geometry.ts";
-import { winogradTile } from "../../engine/ops/conv2d-winograd.ts";
+import { winogradTile } from "../../engine/ops/conv2d-winograd-choice.ts";
 import { choosePlaneTile, multiplyPlanes } from "../../engine/ops/conv2d-winograd-workgroup.ts";
 import { splitSum, type TileName } from "../../engine/ops/conv2d-workgroup.ts";
 import { conv2d } from "../../engine/ops/conv2d.ts";
 import * as reference from "../reference/conv2d.ts";
 import { matmul } from "../reference/matmul.ts";
-import { testDevice, toGpu, withFamily } from "../support/gpu.ts";
+import { needsSubgroupTiles, testDevice, toGpu, withFamily, withWinograd } from "../support/gpu.ts";
 import { randomArr } from "../support/random.ts";
 import { expectClose } from "../support/tolerance.ts";
 import { winogradAccuracy } from "../support/winograd.ts";
@@ -108,6 +108,26 @@ it("all three passes", async () => {
   } finally {
     device.winograd = before;
   }
+});
+
+it("does not take transformed weights that the kernels for software GPUs kept in their order", async (context) => {
+  needsSubgroupTiles(context);
+  const [x, weight, dy] = [
+    [1, 8, 8, 8],
+    [3, 3, 8, 8],
+    [1, 8, 8, 8],
+  ].map((shape, i) => randomArr(shape, i + 1));
+  const input = toGpu(x, { requiresGrad: true });
+  await withWinograd(4, () =>
+    scope(() => {
+      const y = conv2d(input, toGpu(weight), { padding: 1 });
+      currentDevice().family = "workgroup";
+      y.backward(toGpu(dy));
+    }),
+  );
+  const { dx } = reference.conv2dGradients(x, weight, dy, { padding: 1 });
+  const accuracy = winogradAccuracy(4, "forward", 8);
+  expectClose(await input.grad!.data(), dx, { op: "winograd dx", shapes: { x: x.shape }, options: {}, ...accuracy });
 });
 
 describe("the choice on real GPUs", () => {

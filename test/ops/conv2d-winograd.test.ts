@@ -1,11 +1,9 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { currentDevice, scope } from "../../engine/index.ts";
-import type { Geometry } from "../../engine/ops/conv2d-geometry.ts";
-import { winogradTile } from "../../engine/ops/conv2d-winograd.ts";
 import { conv2d } from "../../engine/ops/conv2d.ts";
 import type { Arr } from "../reference/array.ts";
 import * as reference from "../reference/conv2d.ts";
-import { needsSubgroupTiles, testDevice, toGpu, withFamily } from "../support/gpu.ts";
+import { needsSubgroupTiles, testDevice, toGpu, withWinograd } from "../support/gpu.ts";
 import { pick, sampledGradient } from "../support/gradient.ts";
 import { randomArr } from "../support/random.ts";
 import { expectClose } from "../support/tolerance.ts";
@@ -13,20 +11,6 @@ import { winogradAccuracy, winogradTransforms } from "../support/winograd.ts";
 import type { Case } from "./conv2d-checks.ts";
 
 beforeAll(testDevice);
-
-/** Runs `work` on the kernels for software GPUs with one setting of `device.winograd`. */
-function withWinograd<T>(setting: boolean | 2 | 4, work: () => T | Promise<T>): Promise<T> {
-  return withFamily("subgroup", async () => {
-    const device = currentDevice();
-    const before = device.winograd;
-    device.winograd = setting;
-    try {
-      return await work();
-    } finally {
-      device.winograd = before;
-    }
-  });
-}
 
 const tiles = [4, 2] as const;
 
@@ -252,52 +236,4 @@ describe("winograd", () => {
     expect(await withWinograd(4, stats)).toBeNull();
     expect(await withWinograd(false, stats)).not.toBeNull();
   });
-});
-
-describe("the choice", () => {
-  const layer = (N: number, size: number, C: number, K = C, change: Partial<Geometry> = {}): Geometry => ({
-    x: [N, size, size, C],
-    y: [N, size, size, K],
-    weight: [3, 3, C, K],
-    stride: [1, 1],
-    padding: [1, 1],
-    dilation: [1, 1],
-    groups: 1,
-    ...change,
-  });
-  const chosen = (g: Geometry, setting: boolean | 2 | 4 = true) => withWinograd(setting, () => winogradTile(g));
-
-  it.each([
-    ["ResNet-18 on CIFAR", layer(32, 32, 64), 4],
-    ["", layer(32, 16, 128), 4],
-    ["", layer(32, 8, 256), 4],
-    ["", layer(32, 4, 512), 4],
-    ["where tiles of 4 would be mostly padding", layer(32, 2, 256), 2],
-    ["too few tiles to pay for the weights' transform", layer(1, 4, 512), null],
-    ["no work at all beside it", layer(32, 1, 256), null],
-    ["small models: not worth compiling", layer(32, 32, 32), null],
-    ["the last stage of ResNet-20: not worth compiling", layer(128, 8, 64), null],
-    ["few channels on one side", layer(32, 32, 4, 64), null],
-  ])("%s", async (_why, g, tile) => expect(await chosen(g)).toBe(tile));
-
-  it("never has planes larger than a binding", async () => {
-    const planes = 36 * 8 * 8 * 256 * 4; // bytes for an image
-    const images = Math.floor(currentDevice().limits.maxStorageBufferBindingSize / planes);
-    expect(await chosen(layer(images, 32, 256))).toBe(4);
-    expect(await chosen(layer(images + 1, 32, 256))).toBeNull();
-  });
-
-  it.each<[string, Partial<Geometry>]>([
-    ["stride", { stride: [1, 2] }],
-    ["dilation", { dilation: [2, 1] }],
-    ["groups", { groups: 2 }],
-    ["1 x 1 windows", { weight: [1, 1, 64, 64] }],
-    ["3 x 5 windows", { weight: [3, 5, 64, 64] }],
-    ["an input gradient with negative padding", { padding: [1, 3] }],
-  ])("never with %s", async (_why, change) => expect(await chosen(layer(32, 32, 64, 64, change), 4)).toBeNull());
-
-  it("can be switched off", async () => expect(await chosen(layer(32, 32, 64), false)).toBeNull());
-
-  it("is not for the portable kernels", () =>
-    withFamily("portable", () => expect(winogradTile(layer(32, 32, 64))).toBeNull()));
 });

@@ -22,6 +22,20 @@ export async function withFamily<T>(family: KernelFamily, work: () => T | Promis
   }
 }
 
+/** Runs `work` on the kernels for software GPUs with one setting of `device.winograd`. */
+export function withWinograd<T>(setting: Device["winograd"], work: () => T | Promise<T>): Promise<T> {
+  return withFamily("subgroup", async () => {
+    const device = currentDevice();
+    const before = device.winograd;
+    device.winograd = setting;
+    try {
+      return await work();
+    } finally {
+      device.winograd = before;
+    }
+  });
+}
+
 /** Skips a test of the subgroup family on adapters that cannot run it. */
 export function needsSubgroupTiles(context: TestContext): void {
   const { gpu, info } = currentDevice();
