@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { fromData, openDevice, scope } from "../dist/engine/index.js";
 import { median } from "../dist/cli/commands/bench/median.js";
 import { forward, inputGradient, weightGradient } from "../dist/engine/ops/conv2d-launch.js";
+import { wholeNumber } from "./flags.js";
 import { randomNumbers } from "./ladder/measure.js";
 
 const { values: flags } = parseArgs({
@@ -27,6 +28,8 @@ const STAGES = [
   [4, 512],
 ];
 
+const N = wholeNumber("batch-size", flags["batch-size"]);
+const rounds = wholeNumber("rounds", flags.rounds);
 const device = await openDevice(flags.adapter ? { adapter: flags.adapter } : {});
 device.keptTransformBytes = 2 ** 31;
 const rows = [];
@@ -37,7 +40,6 @@ device.dispose();
 
 /** Medians; the passes take turns. @param {number} size @param {number} C */
 async function measure(size, C) {
-  const N = Number(flags["batch-size"]);
   const images = [N, size, size, C];
   const random = randomNumbers(1);
   const [x, weight, dy] = [images, [3, 3, C, C], images].map((shape) => fromData(random(shape), shape));
@@ -59,7 +61,7 @@ async function measure(size, C) {
   };
   /** @type {Record<string, number[]>} */
   const times = Object.fromEntries(Object.keys(passes).map((name) => [name, []]));
-  for (let round = 0; round <= Number(flags.rounds); round++) {
+  for (let round = 0; round <= rounds; round++) {
     for (const [name, { winograd, run }] of Object.entries(passes)) {
       device.winograd = winograd;
       const start = performance.now();

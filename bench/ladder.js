@@ -2,6 +2,7 @@
 // @ts-check
 // Measures the kernel tour (docs/kernels) on this machine: every rung of every family, and the production kernels beside them.
 import { parseArgs } from "node:util";
+import { wholeNumber } from "./flags.js";
 import { families } from "./ladder/families.js";
 import { measureFamily } from "./ladder/measure.js";
 import { showTable } from "./ladder/table.js";
@@ -28,11 +29,9 @@ else await main();
 
 async function main() {
   const unknown = flags.family?.find((name) => families.every((family) => family.name !== name));
-  const rounds = Number(flags.rounds);
+  const rounds = wholeNumber("rounds", flags.rounds);
   if (unknown !== undefined)
     return fail(`--family ${unknown}: there are ${families.map(({ name }) => name).join(", ")}`);
-  if (!Number.isInteger(rounds) || rounds < 1)
-    return fail(`--rounds ${flags.rounds}: must be a whole number from 1 on`);
   const { openKit } = await import("./ladder/kit.js");
   const kit = await openKit(flags.adapter);
   const device = kit.engine.currentDevice();

@@ -4,6 +4,7 @@
 import { parseArgs } from "node:util";
 import { median } from "../dist/cli/commands/bench/median.js";
 import { fromData, openDevice, scope } from "../dist/engine/index.js";
+import { wholeNumber } from "./flags.js";
 import { randomNumbers } from "./ladder/measure.js";
 
 const { values: flags } = parseArgs({
@@ -15,10 +16,12 @@ const { values: flags } = parseArgs({
   },
 });
 
+const sizes = flags.sizes.split(",").map((size) => wholeNumber("sizes", size));
+const rounds = wholeNumber("rounds", flags.rounds);
 const device = await openDevice(flags.adapter ? { adapter: flags.adapter } : {});
 const random = randomNumbers(1);
 const rows = [];
-for (const size of flags.sizes.split(",").map(Number)) rows.push(await measure(size, Number(flags.rounds)));
+for (const size of sizes) rows.push(await measure(size, rounds));
 if (flags.json) console.log(JSON.stringify({ adapter: device.info, family: device.family, rows }));
 else
   for (const { size, milliseconds, gflops } of rows)

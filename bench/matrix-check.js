@@ -8,6 +8,7 @@ import { cast } from "../dist/engine/ops/cast.js";
 import { gatherMatrix, weightGradientMatrix } from "../dist/engine/ops/conv2d-matrix.js";
 import { gatherWorkgroup, weightGradientWorkgroup } from "../dist/engine/ops/conv2d-workgroup.js";
 import { matmulMatrix } from "../dist/engine/ops/matmul-matrix.js";
+import { wholeNumber } from "./flags.js";
 import { randomNumbers } from "./ladder/measure.js";
 
 /** @typedef {import("../dist/engine/index.js").Tensor} Tensor @typedef {readonly [number, number]} Tile */
@@ -21,6 +22,8 @@ const { values: flags } = parseArgs({
   },
 });
 
+const batch = wholeNumber("batch", flags.batch);
+const rounds = wholeNumber("rounds", flags.rounds);
 const device = await openDevice(flags.adapter ? { adapter: flags.adapter } : {});
 const { info } = device;
 const configs = /** @type {any} */ (device.gpu).adapterInfo?.subgroupMatrixConfigs ?? [];
@@ -62,7 +65,7 @@ async function checkProducts() {
 }
 
 async function checkConvolutions() {
-  const N = flags.quick ? 3 : Number(flags.batch);
+  const N = flags.quick ? 3 : batch;
   /** @type {[number, number, number, number, number][]} side, C, K, taps, stride: ResNet-18's and ones with tails */
   const shapes = [[9, 24, 40, 3, 1], [7, 8, 16, 1, 2], [32, 64, 64, 3, 1], [32, 64, 128, 3, 2], [32, 64, 128, 1, 2]]
     .concat([[16, 128, 128, 3, 1], [16, 128, 256, 3, 2], [8, 256, 256, 3, 1], [8, 256, 512, 3, 2], [4, 512, 512, 3, 1]]); // prettier-ignore
@@ -141,7 +144,7 @@ async function compare(name, tile, flops, terms, want, run) {
   const allowed = (y.dtype === "f16" ? 2 ** -10 : 0) + 4 * Math.sqrt(terms) * 2 ** -23 + 1e-6;
   y.dispose();
   const times = [];
-  for (let i = 0; i < Number(flags.rounds); i++) times.push(await timeOf(() => run().dispose()));
+  for (let i = 0; i < rounds; i++) times.push(await timeOf(() => run().dispose()));
   const milliseconds = Math.min(...times);
   report(
     name,
