@@ -4,7 +4,7 @@ import { executablePath, skipsWithoutChromium, WEBGPU_FLAGS } from "./test/suppo
 
 /** The part of the op suite that runs in Chromium too. The rest, conv2d-matrix above all, mostly waits for shaders to compile. */
 const CORE =
-  "{augment,batch-norm,binary,cast,conv2d,conv2d-grouped,conv2d-mixed,conv2d-winograd,cross-entropy,dropout,gather,matmul,optimizer-step,pool,reduce,resize,softmax,strided,unary,view}";
+  "{augment,batch-norm,binary,cast,conv2d,conv2d-grouped,conv2d-mixed,conv2d-sums,conv2d-winograd,conv2d-winograd-choice,cross-entropy,dropout,gather,matmul,optimizer-step,pool,reduce,resize,softmax,strided,unary,view}";
 
 const minutes = 60_000;
 const common = { testTimeout: 2 * minutes, hookTimeout: 2 * minutes, isolate: false, fileParallelism: false };
