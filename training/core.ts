@@ -1,5 +1,6 @@
 // All of kiln/training that needs neither the chart library nor TensorBoard: what a page loads (web/library.ts).
-export { Trainer, type StepAt, type StepOutput, type TrainerOptions, type TrainerSnapshot } from "./trainer.ts";
+export type { StepAt, TrainerOptions } from "./trainer-options.ts";
+export { Trainer, type StepOutput, type TrainerSnapshot } from "./trainer.ts";
 export type { AveragesState, EmaOptions, LookaheadOptions } from "./averaging.ts";
 export type { EarlyStopOptions } from "./monitors.ts";
 export { forwardViews, TTA_VIEWS, type Tta } from "./tta.ts";

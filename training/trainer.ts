@@ -11,66 +11,18 @@ import {
 } from "../engine/index.ts";
 import { Dropout, loadStateDict, stateDict, type Module, type StateDict } from "../nn/index.ts";
 import type { AugmentStep } from "./augment-grammar.ts";
-import { Averages, type AveragesState, type EmaOptions, type LookaheadOptions } from "./averaging.ts";
-import type { Batch, DeviceDataset } from "./data/device-dataset.ts";
+import { Averages, type AveragesState } from "./averaging.ts";
+import type { DeviceDataset } from "./data/device-dataset.ts";
 import { checkClasses } from "./evaluate.ts";
 import { START, type Position, type TrainEvent } from "./events.ts";
 import { fitEvents, type FitOptions } from "./fit.ts";
 import { crossEntropy, type Loss } from "./losses.ts";
 import { LossScaler, type LossScaleState } from "./loss-scaling.ts";
-import { drawMix, mixBatch, mixedLoss } from "./mix.ts";
 import type { Optimizer, OptimizerState } from "./optimizers/index.ts";
 import type { Precision } from "./recipe.ts";
 import type { Rates } from "./schedules/index.ts";
-
-export interface TrainerOptions {
-  readonly model: Module;
-  readonly optimizer: Optimizer;
-  /** Default `crossEntropy()`. */
-  readonly loss?: Loss | undefined;
-  /** Draws the order of the images and the augmentation; u32, default 0. Weights come from the model's own seed. */
-  readonly seed?: number | undefined;
-  /** Images a batch; default 128. */
-  readonly batchSize?: number | undefined;
-  /** What happens to each training image, in this order; default nothing. `parseAugment` reads it from a line of text. */
-  readonly augment?: readonly AugmentStep[] | undefined;
-  /** Another order in every epoch; default true. */
-  readonly shuffle?: boolean | undefined;
-  /** Leave out the last step of an epoch where its images are not full batches; default false. */
-  readonly dropLast?: boolean | undefined;
-  /** Scale the gradients down to this 2-norm over all parameters where theirs is larger; default no clipping. */
-  readonly clipGrad?: number | undefined;
-  /**
-   * Batches whose gradients make one step; default 1. A step then takes `accumulate * batchSize` images and follows the mean of
-   * their losses, as one large batch would; only batch norm sees the batches one by one.
-   */
-  readonly accumulate?: number | undefined;
-  /** Blend pairs of images by shares from Beta(mixup, mixup); default no. See training/mix.ts. */
-  readonly mixup?: number | undefined;
-  /** Paste boxes of other images, the areas from Beta(cutmix, cutmix); default no. With `mixup` one of the two, batch by batch. */
-  readonly cutmix?: number | undefined;
-  /** Test and export a moving average of weights and statistics; default the weights themselves. */
-  readonly ema?: EmaOptions | undefined;
-  /** Slow weights that pull the trained ones back every few steps; default none. */
-  readonly lookahead?: LookaheadOptions | undefined;
-  /**
-   * "mixed" keeps activations and their gradients as f16, with the loss scaled; weights, statistics and sums stay f32. Half of the memory,
-   * and faster where memory is what limits. Evaluation is in f32. Default "f32".
-   */
-  readonly precision?: Precision | undefined;
-  /** Called before each step. It may change what is trained (`requiresGrad`) by `at` alone: a resumed run calls it from there on. */
-  readonly beforeStep?: ((at: StepAt) => void) | undefined;
-}
-
-/** When a step happens: with the seed it decides everything random. */
-export interface StepAt {
-  /** From 1. */
-  readonly epoch: number;
-  /** Of the run, from 0. */
-  readonly step: number;
-  /** Steps of the whole run; `lookahead` needs it. */
-  readonly steps?: number | undefined;
-}
+import { batchLoss, listed, stepTensors } from "./step-batches.ts";
+import { checkOptions, type StepAt, type TrainerOptions } from "./trainer-options.ts";
 
 /** What a step leaves: it belongs to the scope around. */
 export interface StepOutput {
@@ -121,26 +73,20 @@ export class Trainer implements Disposable {
   position: Position = START;
 
   constructor(options: TrainerOptions) {
-    const { model, optimizer, seed = 0, batchSize = 128 } = options;
-    whole("batchSize", batchSize, 1);
-    whole("seed", seed, 0);
-    const { clipGrad = null, accumulate = 1, mixup, cutmix } = options;
-    whole("accumulate", accumulate, 1);
-    for (const [name, value] of Object.entries({ clipGrad, mixup, cutmix })) {
-      if (typeof value === "number" && !(value > 0)) throw new Error(`Trainer: ${name} must be above 0, got ${value}`);
-    }
+    checkOptions(options);
+    const { model, optimizer } = options;
     this.model = model;
     this.optimizer = optimizer;
     this.loss = options.loss ?? crossEntropy();
-    this.seed = seed;
-    this.batchSize = batchSize;
+    this.seed = options.seed ?? 0;
+    this.batchSize = options.batchSize ?? 128;
     this.augment = options.augment ?? [];
     this.shuffle = options.shuffle ?? true;
     this.dropLast = options.dropLast ?? false;
-    this.clipGrad = clipGrad;
-    this.accumulate = accumulate;
-    this.mixup = mixup;
-    this.cutmix = cutmix;
+    this.clipGrad = options.clipGrad ?? null;
+    this.accumulate = options.accumulate ?? 1;
+    this.mixup = options.mixup;
+    this.cutmix = options.cutmix;
     this.precision = options.precision ?? "f32";
     this.#scaler = this.precision === "mixed" ? new LossScaler(optimizer) : null;
     this.#averages = new Averages(model, options.ema, options.lookahead);
@@ -151,10 +97,6 @@ export class Trainer implements Disposable {
       // What is frozen decides which gradients are computed.
       key: () => parameters.map(({ requiresGrad }) => (requiresGrad ? "" : "f")).join(),
     });
-  }
-
-  get #mixes(): boolean {
-    return this.mixup !== undefined || this.cutmix !== undefined;
   }
 
   /** Images of a full step. */
@@ -246,16 +188,17 @@ export class Trainer implements Disposable {
   /** What is replayed: gradients of the mean loss of all images, clipping, update. */
   #update(tensors: readonly Tensor[]): StepOutput {
     const { model, optimizer } = this;
-    const batches = grouped(tensors, this.#mixes ? 5 : 2);
-    const count = batches.reduce((sum, [images]) => sum + images.shape[0], 0);
+    const batches = listed(tensors, this);
+    const count = batches.reduce((sum, { images }) => sum + images.shape[0], 0);
     const dropouts = [...model.modules()].filter((module) => module instanceof Dropout);
     optimizer.zeroGrad();
-    const outputs = batches.map(([images, ...targets], i) =>
+    const outputs = batches.map((batch, i) =>
       scope(() => {
+        const { images } = batch;
         everyRun(() => dropouts.forEach((dropout) => (dropout.step = this.#batchNumber + i)));
         const logits = model.forward(this.#scaler ? images.to("f16") : images).to("f32");
         if (this.#dataset) checkClasses("Trainer", logits, this.#dataset);
-        const mean = this.#lossOf(logits, targets);
+        const mean = batchLoss(this.loss, logits, batch);
         const part = images.shape[0] === count ? mean : mean.mul(images.shape[0] / count);
         (this.#scaler?.scale(part) ?? part).backward();
         return { loss: part, logits };
@@ -265,32 +208,12 @@ export class Trainer implements Disposable {
     this.#scaler?.unscale();
     if (this.clipGrad !== null) optimizer.clipGradNorm(this.clipGrad);
     optimizer.step();
-    return { loss, batches: outputs.map(({ logits }, i) => ({ logits, labels: batches[i][1] })) };
+    return { loss, batches: outputs.map(({ logits }, i) => ({ logits, labels: batches[i].labels })) };
   }
 
-  #lossOf(logits: Tensor, [labels, other, ...shares]: readonly Tensor[]): Tensor {
-    if (!this.#mixes) return this.loss(logits, labels);
-    return mixedLoss(this.loss, logits, { labels, other, shares: [shares[0], shares[1]] });
-  }
-
-  /** Images and labels (with mixing: also the other labels and the two shares) of one batch after the other. */
-  #batches(train: DeviceDataset, indices: Uint32Array, { epoch, step }: StepAt): Tensor[] {
+  #batches(train: DeviceDataset, indices: Uint32Array, at: StepAt): Tensor[] {
     this.#dataset = train;
-    const { seed, augment, accumulate, batchSize } = this;
-    const batchOf = (some: Uint32Array): Batch => train.batch(some, { augment, seed, epoch });
-    const all: Tensor[] = [];
-    for (let first = 0; first < indices.length; first += batchSize) {
-      const some = indices.subarray(first, first + batchSize);
-      const batch = batchOf(some);
-      const number = step * accumulate + first / batchSize;
-      const mix = drawMix(this, { count: some.length, ...sizeOf(batch.images) }, { seed, epoch, step: number });
-      if (!mix) all.push(batch.images, batch.labels);
-      else {
-        const { images, labels, other, shares } = mixBatch(batch, batchOf(mix.partner.map((i) => some[i])), mix);
-        all.push(images, labels, other, ...shares);
-      }
-    }
-    return all;
+    return stepTensors(train, indices, at, this);
   }
 
   /**
@@ -367,15 +290,4 @@ export class Trainer implements Disposable {
   [Symbol.dispose](): void {
     this.dispose();
   }
-}
-
-/** A list cut into pieces of `size`. */
-const grouped = <T>(list: readonly T[], size: number): T[][] =>
-  Array.from({ length: list.length / size }, (_, i) => list.slice(i * size, (i + 1) * size));
-
-const sizeOf = ({ shape }: Tensor): { height: number; width: number } => ({ height: shape[1], width: shape[2] });
-
-function whole(name: string, value: number, least: number): void {
-  if (Number.isInteger(value) && value >= least && value < 2 ** 32) return;
-  throw new Error(`Trainer: ${name} must be a whole number of at least ${least}, got ${value}`);
 }

@@ -2,7 +2,7 @@
 import type { ParameterGroup } from "../optimizers/index.ts";
 import type { DeviceDataset } from "../data/device-dataset.ts";
 import type { Classifier } from "../../nn/index.ts";
-import type { TrainerOptions } from "../trainer.ts";
+import type { TrainerOptions } from "../trainer-options.ts";
 
 /** What a preset needs besides flags. Pure functions of what they are given: a resumed run calls them again. */
 export interface PresetHooks {
