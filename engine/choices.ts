@@ -11,11 +11,18 @@ export interface Choice<V extends string = string> {
   readonly variants: readonly V[];
   /** What is used where nothing was measured. */
   readonly fixed: V;
+  /** Of one use. `run` may stand for several: those that one answer decides. */
   readonly flops: number;
   /** Shapes of the tensors that `run` takes. */
   readonly inputs: readonly Shape[];
   /** Computes it once, for measuring. */
   readonly run: (variant: V, inputs: readonly Tensor[]) => void;
+}
+
+/** A choice that fell back to the fixed table. */
+export interface OpenChoice extends Choice {
+  /** How often ops have asked. */
+  readonly uses: number;
 }
 
 /** By op and shape, the name of a variant: plain data for files. */
@@ -30,7 +37,7 @@ const sorted = (choices: ReadonlyMap<string, string>): ChoiceTable =>
 export class KernelChoices {
   readonly #measured = new Map<string, string>();
   readonly #used = new Map<string, string>();
-  readonly #open = new Map<string, Choice>();
+  readonly #open = new Map<string, OpenChoice>();
   #version = 0;
 
   /** The variant to use: what was measured, else the fixed one. */
@@ -40,7 +47,10 @@ export class KernelChoices {
     const known = measured !== undefined && choice.variants.includes(measured);
     const variant = known ? measured : choice.fixed;
     this.#used.set(name, variant);
-    if (!known && choice.variants.length > 1) this.#open.set(name, choice as unknown as Choice);
+    if (!known && choice.variants.length > 1) {
+      const uses = (this.#open.get(name)?.uses ?? 0) + 1;
+      this.#open.set(name, { ...(choice as unknown as Choice), uses });
+    }
     return variant;
   }
 
@@ -58,8 +68,7 @@ export class KernelChoices {
     this.load({ [nameOf(choice)]: variant });
   }
 
-  /** Choices that were asked for and fell back to the fixed table. */
-  get open(): readonly Choice[] {
+  get open(): readonly OpenChoice[] {
     return [...this.#open.values()];
   }
 

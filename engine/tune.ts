@@ -1,5 +1,5 @@
 // Measures the kernels that a device has to choose from.
-import type { Choice } from "./choices.ts";
+import type { Choice, OpenChoice } from "./choices.ts";
 import { currentDevice } from "./current.ts";
 import type { Device } from "./gpu/device.ts";
 import { pcg4d } from "./random.ts";
@@ -14,8 +14,12 @@ export interface TuneOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Work below this is over so soon that the choice does not matter, and compiling other kernels would cost more than it saves. */
-const worthwhile = ({ flops }: Choice, device: Device): boolean => flops >= (device.info.software ? 4e9 : 2e9);
+/**
+ * Work below this, of all that was asked for (the layers of a step, their gradients), is over so soon that the choice does not matter: compiling
+ * other kernels would cost more than it saves.
+ */
+const worthwhile = ({ flops, uses }: OpenChoice, device: Device): boolean =>
+  flops * uses >= (device.info.software ? 4e9 : 2e9);
 
 const ROUNDS = 3;
 /** Another kernel than the fixed one must be this much faster: timings are noisy, and equal runs should choose alike. */

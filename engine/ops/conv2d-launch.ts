@@ -35,7 +35,7 @@ function algorithm(g: Geometry): WinogradTile | null {
     shape: `${g.x.join("x")} ${g.weight.join("x")} +${g.padding.join("+")}`,
     variants: ["direct", ...tiles.map((tile) => `winograd${tile}` as const)],
     fixed,
-    flops: 3 * weightGradientFlops(g),
+    flops: weightGradientFlops(g), // of any of the passes: each asks
     inputs: [g.x, g.weight, g.y],
     run: (variant, [x, weight, dy]) => void allPasses(variant, x, weight, dy, g),
   });

@@ -14,15 +14,22 @@ export function winogradTile(g: Geometry): WinogradTile | null {
   return tile !== null && largestPlanes(g, tile) <= limits.maxStorageBufferBindingSize ? tile : null;
 }
 
-/** The tiles with which the algorithm can compute this convolution on the current device, and may well be worth it. */
+/** The tiles with which the algorithm can compute this convolution on the current device and, by estimate, may well be the faster. */
 export function winogradTiles(g: Geometry): WinogradTile[] {
   const { family, limits } = currentDevice();
   if (family === "portable" || !applies(g) || Math.min(g.weight[2], g.weight[3]) < FEWEST_CHANNELS) return [];
-  return ([2, 4] as const).filter((tile) => largestPlanes(g, tile) <= limits.maxStorageBufferBindingSize);
+  const gains = { 2: gain(g, 2), 4: gain(g, 4) };
+  const likely = (tile: WinogradTile): boolean =>
+    family === "workgroup" || gains[tile] >= MARGIN * Math.max(1, gains[2], gains[4]);
+  return ([2, 4] as const).filter(
+    (tile) => likely(tile) && largestPlanes(g, tile) <= limits.maxStorageBufferBindingSize,
+  );
 }
 
 /** With fewer the transforms take longer than the products. */
 const FEWEST_CHANNELS = 16;
+/** Estimates are right within some 15 %. Each tile that is measured costs 3 s of compiling. */
+const MARGIN = 0.85;
 
 /** Whether the algorithm can compute this convolution. With more padding than 2, the input gradient's would be negative. */
 function applies(g: Geometry): boolean {
@@ -31,8 +38,9 @@ function applies(g: Geometry): boolean {
 }
 
 /**
- * Narrower layers gain too (1.4 times at 32 channels), but the kernels take 8 s to compile on a software GPU that has not seen
- * them: a net whose only wide layers are 64 channels on 8 x 8 pixels (the CIFAR family) would wait longer than it saves.
+ * Narrower layers gain too (1.2 times at 32 channels), but the kernels take 3 s to compile on a software GPU that has not seen
+ * them: a small net whose only wide layers are 64 channels on 8 x 8 pixels (ResNet-8) would wait longer than it saves in its first epoch. Where
+ * many such layers are worth it, `tune()` finds out.
  */
 const MIN_CHANNELS = 64;
 const WIDE_CHANNELS = 128;
@@ -62,27 +70,29 @@ function workgroupTile(g: Geometry): WinogradTile | null {
   return (9 * N * P * Q) / cost >= MIN_GAIN ? 4 : null;
 }
 
-/** Asked of the estimate, which is right within 20 %. */
+/** Asked of the estimate for real GPUs, which nothing has confirmed. */
 const MIN_GAIN = 1.3;
 
 function fastestTile(g: Geometry): WinogradTile | null {
   if (!worthCompiling(g)) return null;
-  const [N, P, Q] = g.y;
-  const direct = 9 * wholeTiles(N * P * Q);
-  const [gain4, gain2] = [direct / winogradCost(g, 4), direct / winogradCost(g, 2)];
+  const [gain4, gain2] = [gain(g, 4), gain(g, 2)];
   // Most layers take 4: where 2 is hardly better, it would only add kernels to compile.
-  if (gain4 >= MIN_GAIN && gain4 >= 0.85 * gain2) return 4;
-  return gain2 >= MIN_GAIN ? 2 : null;
+  if (gain4 >= 1 && gain4 >= MARGIN * gain2) return 4;
+  return gain2 >= 1 ? 2 : null;
 }
 
 /**
- * Time for a pair of channels, in multiply-adds of the direct kernels, as measured on lavapipe with 64 to 512 channels: the
- * products at the same speed, the weights' transform like 16 tiles more, the transforms of x and y like 22 channels more each.
+ * How many times as fast as the direct kernels, for all three passes, on software GPUs. As measured on lavapipe with 32 to 512 channels, in
+ * multiply-adds for a pair of channels: the products as fast as direct tiles, which are 0.7 of the speed of rows (conv2d-subgroup.ts); the
+ * weights' transform like 16 tiles more, the transforms of x and y like 22 channels more each.
  */
-function winogradCost(g: Geometry, tile: WinogradTile): number {
+function gain(g: Geometry, tile: WinogradTile): number {
   const { rows } = tilesOf(g.y, tile);
+  const [N, P, Q] = g.y;
   const [, , C, K] = g.weight;
-  return (tile + 2) ** 2 * (wholeTiles(rows) + 16 + rows * (22 / C + 22 / K));
+  const products = (tile + 2) ** 2 * (wholeTiles(rows) + 16 + rows * (22 / C + 22 / K));
+  const byRows = Q / (8 * ceilDiv(Q, 8)) >= 0.75;
+  return ((byRows ? 0.7 : 1) * 9 * wholeTiles(N * P * Q)) / products;
 }
 
 /** Rows that the kernels compute: their tiles have 32. */

@@ -60,6 +60,15 @@ describe("tune", () => {
     choices.settle(small, "slow");
   });
 
+  it("measures small work that is asked for often", async () => {
+    const { choices } = currentDevice();
+    const often = choice("often", 1e9);
+    for (let layer = 0; layer < 5; layer++) choices.choose(often);
+    expect(choices.open).toMatchObject([{ shape: "often", uses: 5 }]);
+    expect(await tune()).toBe(1);
+    expect(choices.choose(often)).toBe("quick");
+  });
+
   it("frees what it needed", async () => {
     const device = currentDevice();
     const before = device.memory();

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { currentDevice, type Device } from "../../engine/index.ts";
 import type { Geometry } from "../../engine/ops/conv2d-geometry.ts";
-import { winogradTile } from "../../engine/ops/conv2d-winograd-choice.ts";
+import { winogradTile, winogradTiles } from "../../engine/ops/conv2d-winograd-choice.ts";
 import { testDevice, withFamily, withWinograd } from "../support/gpu.ts";
 
 beforeAll(testDevice);
@@ -31,6 +31,14 @@ describe("the choice of Winograd's tiles", () => {
     ["the last stage of ResNet-20: not worth compiling", layer(128, 8, 64), null],
     ["few channels on one side", layer(32, 32, 4, 64), null],
   ])("%s", async (_why, g, tile) => expect(await chosen(g)).toBe(tile));
+
+  it.each([
+    ["small models: measured where there are many such layers", layer(128, 16, 32), [4]],
+    ["", layer(128, 8, 64), [4]],
+    ["tiles that may be as fast as the others", layer(32, 5, 256), [2, 4]],
+    ["tiles of 4 would be mostly padding", layer(32, 2, 256), [2]],
+    ["transforms would take longer than the products", layer(128, 32, 16), []],
+  ])("is measured: %s", (_why, g, tiles) => expect(winogradTiles(g)).toEqual(tiles));
 
   it("never has planes larger than a binding", async () => {
     const planes = 36 * 8 * 8 * 256 * 4; // bytes for an image
