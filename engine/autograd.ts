@@ -94,13 +94,18 @@ export function setGradientSink(leaf: Tensor, sink: GradientSink | null): void {
   else sinks.delete(leaf);
 }
 
+/** What the walk does with gradients itself: given by methods.ts, since ops stand above this file. */
+export interface GradientOps {
+  readonly add: (a: Tensor, b: Tensor) => Tensor;
+  readonly copy: (x: Tensor) => Tensor;
+}
+
 /**
  * Computes gradients of every leaf with `requiresGrad` that `output` depends on, and accumulates them in `leaf.grad`.
  *
  * @param dy upstream gradient, of output's shape
- * @param add how two gradients are summed (given by methods.ts, since ops stand above this file)
  */
-export function runBackward(output: Tensor, dy: Tensor, add: (a: Tensor, b: Tensor) => Tensor): void {
+export function runBackward(output: Tensor, dy: Tensor, ops: GradientOps): void {
   if (!tracksGrad(output))
     throw new Error(`backward: ${output.toString()} does not depend on a tensor with requiresGrad`);
   if (!sameShape(output.shape, dy.shape)) {
@@ -110,25 +115,26 @@ export function runBackward(output: Tensor, dy: Tensor, add: (a: Tensor, b: Tens
   }
   if (dy.dtype !== output.dtype)
     throw new Error(`backward: the gradient must be ${output.dtype} as the output, got ${dy.toString()}`);
-  const pending = new Map<Tensor, { gradient: Tensor; owned: boolean }>([[output, { gradient: dy, owned: false }]]);
+  const pending = new Map<Tensor, Pending>([[output, { gradient: dy, owned: false }]]);
   noGrad(() => {
     for (const tensor of reverseOrder(output)) {
       const entry = pending.get(tensor);
       pending.delete(tensor);
       if (!entry) continue;
-      if (tensor.requiresGrad) deposit(tensor, entry.gradient, add);
-      if (tensor.node) propagate(tensor.node, entry.gradient, pending, add);
+      if (tensor.requiresGrad) deposit(tensor, entry, ops);
+      if (tensor.node) propagate(tensor.node, entry.gradient, pending, ops);
       if (entry.owned) entry.gradient.dispose();
     }
   });
 }
 
-function propagate(
-  node: GraphNode,
-  dy: Tensor,
-  pending: Map<Tensor, { gradient: Tensor; owned: boolean }>,
-  add: (a: Tensor, b: Tensor) => Tensor,
-): void {
+/** The sum of the gradients of a tensor so far. Owned: the walk made it, and frees it. */
+interface Pending {
+  readonly gradient: Tensor;
+  readonly owned: boolean;
+}
+
+function propagate(node: GraphNode, dy: Tensor, pending: Map<Tensor, Pending>, { add }: GradientOps): void {
   const needed = node.inputs.map(tracksGrad);
   // Only the first gradient of a leaf: a second is added to it, and must not be written over it.
   const into = node.inputs.map((input, i) =>
@@ -166,12 +172,14 @@ function propagate(
   });
 }
 
-function deposit(leaf: Tensor, gradient: Tensor, add: (a: Tensor, b: Tensor) => Tensor): void {
+function deposit(leaf: Tensor, { gradient, owned }: Pending, { add, copy }: GradientOps): void {
   const sink = sinks.get(leaf);
   if (sink) return sink.deposit(gradient);
   const before = leaf.grad;
+  // Not another leaf's too (`add` hands one gradient to both of its inputs), nor the caller's.
+  const own = (): Tensor => (owned && !gradient.shared ? gradient.view(gradient.shape) : copy(gradient));
   // Kept: a leaf's gradient outlives the scope of the step that computed it.
-  leaf.grad = keep(before ? add(before, gradient) : gradient.view(gradient.shape));
+  leaf.grad = keep(before ? add(before, gradient) : own());
   before?.dispose();
 }
 

@@ -4,7 +4,7 @@ import { currentDevice } from "./current.ts";
 import type { Device } from "./gpu/device.ts";
 import { Arena, planPlaces } from "./plan.ts";
 import { lifetimeOf, materialize, plannedBuffers, Program } from "./program.ts";
-import { difference, Recording } from "./recording.ts";
+import { difference, Recording, type VirtualBuffer } from "./recording.ts";
 import { asTemplate, rebuild, strip, tensorsIn, type Template } from "./results.ts";
 import { scope } from "./scope.ts";
 import { showShape } from "./shape.ts";
@@ -41,7 +41,7 @@ let active: Recording | null = null;
 
 /**
  * Runs a host effect (counting steps, say) of an op or optimizer. In a captured step, whose code runs once, it is repeated at each
- * replay, in its place among the dispatches. It may write into tensors that were there before, but not launch kernels.
+ * replay, in its place among the dispatches. It may write into tensors that were there before, in that place too, but not launch kernels.
  */
 export function everyRun(effect: () => void): void {
   if (active) active.effect(effect);
@@ -56,6 +56,7 @@ function record<R>(device: Device, recording: Recording, work: () => R): R {
   } catch (error) {
     // Lasting tensors (parameters that came to the device just now) survive the failure.
     for (const virtual of recording.lasting) materialize(device, virtual);
+    recording.releaseOutside();
     throw error;
   } finally {
     active = null;
@@ -142,6 +143,7 @@ class Programs<A extends readonly CaptureArgument[], T> {
     record(device, recording, () => void this.#step(...args));
     const { lasting } = recording;
     for (const virtual of lasting) materialize(device, virtual);
+    recording.releaseOutside();
     if (lasting.some(({ uploads }) => uploads.length === 0)) {
       throw new Error(`${what}: ${this.#name} computes lasting tensors at its first call; call it instead`);
     }
@@ -196,14 +198,28 @@ class Programs<A extends readonly CaptureArgument[], T> {
     const result = record(device, recording, () => this.#step(...args));
     const virtuals = tensorsIn(result).map((tensor) => recording.virtualOf(tensor));
     const results = [...new Set(virtuals)].filter((virtual) => virtual !== undefined);
-    const program = new Program(device, recording, tensors, results, this.#arenaOf(device));
-    program.runRecorded(tensors);
+    const program = this.#runOnce(device, recording, tensors, results);
     for (const tensor of tensorsIn(result)) if (recording.virtualOf(tensor)) strip(tensor);
     return {
       program,
       result,
       template: asTemplate(result, args, (tensor) => results.indexOf(recording.virtualOf(tensor)!)),
     };
+  }
+
+  #runOnce(
+    device: Device,
+    recording: Recording,
+    tensors: readonly Tensor[],
+    results: readonly VirtualBuffer[],
+  ): Program {
+    try {
+      const program = new Program(device, recording, tensors, results, this.#arenaOf(device));
+      program.runRecorded(tensors);
+      return program;
+    } finally {
+      recording.releaseOutside();
+    }
   }
 
   #deviceOf(): Device {
@@ -237,10 +253,20 @@ class Programs<A extends readonly CaptureArgument[], T> {
     const shown = args.map((argument, i) => {
       if (!(argument instanceof Tensor)) return String(argument);
       const same = args.indexOf(argument);
-      return same < i ? `=${same}` : `${argument.dtype}${showShape(argument.shape)}`;
+      return same < i ? `=${same}` : `${argument.dtype}${showShape(argument.shape)}${overlap(args, i)}`;
     });
     const gradients = recordsGradients() ? [] : ["no gradients"];
     const variant = `${device.family} ${String(device.winograd)} ${String(device.matrices)} ${device.choices.version}`;
     return [`(${shown.join(", ")})`, variant, ...gradients, this.#key?.(...args) ?? ""].join(" ").trimEnd();
   }
+}
+
+/** With which earlier argument one shares a buffer, and how far apart they start: it decides which of them a dispatch seems to bind. */
+function overlap(args: readonly CaptureArgument[], i: number): string {
+  const places = args
+    .slice(0, i + 1)
+    .map((argument) => (argument instanceof Tensor ? argument.location("capture") : null));
+  const own = places[i]!;
+  const first = places.findIndex((place) => place?.buffer === own.buffer);
+  return first < i ? `@${first}+${own.offset - places[first]!.offset}` : "";
 }

@@ -73,6 +73,10 @@ export class FlatParameters implements FlatBuffers, Disposable {
     check(groups.length === this.#slots.length, "assignGroups", () => {
       return `${groups.length} groups for ${this.#slots.length} parameters`;
     });
+    for (const group of groups) {
+      const known = (Number.isInteger(group) && group >= 0 && group < 8) || group === UNTOUCHED;
+      check(known, "assignGroups", () => `a group is 0 to 7, or ${UNTOUCHED} for none, got ${group}`);
+    }
     const blocks = new Uint32Array(this.#table.size).fill(UNTOUCHED);
     this.#slots.forEach(({ offset, size }, i) => {
       blocks.fill(groups[i], offset / BLOCK, Math.ceil((offset + size) / BLOCK));

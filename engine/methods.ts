@@ -2,7 +2,7 @@
 // not import each other.
 import * as ops from "./ops/index.ts";
 import { runBackward } from "./autograd.ts";
-import { Tensor } from "./tensor.ts";
+import { empty, Tensor } from "./tensor.ts";
 
 /** The ops that are methods. Each takes the tensor first, and the method the rest. */
 const methods = {
@@ -79,7 +79,7 @@ Tensor.prototype.backward = function (dy) {
   if (!dy && this.size !== 1) {
     throw new Error(`backward: ${this.toString()} is not a scalar, so the upstream gradient must be given`);
   }
-  const seed = dy ?? ops.ones(this.shape);
-  runBackward(this, seed, ops.add);
+  const seed = dy ?? ops.ones(this.shape, this.dtype);
+  runBackward(this, seed, { add: ops.add, copy: (x) => ops.copyInto(empty(x.shape, x.dtype), x) });
   if (!dy) seed.dispose();
 };

@@ -42,6 +42,8 @@ export class Program implements Disposable {
   readonly #results: readonly VirtualBuffer[];
   readonly #arguments: number;
   readonly #constants: readonly PooledBuffer[];
+  /** Of the planned buffers. */
+  readonly #places = new Map<PooledBuffer, PooledBuffer>();
   readonly #outside: { readonly buffer: PooledBuffer; readonly generation: number; readonly user: string }[] = [];
 
   /** @param results the recording's buffers that the step returns: every run gets fresh ones */
@@ -68,7 +70,7 @@ export class Program implements Disposable {
     }
     const planned = plannedBuffers(recording);
     const places = arena.assign(planned.map(lifetimeOf));
-    planned.forEach(({ buffer }, i) => become(buffer, places[i]));
+    planned.forEach(({ buffer }, i) => this.#places.set(buffer, places[i]));
     for (const virtual of [...recording.lasting, ...constants]) materialize(device, virtual);
     this.#constants = constants.map(({ buffer }) => buffer);
     for (let i = 0; i < args.length + results.length; i++) this.#slots.push({ buffer: null as never, offset: 0 });
@@ -109,6 +111,7 @@ export class Program implements Disposable {
     for (const step of this.#steps) {
       if ("effect" in step) {
         if (again) step.effect();
+        else for (const { buffer, bytes, offset } of step.uploads) this.#device.upload(buffer, bytes, offset);
       } else this.#encode(step, again);
     }
   }
@@ -137,7 +140,10 @@ export class Program implements Disposable {
         if (result >= 0) varying.push({ at, slot: this.#arguments + result, offset: dispatch.buffers[at].offset });
       }
     });
-    const buffers = dispatch.buffers.map((bound) => ({ ...bound }));
+    const buffers = dispatch.buffers.map((bound) => ({
+      ...bound,
+      buffer: this.#places.get(bound.buffer) ?? bound.buffer,
+    }));
     if (varying.length > 0) return { dispatch: { ...dispatch, buffers }, varying };
     return { dispatch: { ...dispatch, buffers, bindGroup: this.#device.bindGroup(dispatch.kernel, buffers) }, varying };
   }
@@ -188,15 +194,11 @@ export const plannedBuffers = ({ virtuals }: Recording): VirtualBuffer[] =>
 
 export const lifetimeOf = ({ buffer: { size }, first, last }: VirtualBuffer): Lifetime => ({ size, first, last });
 
-/** A buffer of the recording takes the place of a real one. */
-function become(buffer: PooledBuffer, real: PooledBuffer): void {
-  buffer.id = real.id;
-  buffer.gpu = real.gpu;
-}
-
 /** Gives a buffer of the recording memory of its own, and what the host put into it. */
 export function materialize(device: Device, { buffer, uploads }: VirtualBuffer): void {
-  become(buffer, device.allocate(buffer.size));
+  const { id, gpu } = device.allocate(buffer.size);
+  buffer.id = id;
+  buffer.gpu = gpu;
   for (const { bytes, offset } of uploads) device.upload(buffer, bytes, offset);
 }
 

@@ -1,6 +1,6 @@
 // What a step does, as a list: ops run "dry", on buffers that do not exist yet. capture.ts makes recordings, program.ts runs them.
 import type { Device } from "./gpu/device.ts";
-import { sizeClass, type PooledBuffer } from "./gpu/buffers.ts";
+import { bufferSize, type PooledBuffer } from "./gpu/buffers.ts";
 import type { BoundBuffer, Dispatch, Recorder } from "./gpu/dispatch.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -15,7 +15,7 @@ export interface VirtualBuffer {
   /** The first item that writes it; -1: none does. */
   written: number;
   /** What the host put into it, before anything used it. */
-  readonly uploads: { readonly bytes: Uint8Array; readonly offset: number }[];
+  readonly uploads: Pick<Upload, "bytes" | "offset">[];
   /** No tensor has let go of it yet. */
   alive: boolean;
 }
@@ -32,9 +32,18 @@ export interface RecordedDispatch {
   readonly sources: readonly Source[];
 }
 
+/** What the host puts into a buffer. */
+export interface Upload {
+  readonly buffer: PooledBuffer;
+  readonly bytes: Uint8Array;
+  readonly offset: number;
+}
+
 /** A host effect that belongs to every run: see `everyRun`. */
 export interface Effect {
   readonly effect: () => void;
+  /** What it wrote when it was recorded. The first run, which is the recorded one, writes that. */
+  readonly uploads: readonly Upload[];
 }
 
 export type Item = RecordedDispatch | Effect;
@@ -48,6 +57,10 @@ export class Recording implements Recorder {
   readonly #device: Device;
   readonly #arguments: readonly BoundBuffer[];
   readonly #rehearsal: boolean;
+  /** Buffers that were there before and that the step let go of: dispatches that have not run yet may read them. */
+  readonly #released: PooledBuffer[] = [];
+  /** Of the effect that runs now. */
+  #uploads: Upload[] | null = null;
 
   /** @param rehearsal effects are left out: the recording is only looked at */
   constructor(device: Device, args: readonly Tensor[], rehearsal: boolean) {
@@ -87,7 +100,7 @@ export class Recording implements Recorder {
     const buffer: PooledBuffer = {
       id: -1,
       gpu: null as never, // until the plan gives it one
-      size: sizeClass(bytes),
+      size: bufferSize(bytes, this.#device.limits),
       generation: 0,
       lastSubmit: -1,
     };
@@ -98,13 +111,19 @@ export class Recording implements Recorder {
     return buffer;
   }
 
-  release(buffer: PooledBuffer): boolean {
+  release(buffer: PooledBuffer): void {
     const virtual = this.#owned.get(buffer);
     if (virtual) virtual.alive = false;
-    return virtual !== undefined;
+    else this.#released.push(buffer);
+  }
+
+  /** Frees what the step freed of what was there before: once its dispatches are encoded, or never will be. */
+  releaseOutside(): void {
+    for (const buffer of this.#released.splice(0)) this.#device.release(buffer);
   }
 
   encode(dispatch: Dispatch): void {
+    if (this.#uploads) throw new Error(`capture: an effect of every run may not launch ${dispatch.kernel.source.name}`);
     const at = this.items.length;
     const sources = dispatch.buffers.map((bound, i) => {
       const source = this.#source(bound);
@@ -120,7 +139,9 @@ export class Recording implements Recorder {
   }
 
   upload(buffer: PooledBuffer, data: ArrayBufferView, offset: number): void {
+    const bytes = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength).slice();
     const virtual = this.#owned.get(buffer);
+    if (this.#uploads && !virtual) return void this.#uploads.push({ buffer, bytes, offset });
     if (!virtual) {
       throw new Error(
         "capture: a captured step cannot write into a tensor that was there before: it would be written once, not at every call. " +
@@ -130,19 +151,20 @@ export class Recording implements Recorder {
     if (virtual.first >= 0) {
       throw new Error("capture: a captured step cannot write from the host into a tensor that it has used already");
     }
-    const bytes = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength).slice();
     virtual.uploads.push({ bytes, offset });
   }
 
-  /** Runs a host effect now, for real, and notes it for the replays. */
+  /** Runs a host effect now and notes it for the replays. What it uploads waits for its place among the dispatches. */
   effect(effect: () => void): void {
     if (this.#rehearsal) return;
-    this.items.push({ effect });
-    this.#device.recorder = null; // it may upload
+    const uploads: Upload[] = [];
+    this.items.push({ effect, uploads });
+    const outer = this.#uploads;
+    this.#uploads = uploads;
     try {
       effect();
     } finally {
-      this.#device.recorder = this;
+      this.#uploads = outer;
     }
   }
 

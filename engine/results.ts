@@ -26,14 +26,17 @@ export function tensorsIn(value: unknown): Tensor[] {
   return found;
 }
 
-/** @param resultOf which of the step's results holds a tensor's elements; -1: none, it was there before */
+/**
+ * @param resultOf which of the step's results holds a tensor's elements; -1: none, it was there before
+ * @throws for part of an argument
+ */
 export function asTemplate<T>(value: T, args: readonly unknown[], resultOf: (tensor: Tensor) => number): Template<T> {
   const seen = new Set<number>();
   const place = (tensor: Tensor): Place => {
     const argument = args.indexOf(tensor);
     if (argument >= 0) return new Place((_, now) => now[argument] as Tensor);
     const result = resultOf(tensor);
-    if (result < 0) return new Place(() => tensor);
+    if (result < 0) return viewOfArgument(tensor, args) ?? new Place(() => tensor);
     const first = !seen.has(result);
     seen.add(result);
     const { shape, dtype, node } = tensor;
@@ -43,6 +46,21 @@ export function asTemplate<T>(value: T, args: readonly unknown[], resultOf: (ten
     );
   };
   return { value: replace(value, (each) => (each instanceof Tensor ? place(each) : undefined)) };
+}
+
+/** The place of a tensor that looks at the elements of an argument; null: it looks at none's. */
+function viewOfArgument(tensor: Tensor, args: readonly unknown[]): Place | null {
+  const { shape, dtype } = tensor;
+  const own = tensor.location("capture");
+  for (const [i, argument] of args.entries()) {
+    if (!(argument instanceof Tensor)) continue;
+    const { buffer, offset, byteLength } = argument.location("capture");
+    if (buffer !== own.buffer || offset >= own.offset + own.byteLength || own.offset >= offset + byteLength) continue;
+    if (offset === own.offset && byteLength === own.byteLength)
+      return new Place((_, now) => (now[i] as Tensor).view(shape, dtype));
+    throw new Error(`capture: the step returns ${tensor.toString()}, a part of argument ${i}; return a copy of it`);
+  }
+  return null;
 }
 
 function fresh(

@@ -2,7 +2,7 @@
 // other rearrangement copies. Operations are attached in methods.ts.
 import type { GraphNode } from "./autograd.ts";
 import type { Device } from "./gpu/device.ts";
-import type { PooledBuffer } from "./gpu/buffers.ts";
+import { largestBuffer, type PooledBuffer } from "./gpu/buffers.ts";
 import { currentDevice } from "./current.ts";
 import { halfToNumber, numberToHalf } from "./half-floats.ts";
 import { adopt } from "./scope.ts";
@@ -195,7 +195,17 @@ export type NestedNumbers = number | NestedNumbers[];
 export function empty(shape: Shape, dtype: DType = "f32"): Tensor {
   for (const n of shape)
     if (!Number.isInteger(n) || n < 0) throw new Error(`empty: ${showShape(shape)} is not a shape`);
-  return new Tensor(shape, dtype, new Storage(currentDevice(), Math.max(16, sizeOf(shape) * bytesOf(dtype))));
+  const device = currentDevice();
+  const bytes = Math.max(16, sizeOf(shape) * bytesOf(dtype));
+  const most = largestBuffer(device.limits);
+  if (bytes > most) {
+    const fits = Math.floor((most / bytes) * shape[0]);
+    const hint = fits > 0 ? ` (a first dimension of ${fits} fits)` : "";
+    throw new Error(
+      `a tensor ${dtype}${showShape(shape)} has ${bytes} bytes, this adapter's largest buffer ${most}${hint}`,
+    );
+  }
+  return new Tensor(shape, dtype, new Storage(device, bytes));
 }
 
 /** A tensor from a typed array and its shape. */
@@ -208,9 +218,7 @@ export function tensor(values: NestedNumbers, options: { dtype?: DType; requires
   const shape: number[] = [];
   for (let v: NestedNumbers | undefined = values; Array.isArray(v); v = v[0]) shape.push(v.length);
   const flat: number[] = [];
-  flatten(values, flat);
-  if (flat.length !== sizeOf(shape))
-    throw new Error(`tensor: the nested arrays are ragged (${flat.length} numbers for ${showShape(shape)})`);
+  flatten(values, shape, flat);
   const { dtype = "f32", requiresGrad = false } = options;
   if (requiresGrad && dtype === "u32") throw new Error(`tensor: gradients need floats, got ${dtype}`);
   const result = fromData(flat, shape, dtype);
@@ -218,9 +226,13 @@ export function tensor(values: NestedNumbers, options: { dtype?: DType; requires
   return result;
 }
 
-function flatten(values: NestedNumbers, into: number[]): void {
+function flatten(values: NestedNumbers, shape: Shape, into: number[]): void {
+  if (typeof values === "number" ? shape.length > 0 : values.length !== shape[0]) {
+    const found = typeof values === "number" ? "a number" : `an array of ${values.length}`;
+    throw new Error(`tensor: the nested arrays are ragged (${found} where others are ${showShape(shape)})`);
+  }
   if (typeof values === "number") into.push(values);
-  else for (const value of values) flatten(value, into);
+  else for (const value of values) flatten(value, shape.slice(1), into);
 }
 
 function toTyped(values: ArrayLike<number>, dtype: DType): Float32Array | Uint32Array | Uint16Array {

@@ -32,6 +32,13 @@ export function sizeClass(bytes: number): number {
   return Math.ceil(bytes / step) * step;
 }
 
+/** Bytes of the largest buffer: bindings are whole vec4s. */
+export const largestBuffer = ({ maxBufferSize }: GPUSupportedLimits): number => maxBufferSize - (maxBufferSize % 16);
+
+/** The size of a buffer for `bytes`: their class. The largest ends at the limit, often one short of a power of two (2^31 - 4, say). */
+export const bufferSize = (bytes: number, limits: GPUSupportedLimits): number =>
+  Math.min(sizeClass(bytes), largestBuffer(limits));
+
 export class BufferPool {
   readonly #device: GPUDevice;
   readonly #free = new Map<number, PooledBuffer[]>();
@@ -44,14 +51,9 @@ export class BufferPool {
     this.#onDestroy = onDestroy;
   }
 
-  /** A buffer of at least `bytes`, with undefined content. Throws where the adapter has no buffer that large. */
+  /** A buffer of at least `bytes`, with undefined content; `bytes` is at most the adapter's largest buffer. */
   allocate(bytes: number): PooledBuffer {
-    const { maxBufferSize } = this.#device.limits;
-    const limit = maxBufferSize - (maxBufferSize % 16); // bindings are whole vec4s
-    if (bytes > limit)
-      throw new Error(`allocate: ${bytes} bytes asked for, this adapter's largest buffer has ${limit}`);
-    // The largest class ends at the limit, which is often one short of a power of two (2^31 - 4, say).
-    const size = Math.min(sizeClass(bytes), limit);
+    const size = bufferSize(bytes, this.#device.limits);
     const buffer = this.#free.get(size)?.pop();
     const report = this.#report;
     report.tensors++;

@@ -85,7 +85,9 @@ export class Device implements Disposable {
   }
 
   release(buffer: PooledBuffer): void {
-    if (!this.#disposed && !this.recorder?.release(buffer)) this.#buffers.release(buffer);
+    if (this.#disposed) return;
+    if (this.recorder) this.recorder.release(buffer);
+    else this.#buffers.release(buffer);
   }
 
   memory(): MemoryReport {

@@ -32,8 +32,7 @@ export const bytesOf = (buffers: readonly BoundBuffer[]): number => buffers.redu
  */
 export interface Recorder {
   allocate(bytes: number): PooledBuffer;
-  /** Takes back what it handed out; false for other buffers. */
-  release(buffer: PooledBuffer): boolean;
+  release(buffer: PooledBuffer): void;
   encode(dispatch: Dispatch): void;
   upload(buffer: PooledBuffer, data: ArrayBufferView, offset: number): void;
 }

@@ -84,9 +84,9 @@ function layoutOf(x: Tensor, options: BatchNormOptions): Layout {
   const { weight, bias, runningMean, runningVar, add } = options;
   for (const [name, t] of Object.entries({ weight, bias, runningMean, runningVar })) {
     check(
-      sameShape(t.shape, [C]),
+      sameShape(t.shape, [C]) && t.dtype === "f32",
       op,
-      () => `${name} must be [${C}] for x ${showShape(x.shape)}, got ${showShape(t.shape)}`,
+      () => `${name} must be f32 [${C}] for x ${showShape(x.shape)}, got ${t.toString()}`,
     );
   }
   check(

@@ -5,7 +5,7 @@ import { differentiable } from "../autograd.ts";
 import { launch } from "../launch.ts";
 import { broadcastShapes, ceilDiv, check, sameShape, sizeOf, stridesOf, type Shape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
-import { single, storedAs, throughSingle } from "./cast.ts";
+import { bitsOf, single, storedAs, throughSingle } from "./cast.ts";
 import { full } from "./copy.ts";
 import { sumTo } from "./reduce-axes.ts";
 import { collapse, inVectors, packAxes, stretchedStrides } from "./strided.ts";
@@ -25,8 +25,8 @@ const rows = {
   mul: { y: "a * b", da: "dy * b", db: "dy * a" },
   div: { y: "a / b", da: "dy / b", db: "-dy * y / b" },
   // Where both are equal each gets half, as in PyTorch.
-  maximum: { y: "max(a, b)", da: "dy * (step(b, a) - 0.5 * T(a == b))", db: "dy * (step(a, b) - 0.5 * T(a == b))" },
-  minimum: { y: "min(a, b)", da: "dy * (step(a, b) - 0.5 * T(a == b))", db: "dy * (step(b, a) - 0.5 * T(a == b))" },
+  maximum: { y: "larger(a, b)", da: "dy * (step(b, a) - 0.5 * T(a == b))", db: "dy * (step(a, b) - 0.5 * T(a == b))" },
+  minimum: { y: "smaller(a, b)", da: "dy * (step(a, b) - 0.5 * T(a == b))", db: "dy * (step(b, a) - 0.5 * T(a == b))" },
   pow: {
     y: "power(a, b)",
     da: "select(dy * b * power(a, b - 1.0), T(0.0), b == T(0.0))",
@@ -105,7 +105,7 @@ function binary(op: Op, a: Tensor, b: Tensor): Tensor {
   const { constants, params, workgroups } = walk(op, a, b, shape);
   launch(kernels.elementwise.binary, {
     bindings: { a, b, y },
-    constants: { ...constants, ...storedAs(dtype), apply: row.y },
+    constants: { ...constants, ...bitsOf(constants.T), ...storedAs(dtype), apply: row.y },
     params,
     workgroups,
   });
@@ -133,7 +133,8 @@ export type Operand = Tensor | number;
 function pair(op: string, a: Operand, b: Operand): [Tensor, Tensor] {
   const both = typeof a !== "number" || typeof b !== "number";
   check(both, op, () => `needs a tensor, got two numbers`);
-  return [typeof a === "number" ? full([], a) : a, typeof b === "number" ? full([], b) : b];
+  const { dtype } = (typeof a === "number" ? b : a) as Tensor;
+  return [typeof a === "number" ? full([], a, dtype) : a, typeof b === "number" ? full([], b, dtype) : b];
 }
 
 /** a + b. */
@@ -177,5 +178,5 @@ export function pow(a: Operand, b: Operand): Tensor {
   return binary("pow", ...pair("pow", a, b));
 }
 
-/** 1 where a and b are equal, else 0, as f32. No gradient flows. */
+/** 1 where a and b are equal, else 0, in their type. No gradient flows. */
 export const equal = (a: Operand, b: Operand): Tensor => binary("equal", ...pair("equal", a, b));

@@ -40,6 +40,10 @@ export function loadedAs(dtype: DType): { readonly Stored?: string; readonly unp
 export const loadedInPairs = (dtype: DType): { readonly Pair?: string; readonly unpack_pair?: string } =>
   dtype === "f16" ? { Pair: "u32", unpack_pair: "unpack2x16float(v)" } : {};
 
+/** Kernel constants for the bits of a T, where a kernel has them as `Bits` and comparisons as `Truth`. */
+export const bitsOf = (T: string): { readonly Bits?: string; readonly Truth?: string } =>
+  T === "f32" ? { Bits: "u32", Truth: "bool" } : {};
+
 /** Kernel constants for operands that are stored in fours as `Stored` and computed with as vec4f; see shaders/elementwise/binary.wgsl. */
 export const storedAs = (
   dtype: DType,

@@ -128,7 +128,7 @@ function geometryOf(x: Tensor, weight: Tensor, options: Conv2dOptions): Geometry
     pair(options.dilation ?? 1),
   ];
   check(
-    groups >= 1 && C % groups === 0 && K % groups === 0,
+    Number.isInteger(groups) && groups >= 1 && C % groups === 0 && K % groups === 0,
     op,
     () => `${groups} groups do not divide ${C} input and ${K} output channels`,
   );
@@ -139,12 +139,12 @@ function geometryOf(x: Tensor, weight: Tensor, options: Conv2dOptions): Geometry
   check(
     [...stride, ...dilation].every((n) => Number.isInteger(n) && n >= 1),
     op,
-    () => `stride and dilation must be whole numbers from 1`,
+    () => `stride and dilation must be whole numbers from 1, got ${stride.join(" x ")} and ${dilation.join(" x ")}`,
   );
   check(
     padding.every((n) => Number.isInteger(n) && n >= 0),
     op,
-    () => `padding must be a whole number from 0`,
+    () => `padding must be a whole number from 0, got ${padding.join(" x ")}`,
   );
   const P = windowCount(op, H, R, stride[0], padding[0], dilation[0]);
   const Q = windowCount(op, W, S, stride[1], padding[1], dilation[1]);

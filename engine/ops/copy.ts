@@ -1,21 +1,32 @@
 // Filling and copying in place. These write into tensors that exist, and record no gradients.
 import { kernels } from "../../shaders/kernels.ts";
+import { numberToHalf } from "../half-floats.ts";
 import { launch } from "../launch.ts";
 import { ceilDiv, check, sameShape, type Shape } from "../shape.ts";
-import { empty, type DType, type Tensor } from "../tensor.ts";
+import { bytesOf, empty, type DType, type Tensor } from "../tensor.ts";
 
-/** Elements per workgroup: 64 invocations of 4 vec4. */
-const ELEMENTS_PER_WORKGROUP = 64 * 4 * 4;
+/** 64 invocations of 4. */
+const VECTORS_PER_WORKGROUP = 64 * 4;
+
+/** A tensor's vec4s of 32 bits. */
+const vectorsOf = ({ size, dtype }: Tensor): number => ceilDiv(size * bytesOf(dtype), 16);
 
 /** Sets every element of `target` to `value`. Returns `target`. */
 export function fill(target: Tensor, value: number): Tensor {
-  const bits = target.dtype === "u32" ? value : new Uint32Array(Float32Array.of(value).buffer)[0];
+  const vectors = vectorsOf(target);
+  const bits = bitsOfValue(value, target.dtype);
   launch(kernels.copy.fill, {
     bindings: { y: target },
-    params: { vectors: ceilDiv(target.size, 4), bits },
-    workgroups: ceilDiv(target.size, ELEMENTS_PER_WORKGROUP),
+    params: { vectors, bits },
+    workgroups: ceilDiv(vectors, VECTORS_PER_WORKGROUP),
   });
   return target;
+}
+
+function bitsOfValue(value: number, dtype: DType): number {
+  if (dtype === "u32") return value;
+  if (dtype === "f32") return new Uint32Array(Float32Array.of(value).buffer)[0];
+  return numberToHalf(value) * 0x1_0001; // two of them
 }
 
 /** A new tensor of one value. */
@@ -30,10 +41,11 @@ export const ones = (shape: Shape, dtype: DType = "f32"): Tensor => full(shape, 
 export function copyInto(target: Tensor, source: Tensor): Tensor {
   check(target.dtype === source.dtype, "copyInto", () => `${target.toString()} cannot take ${source.toString()}`);
   checkPair("copyInto", target, source);
+  const vectors = vectorsOf(target);
   launch(kernels.copy.into, {
     bindings: { x: source, y: target },
-    params: { vectors: ceilDiv(target.size, 4) },
-    workgroups: ceilDiv(target.size, ELEMENTS_PER_WORKGROUP),
+    params: { vectors },
+    workgroups: ceilDiv(vectors, VECTORS_PER_WORKGROUP),
   });
   return target;
 }
@@ -49,10 +61,11 @@ export function lerpInto(target: Tensor, source: Tensor, share: number): Tensor 
   check(bothFloats, "lerpInto", () => `needs f32 tensors, got ${target.toString()} and ${source.toString()}`);
   check(share >= 0 && share <= 1, "lerpInto", () => `share must be 0 to 1, got ${share}`);
   checkPair("lerpInto", target, source);
+  const vectors = vectorsOf(target);
   launch(kernels.copy.lerp, {
     bindings: { x: source, y: target },
-    params: { vectors: ceilDiv(target.size, 4), share },
-    workgroups: ceilDiv(target.size, ELEMENTS_PER_WORKGROUP),
+    params: { vectors, share },
+    workgroups: ceilDiv(vectors, VECTORS_PER_WORKGROUP),
   });
   return target;
 }

@@ -4,12 +4,14 @@ import { differentiable } from "../autograd.ts";
 import { launch } from "../launch.ts";
 import { ceilDiv, check, normalizeAxis, showShape, sizeOf } from "../shape.ts";
 import { empty, fromData, type Tensor } from "../tensor.ts";
+import { throughSingle } from "./cast.ts";
 
 /**
  * The slices `indices` of x along `axis` (default 0), in that order, repeats allowed: PyTorch's index_select. Indices are numbers,
  * which are checked, or a u32 tensor [M], whose values past the end are clamped to the last slice.
  */
 export function gather(x: Tensor, indices: Tensor | ArrayLike<number>, axis = 0): Tensor {
+  if (x.dtype === "f16") return throughSingle(x, (wide) => gather(wide, indices, axis));
   const along = normalizeAxis("gather", x.rank, axis);
   const n = x.shape[along];
   const at = "location" in indices ? indices : checkedIndices(indices, n);

@@ -5,11 +5,11 @@ import { launch } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { ceilDiv, sameShape, sizeOf, type Shape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
-import { throughSingle } from "./cast.ts";
+import { bitsOf, throughSingle } from "./cast.ts";
 import { copyInto, zeros } from "./copy.ts";
 
 /** How two elements become one, in WGSL: see shaders/reduce/reduce.wgsl. */
-const COMBINE = { sum: "a + b", max: "max(a, b)", min: "min(a, b)" };
+const COMBINE = { sum: "a + b", max: "larger(a, b)", min: "smaller(a, b)" };
 
 /** So many sequential additions an invocation makes at most before the work is split further... */
 const LONGEST_PASS = 512;
@@ -40,9 +40,10 @@ function reduceGroup(
   const last = splits === 1 && !rows;
   const size = outer * splits * width;
   const y = empty([vectors ? size * 4 : size]);
+  const T = vectors ? "vec4f" : "f32";
   launch(kernels.reduce.reduce, {
     bindings: { x, y },
-    constants: { T: vectors ? "vec4f" : "f32", combine: COMBINE[how] },
+    constants: { T, ...bitsOf(T), combine: COMBINE[how] },
     params: { size, reduced: length, inner: width, splits, factor: last ? factor : 1 },
     workgroups: ceilDiv(size, 64),
   });

@@ -52,9 +52,9 @@ function extreme(how: "max" | "min", x: Tensor, options: ReduceOptions): Tensor 
   });
 }
 
-/** Largest element along `axes`. Equal ones share the gradient evenly, as in PyTorch's amax. */
+/** Largest element along `axes`, NaN where one is. Equal ones share the gradient evenly, as in PyTorch's amax. */
 export const max = (x: Tensor, options: ReduceOptions = {}): Tensor => extreme("max", x, options);
-/** Smallest element along `axes`. Equal ones share the gradient evenly, as in PyTorch's amin. */
+/** Smallest element along `axes`, NaN where one is. Equal ones share the gradient evenly, as in PyTorch's amin. */
 export const min = (x: Tensor, options: ReduceOptions = {}): Tensor => extreme("min", x, options);
 
 /**
@@ -76,7 +76,7 @@ export function variance(x: Tensor, options: ReduceOptions & { readonly correcti
 }
 
 /**
- * Position (u32) of the largest element along `axis`; of equal ones the first. Without `axis` the position in all of x, in
+ * Position (u32) of the largest element along `axis`; of equal ones the first, and NaN before all, as in PyTorch. Without `axis` the position in all of x, in
  * row-major order. No gradient.
  */
 export function argmax(x: Tensor, axis?: number, options: { readonly keepDims?: boolean } = {}): Tensor {

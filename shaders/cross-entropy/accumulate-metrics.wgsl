@@ -55,7 +55,11 @@ fn metrics(row: u32) -> vec4f {
   let label = labels[row];
   let x = logits[first + min(label, params.classes - 1u)] - largest;
   let log_total = log(total);
-  var loss = (1.0 - params.smoothing) * (log_total - x) + params.smoothing * (log_total - sum / f32(params.classes));
+  var loss = log_total - x;
+  // Only where it counts: logits that mask a class make the sum infinite, and 0 times that would be NaN.
+  if (params.smoothing > 0.0) {
+    loss = (1.0 - params.smoothing) * loss + params.smoothing * (log_total - sum / f32(params.classes));
+  }
   loss = select(bitcast<f32>(label | 0x7fc00000u), loss, label < params.classes);
   // By the exponent's bits: comparisons with NaN may be optimised away.
   let bad = (bitcast<u32>(loss) & 0x7f800000u) == 0x7f800000u;

@@ -66,7 +66,11 @@ fn main(
       let label = labels[row];
       let x = logits[first + min(label, params.classes - 1u)] - largest;
       let log_total = log(total);
-      loss = (1.0 - params.smoothing) * (log_total - x) + params.smoothing * (log_total - sum / f32(params.classes));
+      loss = log_total - x;
+      // Only where it counts: logits that mask a class make the sum infinite, and 0 times that would be NaN.
+      if (params.smoothing > 0.0) {
+        loss = (1.0 - params.smoothing) * loss + params.smoothing * (log_total - sum / f32(params.classes));
+      }
       // The bits of a NaN, made where the compiler cannot see a constant.
       loss = select(bitcast<f32>(label | 0x7fc00000u), loss, label < params.classes);
       hit = select(0u, 1u, winner == label);

@@ -7,6 +7,8 @@
 // T is vec4f where rows allow it, and then sizes and strides count vec4s. Where all are f16 of one shape, a Stored is four of them.
 
 alias T = vec4f;
+alias Bits = vec4u; // as many as T has
+alias Truth = vec4<bool>;
 alias Stored = T;
 fn unpack(v: Stored) -> T { return v; }
 fn pack(v: T) -> Stored { return v; }
@@ -79,4 +81,12 @@ fn power(a: T, b: T) -> T {
   let size = pow(select(a, abs(a), b == floor(b)), b);
   let odd = fract(0.5 * b) == T(0.5);
   return select(select(size, -size, (a < T(0.0)) & odd), T(1.0), b == T(0.0));
+}
+
+// Of NaN and a number NaN, as PyTorch: WGSL's max() and min() may give the number, and a net that has diverged would look alive. By
+// the bits, since comparisons with NaN may be optimised away.
+fn larger(a: T, b: T) -> T { return select(select(a, b, a < b), a + b, with_nan(a, b)); }
+fn smaller(a: T, b: T) -> T { return select(select(a, b, b < a), a + b, with_nan(a, b)); }
+fn with_nan(a: T, b: T) -> Truth {
+  return max(bitcast<Bits>(a) & Bits(0x7fffffffu), bitcast<Bits>(b) & Bits(0x7fffffffu)) > Bits(0x7f800000u);
 }

@@ -1,4 +1,4 @@
-// Picks slices: x [outer, n, inner], indices [m] -> y [outer, m, inner]. Elements are bits, so every type is moved unchanged;
+// Picks slices: x [outer, n, inner], indices [m] -> y [outer, m, inner]. Elements are 32 bits, moved unchanged, of whatever type;
 // T is vec4u where `inner` allows it, and then `inner` counts vec4s.
 
 alias T = u32;

@@ -1,5 +1,5 @@
 // Second pass of the gradient norm, one workgroup: result = (norm, clipping coefficient). The coefficient is PyTorch's:
-// min(1, max_norm / (norm + 1e-6)).
+// min(1, max_norm / (norm + 1e-6)); where the norm is NaN it is NaN too.
 
 var<workgroup> sums: array<f32, 64>;
 
@@ -28,6 +28,8 @@ fn main(@builtin(local_invocation_index) local: u32) {
   if (local == 0u) {
     let norm = sqrt(sums[0]);
     result[0] = norm;
-    result[1] = min(1.0, params.max_norm / (norm + 1e-6));
+    let coefficient = params.max_norm / (norm + 1e-6);
+    // Not min(): that makes 1 of NaN on some drivers.
+    result[1] = select(coefficient, 1.0, coefficient > 1.0);
   }
 }

@@ -1,5 +1,5 @@
 // Max pooling: y[n,p,q,c] is the largest x in a window of R x S pixels, and indices[n,p,q,c] where it lies (h * W + w). Of equal
-// values the first in reading order wins, as in PyTorch. Padding never wins, so the window is cut to the image instead of testing
+// values the first in reading order wins, and NaN over all, as in PyTorch. Padding never wins, so the window is cut to the image instead of testing
 // every tap. An invocation computes one Element: four neighbouring channels, or one where C is not a multiple of 4.
 
 alias Element = vec4f;
@@ -51,8 +51,10 @@ fn main(
     for (var w = first.y; w < end.y; w++) {
       let position = h * params.x_size.y + w;
       let value = unpack(x[(image + position) * params.channels + c]);
-      index = select(index, Index(position), value > best);
-      best = max(best, value);
+      // NaN by its bits: comparisons with it may be optimised away.
+      let wins = (value > best) | ((bitcast<Index>(value) & Index(0x7fffffffu)) > Index(0x7f800000u));
+      index = select(index, Index(position), wins);
+      best = select(best, value, wins);
     }
   }
   y[at] = pack(best);

@@ -1,4 +1,4 @@
-// Position of the largest of x [outer, reduced, inner] along `reduced`; of equal ones the first. One invocation an output.
+// Position of the largest of x [outer, reduced, inner] along `reduced`; of equal ones the first, and NaN before all. One invocation an output.
 
 struct Params {
   size: u32, // outer * inner
@@ -25,10 +25,13 @@ fn main(
   var position = 0u;
   for (var r = 1u; r < params.reduced; r++) {
     let value = x[row + r * params.inner];
-    if (value > best) {
+    if ((value > best || is_nan(value)) && !is_nan(best)) {
       best = value;
       position = r;
     }
   }
   y[at] = position;
 }
+
+// By the bits: comparisons with NaN may be optimised away.
+fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }

@@ -3,6 +3,8 @@
 // sum) or not (a column sum), and the order of the additions never depends on timing. Passes repeat until splits is 1.
 
 alias T = vec4f;
+alias Bits = vec4u; // as many as T has
+alias Truth = vec4<bool>;
 
 struct Params {
   size: u32, // elements of y
@@ -38,4 +40,12 @@ fn main(
     total = combine(total, x[row + r * params.inner]);
   }
   y[at] = params.factor * total;
+}
+
+// Of NaN and a number NaN, as PyTorch: WGSL's max() and min() may give the number, and a net that has diverged would look alive. By
+// the bits, since comparisons with NaN may be optimised away.
+fn larger(a: T, b: T) -> T { return select(select(a, b, a < b), a + b, with_nan(a, b)); }
+fn smaller(a: T, b: T) -> T { return select(select(a, b, b < a), a + b, with_nan(a, b)); }
+fn with_nan(a: T, b: T) -> Truth {
+  return max(bitcast<Bits>(a) & Bits(0x7fffffffu), bitcast<Bits>(b) & Bits(0x7fffffffu)) > Bits(0x7f800000u);
 }

@@ -12,11 +12,13 @@ import {
   openDevice,
   relu,
   scope,
+  tensor,
   type Device,
+  type NestedNumbers,
   type Tensor,
 } from "../../engine/index.ts";
 import { setCurrentDevice } from "../../engine/current.ts";
-import { BufferPool, sizeClass } from "../../engine/gpu/buffers.ts";
+import { BufferPool, largestBuffer, sizeClass } from "../../engine/gpu/buffers.ts";
 import { KernelCache } from "../../engine/gpu/kernel.ts";
 import { foldWorkgroups, launch } from "../../engine/launch.ts";
 import { kernels } from "../../shaders/kernels.ts";
@@ -155,8 +157,13 @@ describe("the largest buffer", () => {
     const pool = new BufferPool(gpu, () => undefined);
     pool.allocate(2 ** 31 - 1000);
     expect(sizes).toEqual([2 ** 31 - 16]);
-    expect(() => pool.allocate(2 ** 31)).toThrow(
-      "allocate: 2147483648 bytes asked for, this adapter's largest buffer has 2147483632",
+  });
+
+  it("names a tensor that is larger, and what fits", () => {
+    const most = largestBuffer(currentDevice().limits);
+    const rows = Math.floor(most / 2 ** 20) + 1;
+    expect(() => empty([rows, 2 ** 18])).toThrow(
+      `a tensor f32[${rows},262144] has ${rows * 2 ** 20} bytes, this adapter's largest buffer ${most} (a first dimension of ${rows - 1} fits)`,
     );
   });
 });
@@ -223,4 +230,12 @@ describe("a second device", () => {
     const ours = lines.filter((line) => /^(one|error \d|result \d)$/.test(line));
     expect(ours).toEqual(["one", "error 0", "result 0", "error 1", "result 1", "error 2", "result 2"]);
   });
+});
+
+it.each<[NestedNumbers, string]>([
+  [[[1, 2], [3], [4, 5, 6]], "an array of 1 where others are [2]"], // 6 numbers, as [3,2] has
+  [[[1, 2], 3], "a number where others are [2]"],
+  [[1, [2, 3]], "an array of 2 where others are []"],
+])("tensor() refuses the ragged %j", (values, what) => {
+  expect(() => tensor(values)).toThrow(`tensor: the nested arrays are ragged (${what})`);
 });

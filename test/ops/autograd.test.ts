@@ -131,6 +131,25 @@ describe("leaf gradients", () => {
     expect(await gradOf(x)).toEqual([3, 4]);
   });
 
+  it("are their own: two leaves that get the same do not share it", async () => {
+    using a = tensor([1, 2], { requiresGrad: true });
+    using b = tensor([3, 4], { requiresGrad: true });
+    a.add(b).sum().backward();
+    a.grad!.write([9, 9]);
+    expect(await b.grad!.array()).toEqual([1, 1]);
+    b.grad!.write([7, 7]);
+    expect(await a.grad!.array()).toEqual([9, 9]);
+    using dy = tensor([5, 6]);
+    a.add(b).backward(dy);
+    dy.write([0, 0]);
+    expect([await a.grad!.array(), await b.grad!.array()]).toEqual([
+      [14, 15],
+      [12, 13],
+    ]);
+    a.grad!.dispose();
+    b.grad!.dispose();
+  });
+
   it("go to a sink where one is set", async () => {
     const x = tensor([1, 2], { requiresGrad: true });
     const got: Tensor[] = [];

@@ -150,7 +150,10 @@ describe("batchNorm", () => {
     const vector = () => toGpu(randomArr([4], 1));
     const options = { weight: vector(), bias: vector(), runningMean: vector(), runningVar: vector(), training: true };
     expect(() => batchNorm(toGpu(randomArr([2, 3], 1)), options)).toThrow(
-      "batchNorm: weight must be [3] for x [2,3], got [4]",
+      "batchNorm: weight must be f32 [3] for x [2,3], got Tensor f32[4]",
+    );
+    expect(() => batchNorm(toGpu(randomArr([2, 4], 1)), { ...options, bias: empty([4], "f16") })).toThrow(
+      "batchNorm: bias must be f32 [4] for x [2,4], got Tensor f16[4]",
     );
     expect(() => batchNorm(toGpu(randomArr([1, 4], 1)), options)).toThrow(
       "training needs more than one value per channel, x is [1,4]",

@@ -189,6 +189,28 @@ describe("corners", () => {
     });
   });
 
+  it.each([3, 4])("keep NaN in maximum and minimum, of %j elements", async (n) => {
+    const [a, b] = [[1, NaN, 3, Infinity], [NaN, 2, -1, NaN]].map((values) => tensor(values.slice(0, n))); // prettier-ignore
+    expect([...(await a.maximum(b).data())]).toEqual([NaN, NaN, 3, NaN].slice(0, n));
+    expect([...(await a.minimum(b).data())]).toEqual([NaN, NaN, -1, NaN].slice(0, n));
+    const strided = tensor([[1], [NaN]]).maximum(tensor([[0, 5, NaN]]));
+    expect([...(await strided.data())]).toEqual([1, 5, NaN, NaN, NaN, NaN]);
+  });
+
+  it("take numbers beside halves", async () => {
+    const x = tensor([1, 2, 5], { dtype: "f16", requiresGrad: true });
+    for (const [y, wanted] of [
+      [x.div(2), [0.5, 1, 2.5]],
+      [x.maximum(2), [2, 2, 5]],
+      [x.pow(3), [1, 8, 125]],
+      [x.equal(2), [0, 1, 0]],
+    ] as const) {
+      expect([y.dtype, await y.array()]).toEqual(["f16", wanted]);
+    }
+    x.div(2).sum().backward();
+    expect(await x.grad!.array()).toEqual([0.5, 0.5, 0.5]);
+  });
+
   it("compares", async () => {
     const y = ops.equal(tensor([[1, 2, 3]]), tensor([[1], [3]]));
     expect(await y.array()).toEqual([

@@ -39,6 +39,13 @@ describe("copies in place", () => {
     expect(await ops.ones([2], "u32").array()).toEqual([1, 1]);
   });
 
+  it.each([1, 2, 6, 9, 4100])("fill and copy %j halves", async (n) => {
+    const x = ops.full([n], 2.5, "f16");
+    expect(await x.data()).toEqual(new Float32Array(n).fill(2.5));
+    expect(await ops.copyInto(ops.ones([n], "f16"), x).data()).toEqual(new Float32Array(n).fill(2.5));
+    expect(await ops.ones([n], "f16").data()).toEqual(new Float32Array(n).fill(1));
+  });
+
   it("refuse other sizes, types, and themselves", () => {
     const x = ops.zeros([4]);
     expect(() => ops.copyInto(x, ops.zeros([3]))).toThrow("copyInto: Tensor f32[4] has 4 elements, Tensor f32[3] 3");

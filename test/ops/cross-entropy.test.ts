@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { accumulateMetrics, crossEntropy, crossEntropyRows, fromData } from "../../engine/index.ts";
+import { accumulateMetrics, crossEntropy, crossEntropyRows, fromData, zeros } from "../../engine/index.ts";
 import type { Arr } from "../reference/array.ts";
 import * as reference from "../reference/softmax.ts";
 import { testDevice, toGpu } from "../support/gpu.ts";
@@ -121,4 +121,28 @@ it("names what does not fit", () => {
   expect(() => crossEntropy(logits, labels, { labelSmoothing: 1.5 })).toThrow("labelSmoothing must be 0 to 1");
   expect(() => crossEntropy(logits, labels, { valid: 5 })).toThrow("valid must be 1 to the 4 rows");
   expect(() => accumulateMetrics(logits, labels, fromData([0, 0], [2]))).toThrow("accumulator must be f32 [4]");
+});
+
+it.each([3, 40])("crossEntropy of %i classes, most of them masked", async (C) => {
+  for (const masked of [-1e38, -3.4e38, -Infinity]) {
+    const logits = fromData([1, 2, ...new Array<number>(C - 2).fill(masked)], [1, C]);
+    const label = fromData([0], [1], "u32");
+    const want = { shape: [], data: [Math.log(1 + Math.E)] };
+    const how = {
+      op: "crossEntropy",
+      shapes: { logits: [1, C] },
+      kind: ["softmax", "log", "sum"] as const,
+      terms: 2,
+      scale: 2,
+      at: 2,
+    };
+    expectClose(await crossEntropy(logits, label).data(), want, how);
+    const { losses, correct } = crossEntropyRows(logits, label);
+    expectClose(await losses.data(), { ...want, shape: [1] }, how);
+    const accumulator = zeros([4]);
+    accumulateMetrics(logits, label, accumulator);
+    const [sum, ...counts] = await accumulator.data();
+    expectClose([sum], { ...want, shape: [1] }, how);
+    expect([counts, await correct.array()]).toEqual([[0, 1, 0], [0]]);
+  }
 });

@@ -43,6 +43,14 @@ describe("gather", () => {
     ]);
   });
 
+  it("moves halves, and their gradients", async () => {
+    const x = tensor([[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]], { dtype: "f16", requiresGrad: true }); // prettier-ignore
+    const y = x.gather([2, 0, 2]);
+    expect([y.dtype, await y.array()]).toEqual(["f16", [[9, 10, 11, 12], [1, 2, 3, 4], [9, 10, 11, 12]]]); // prettier-ignore
+    y.backward(tensor([[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]], { dtype: "f16" })); // prettier-ignore
+    expect([x.grad!.dtype, await x.grad!.array()]).toEqual(["f16", [[5, 6, 7, 8], [0, 0, 0, 0], [10, 12, 14, 16]]]); // prettier-ignore
+  });
+
   it("runs more than 65,535 workgroups", async () => {
     const indices = Uint32Array.from({ length: 65_536 * 64 + 5 }, (_, i) => i % 7);
     const got = await scope(() =>

@@ -1,5 +1,14 @@
 import { beforeAll, expect, it } from "vitest";
-import { adamStep, clipGradientNorm, empty, flattenParameters, scope, sgdStep, UNTOUCHED } from "../../engine/index.ts";
+import {
+  adamStep,
+  clipGradientNorm,
+  empty,
+  flattenParameters,
+  scope,
+  sgdStep,
+  tensor,
+  UNTOUCHED,
+} from "../../engine/index.ts";
 import { accumulate, splitWindows } from "../../engine/ops/optimizer-step.ts";
 import {
   adamState,
@@ -161,4 +170,15 @@ it("names what is wrong with parameters", () => {
   expect(() => flattenParameters([])).toThrow("there are no parameters");
   expect(() => flattenParameters([x, x])).toThrow("is given twice");
   expect(() => flattenParameters([toGpu({ shape: [1], data: [1] }, { dtype: "u32" })])).toThrow("is not f32");
+});
+
+it("clipGradientNorm makes all NaN where one gradient is: clipped to nothing, they would hide it", async () => {
+  const flat = flattenParameters([toGpu(randomArr([5], 31), { requiresGrad: true })]);
+  flat.tensors[0]
+    .mul(tensor([1, NaN, 1, 1, 1]))
+    .sum()
+    .backward();
+  const result = flat.clipGradNorm(1);
+  expect([...(await result.data())]).toEqual([NaN, NaN]);
+  expect([...(await flat.tensors[0].grad!.data())]).toEqual(new Array(5).fill(NaN));
 });

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { avgPool2d, globalAvgPool, maxPool2d } from "../../engine/index.ts";
+import { avgPool2d, fromData, globalAvgPool, maxPool2d } from "../../engine/index.ts";
 import * as reference from "../reference/pooling.ts";
 import { checkOp } from "../support/check-op.ts";
 import { testDevice, toGpu } from "../support/gpu.ts";
@@ -141,4 +141,11 @@ it("names what does not fit", () => {
   );
   expect(() => avgPool2d(x, { kernel: 2, stride: 0 })).toThrow("avgPool2d: stride must be whole numbers from 1");
   expect(() => globalAvgPool(x.view([4, 4, 2]))).toThrow("globalAvgPool: x must be f32 or f16 [N,H,W,C]");
+});
+
+it.each([1, 4])("maxPool2d keeps NaN, in %i channels", async (C) => {
+  const image = [1, NaN, 2, 0, 5, -3, 4, 1]; // 2 x 4 pixels
+  const x = fromData(image.flatMap((v) => new Array<number>(C).fill(v)), [1, 2, 4, C]); // prettier-ignore
+  const y = await maxPool2d(x, { kernel: 2 }).data();
+  expect([...y]).toEqual([...new Array<number>(C).fill(NaN), ...new Array<number>(C).fill(4)]);
 });

@@ -116,6 +116,24 @@ describe("max and min", () => {
   });
 });
 
+describe("NaN", () => {
+  it.each([[4], [3, 4], [300], [3, 5]])("is the extreme, and the first of it the position, in %j", async (...shape) => {
+    const values = [...randomArr(shape, 99).data];
+    values[2] = NaN;
+    if (values.length > 10) values[9] = NaN;
+    const x = tensor(values);
+    expect([await x.max().item(), await x.min().item(), await x.argmax().item()]).toEqual([NaN, NaN, 2]);
+    const [columns] = shape.slice(-1);
+    const rows = x.reshape([values.length / columns, columns]);
+    const hasNaN = Array.from({ length: values.length / columns }, (_, i) =>
+      values.slice(i * columns, (i + 1) * columns).some(Number.isNaN),
+    );
+    for (const y of [rows.max({ axes: 1 }), rows.min({ axes: 1 })]) {
+      expect([...(await y.data())].map(Number.isNaN)).toEqual(hasNaN);
+    }
+  });
+});
+
 describe("variance", () => {
   it("keeps its digits far from zero", async () => {
     const x = map(randomArr([4, 300], 71), (v) => Math.fround(v + 1000));
