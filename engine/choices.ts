@@ -1,20 +1,25 @@
 // Which kernel computes something that several can compute: a fixed table in the ops, and what was measured on this device.
-import type { Tensor } from "./tensor.ts";
 import type { Shape } from "./shape.ts";
+import type { DType, Tensor } from "./tensor.ts";
+
+export interface ChoiceInput {
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
 
 /** Something that several kernels can compute, with equal results but for rounding. */
 export interface Choice<V extends string = string> {
   /** `conv2d` */
   readonly op: string;
-  /** All that the time depends on: `32x32x32x64 3x3x64x64 +1+1`. */
+  /** All that the time depends on: `32x32x32x64 3x3x64x64 +1+1`, or `... f16`. */
   readonly shape: string;
   readonly variants: readonly V[];
   /** What is used where nothing was measured. */
   readonly fixed: V;
   /** Of one use. `run` may stand for several: those that one answer decides. */
   readonly flops: number;
-  /** Shapes of the tensors that `run` takes. */
-  readonly inputs: readonly Shape[];
+  /** The tensors that `run` takes. */
+  readonly inputs: readonly ChoiceInput[];
   /** Computes it once, for measuring. */
   readonly run: (variant: V, inputs: readonly Tensor[]) => void;
 }
@@ -39,6 +44,7 @@ export class KernelChoices {
   readonly #used = new Map<string, string>();
   readonly #open = new Map<string, OpenChoice>();
   #version = 0;
+  #measuring = false;
 
   /** The variant to use: what was measured, else the fixed one. */
   choose<V extends string>(choice: Choice<V>): V {
@@ -46,6 +52,7 @@ export class KernelChoices {
     const measured = this.#measured.get(name) as V | undefined;
     const known = measured !== undefined && choice.variants.includes(measured);
     const variant = known ? measured : choice.fixed;
+    if (this.#measuring) return variant;
     this.#used.set(name, variant);
     if (!known && choice.variants.length > 1) {
       const uses = (this.#open.get(name)?.uses ?? 0) + 1;
@@ -61,6 +68,21 @@ export class KernelChoices {
       this.#open.delete(name);
     }
     this.#version++;
+  }
+
+  /** Does not note which choices are met meanwhile: variants that are only measured have their own. */
+  async whileMeasuring<T>(work: () => Promise<T>): Promise<T> {
+    this.#measuring = true;
+    try {
+      return await work();
+    } finally {
+      this.#measuring = false;
+    }
+  }
+
+  /** Leaves what is open to the fixed table, until ops ask again. */
+  close(): void {
+    this.#open.clear();
   }
 
   /** Notes the fastest. */

@@ -27,6 +27,9 @@ export interface LaunchArguments<K extends KernelSource> {
   readonly flops?: number;
 }
 
+/** Two workgroups for each of the 132 multiprocessors of a large GPU: with fewer, smaller tiles or more splits do better. */
+export const ENOUGH_WORKGROUPS = 264;
+
 /** Runs a kernel on the current device. Errors name the kernel. */
 export function launch<const K extends KernelSource>(kernel: K, args: LaunchArguments<K>): void {
   if (args.workgroups === 0) return;

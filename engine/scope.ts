@@ -32,6 +32,27 @@ export function scope<T>(work: () => T): T {
   return result;
 }
 
+/**
+ * For an op that is made of others: frees what lies between, unless the result has a graph, which needs it. Then all belongs to the scope
+ * around.
+ */
+export function opScope(work: () => Tensor): Tensor {
+  const born = new Set<Tensor>();
+  stack.push(born);
+  let keepsAll = false;
+  try {
+    const result = work();
+    keepsAll = result.node !== null;
+    if (!keepsAll && born.delete(result)) stack.at(-2)?.add(result);
+    return result;
+  } finally {
+    stack.pop();
+    for (const tensor of born)
+      if (keepsAll) adopt(tensor);
+      else tensor.dispose();
+  }
+}
+
 /** Takes a tensor out of its scope: it lives until its `dispose()`. Returns it. */
 export function keep<T extends Tensor>(tensor: T): T {
   for (const born of stack) born.delete(tensor);

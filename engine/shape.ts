@@ -49,20 +49,30 @@ export function normalizeAxis(op: string, rank: number, axis: number): number {
   return positive;
 }
 
-/** How many windows of `size` fit: the output extent of convolution and pooling. Throws, naming `op`, where none does. */
-export function windowCount(
-  op: string,
-  extent: number,
-  size: number,
-  stride: number,
-  padding: number,
-  dilation = 1,
-): number {
-  const span = dilation * (size - 1) + 1;
-  const count = Math.floor((extent + 2 * padding - span) / stride) + 1;
-  if (count < 1)
-    throw new Error(`${op}: a window of ${span} does not fit into ${extent} pixels with padding ${padding}`);
-  return count;
+/** Rows and columns of a window, and how it moves. */
+interface Windows {
+  readonly kernel: readonly [number, number];
+  readonly stride: readonly [number, number];
+  readonly padding: readonly [number, number];
+  readonly dilation?: readonly [number, number];
+}
+
+/** Rows and columns of windows that fit into x [N,H,W,C]: the output of convolution and pooling. Throws, naming `op`, where none does. */
+export function windowCounts(op: string, x: Shape, windows: Windows): [P: number, Q: number] {
+  const { kernel, stride, padding, dilation = [1, 1] } = windows;
+  const count = (axis: 0 | 1): number => {
+    const extent = x[1 + axis];
+    const span = dilation[axis] * (kernel[axis] - 1) + 1;
+    const fits = Math.floor((extent + 2 * padding[axis] - span) / stride[axis]) + 1;
+    check(
+      fits >= 1,
+      op,
+      () =>
+        `a window of ${span} does not fit into ${extent} pixels with padding ${padding[axis]}; x is ${showShape(x)}`,
+    );
+    return fits;
+  };
+  return [count(0), count(1)];
 }
 
 export const ceilDiv = (a: number, b: number): number => Math.ceil(a / b);

@@ -1,10 +1,10 @@
 // Measures the kernels that a device has to choose from.
-import type { Choice, OpenChoice } from "./choices.ts";
+import type { Choice, ChoiceInput, OpenChoice } from "./choices.ts";
 import { currentDevice } from "./current.ts";
 import type { Device } from "./gpu/device.ts";
 import { pcg4d } from "./random.ts";
 import { scope } from "./scope.ts";
-import { sizeOf, type Shape } from "./shape.ts";
+import { sizeOf } from "./shape.ts";
 import { fromData, type Tensor } from "./tensor.ts";
 
 export interface TuneOptions {
@@ -27,7 +27,8 @@ const MARGIN = 0.95;
 
 /**
  * Measures every choice that ops have met on the current device (`device.choices.open`) and keeps the fastest kernel of each. Variants
- * take turns, and the least time of each counts: noise only adds.
+ * take turns, and the least time of each counts: noise only adds. Work too small to be worth it is left to the fixed table. A variant that
+ * was chosen may have choices of its own: let the ops run again, and call this until nothing is left.
  *
  * @returns how many were measured
  */
@@ -37,13 +38,14 @@ export async function tune({ onProgress, signal }: TuneOptions = {}): Promise<nu
   for (const [i, choice] of choices.entries()) {
     if (signal?.aborted) return i;
     onProgress?.(i, choices.length);
-    device.choices.settle(choice, await fastest(device, choice));
+    device.choices.settle(choice, await device.choices.whileMeasuring(() => fastest(device, choice)));
   }
+  device.choices.close();
   return choices.length;
 }
 
 async function fastest(device: Device, choice: Choice): Promise<string> {
-  const inputs = choice.inputs.map((shape, i) => random(shape, i));
+  const inputs = choice.inputs.map((input, i) => random(input, i));
   const repeats = Math.min(50, Math.ceil((device.info.software ? 1e9 : 2e11) / choice.flops)); // longer than waiting is exact
   const least = new Map(choice.variants.map((variant) => [variant, Infinity]));
   try {
@@ -65,7 +67,7 @@ async function fastest(device: Device, choice: Choice): Promise<string> {
 }
 
 /** Numbers in [-1, 1): zeros could be faster. */
-function random(shape: Shape, seed: number): Tensor {
+function random({ shape, dtype }: ChoiceInput, seed: number): Tensor {
   const values = new Float32Array(sizeOf(shape));
   const period = Math.min(values.length, 4096);
   for (let i = 0; i < period; i += 4) {
@@ -73,5 +75,5 @@ function random(shape: Shape, seed: number): Tensor {
     for (let j = 0; j < 4 && i + j < period; j++) values[i + j] = four[j] / 2 ** 31 - 1;
   }
   for (let i = period; i < values.length; i *= 2) values.copyWithin(i, 0, i);
-  return fromData(values, shape);
+  return fromData(values, shape, dtype);
 }

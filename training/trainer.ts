@@ -22,6 +22,7 @@ import type { Optimizer, OptimizerState } from "./optimizers/index.ts";
 import type { Precision } from "./recipe.ts";
 import type { Rates } from "./schedules/index.ts";
 import { batchLoss, listed, stepTensors } from "./step-batches.ts";
+import { stepsOf, stepsPerEpoch } from "./step-count.ts";
 import { checkOptions, type StepAt, type TrainerOptions } from "./trainer-options.ts";
 
 /** What a step leaves: it belongs to the scope around. */
@@ -106,18 +107,12 @@ export class Trainer implements Disposable {
 
   /** Steps of an epoch over `train`: the last one, which may not be full, counts unless `dropLast`. */
   stepsPerEpoch({ count }: Counted): number {
-    const steps = this.dropLast ? Math.floor(count / this.stepImages) : Math.ceil(count / this.stepImages);
-    if (steps > 0) return steps;
-    throw new Error(
-      `Trainer: ${count} images make no full step of ${this.stepImages} and dropLast leaves out the rest; lower the batch size`,
-    );
+    return stepsPerEpoch(count, this);
   }
 
   /** Steps of a whole run; of a fraction of an epoch those that begin in it. */
   steps(train: Counted, { epochs }: { readonly epochs: number }): number {
-    if (!(epochs > 0 && epochs < 2 ** 32)) throw new Error(`Trainer: epochs must be above 0, got ${epochs}`);
-    // 0.1 * 30 is a little above 3, and must not become 4.
-    return Math.ceil(Number((epochs * this.stepsPerEpoch(train)).toPrecision(12)));
+    return stepsOf(epochs, this.stepsPerEpoch(train));
   }
 
   /** The order of the images in `epoch` (from 1). */
@@ -133,7 +128,7 @@ export class Trainer implements Disposable {
    */
   step(train: DeviceDataset, indices: Uint32Array, at: StepAt, rates: Rates | null): StepOutput {
     const { model, optimizer } = this;
-    this.#averages.prepare();
+    this.#averages.begin(at.steps);
     this.#beforeStep?.(at);
     if (rates) optimizer.setLr(rates.lr);
     if (rates?.momentum !== undefined) optimizer.setMomentum(rates.momentum);
@@ -141,7 +136,7 @@ export class Trainer implements Disposable {
     this.#batchNumber = at.step * this.accumulate;
     return scope(() => {
       const output = this.#captured(...this.#batches(train, indices, at));
-      this.#averages.step(at.step + 1, at.steps ?? at.step + 1);
+      this.#averages.step(at.step + 1, at.steps);
       return output;
     });
   }
@@ -179,10 +174,12 @@ export class Trainer implements Disposable {
   async tune(train: DeviceDataset, options: TuneOptions = {}): Promise<number> {
     const at = { epoch: 1, step: 0 };
     const indices = this.order(train, 1).subarray(0, this.stepImages);
-    await this.compile(train, indices, at);
-    const measured = await tune(options);
-    if (measured > 0) await this.compile(train, indices, at);
-    return measured;
+    for (let all = 0; ;) {
+      await this.compile(train, indices, at);
+      const measured = await tune(options);
+      all += measured;
+      if (measured === 0 || options.signal?.aborted) return all;
+    }
   }
 
   /** What is replayed: gradients of the mean loss of all images, clipping, update. */

@@ -3,6 +3,7 @@
 import { kernels } from "../../shaders/kernels.ts";
 import { differentiable } from "../autograd.ts";
 import { launch } from "../launch.ts";
+import { opScope } from "../scope.ts";
 import { broadcastShapes, ceilDiv, check, sameShape, sizeOf, stridesOf, type Shape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { bitsOf, single, storedAs, throughSingle } from "./cast.ts";
@@ -129,45 +130,46 @@ function binary(op: Op, a: Tensor, b: Tensor): Tensor {
 /** A tensor, or a number that is combined with every element. */
 export type Operand = Tensor | number;
 
-/** Both operands as tensors. */
-function pair(op: string, a: Operand, b: Operand): [Tensor, Tensor] {
-  const both = typeof a !== "number" || typeof b !== "number";
-  check(both, op, () => `needs a tensor, got two numbers`);
-  const { dtype } = (typeof a === "number" ? b : a) as Tensor;
-  return [typeof a === "number" ? full([], a, dtype) : a, typeof b === "number" ? full([], b, dtype) : b];
+/** The op on two tensors, or on a tensor and a number. */
+function operate(op: Op, a: Operand, b: Operand): Tensor {
+  if (typeof a !== "number" && typeof b !== "number") return binary(op, a, b);
+  const other = typeof a === "number" ? b : a;
+  if (typeof other === "number") throw new Error(`${op}: needs a tensor, got two numbers`);
+  const filled = (n: Operand): Tensor => (typeof n === "number" ? full([], n, other.dtype) : n);
+  return opScope(() => binary(op, filled(a), filled(b)));
 }
 
 /** a + b. */
 export function add(a: Operand, b: Operand): Tensor {
   if (typeof a !== "number" && typeof b === "number") return shift(a, b);
   if (typeof a === "number" && typeof b !== "number") return shift(b, a);
-  return binary("add", ...pair("add", a, b));
+  return operate("add", a, b);
 }
 
 /** a - b. */
 export function sub(a: Operand, b: Operand): Tensor {
   if (typeof a !== "number" && typeof b === "number") return shift(a, -b);
-  if (typeof a === "number" && typeof b !== "number") return shift(neg(b), a);
-  return binary("sub", ...pair("sub", a, b));
+  if (typeof a === "number" && typeof b !== "number") return opScope(() => shift(neg(b), a));
+  return operate("sub", a, b);
 }
 
 /** a * b. */
 export function mul(a: Operand, b: Operand): Tensor {
   if (typeof a !== "number" && typeof b === "number") return scale(a, b);
   if (typeof a === "number" && typeof b !== "number") return scale(b, a);
-  return binary("mul", ...pair("mul", a, b));
+  return operate("mul", a, b);
 }
 
 /** a / b. */
 export function div(a: Operand, b: Operand): Tensor {
-  if (typeof a === "number" && typeof b !== "number") return scale(reciprocal(b), a);
-  return binary("div", ...pair("div", a, b));
+  if (typeof a === "number" && typeof b !== "number") return opScope(() => scale(reciprocal(b), a));
+  return operate("div", a, b);
 }
 
 /** The larger of a and b. Where they are equal each gets half of the gradient, as in PyTorch. */
-export const maximum = (a: Operand, b: Operand): Tensor => binary("maximum", ...pair("maximum", a, b));
+export const maximum = (a: Operand, b: Operand): Tensor => operate("maximum", a, b);
 /** The smaller of a and b. Where they are equal each gets half of the gradient, as in PyTorch. */
-export const minimum = (a: Operand, b: Operand): Tensor => binary("minimum", ...pair("minimum", a, b));
+export const minimum = (a: Operand, b: Operand): Tensor => operate("minimum", a, b);
 /**
  * a to the power of b. A negative a needs whole exponents (otherwise the result is undefined, usually NaN). The gradient by b
  * is 0 where a is not positive.
@@ -175,8 +177,8 @@ export const minimum = (a: Operand, b: Operand): Tensor => binary("minimum", ...
 export function pow(a: Operand, b: Operand): Tensor {
   // The general formula goes through a logarithm, and loses digits.
   if (b === 2 && typeof a !== "number") return square(a);
-  return binary("pow", ...pair("pow", a, b));
+  return operate("pow", a, b);
 }
 
 /** 1 where a and b are equal, else 0, in their type. No gradient flows. */
-export const equal = (a: Operand, b: Operand): Tensor => binary("equal", ...pair("equal", a, b));
+export const equal = (a: Operand, b: Operand): Tensor => operate("equal", a, b);

@@ -2,6 +2,7 @@
 import { kernels } from "../../shaders/kernels.ts";
 import { differentiable } from "../autograd.ts";
 import { launch } from "../launch.ts";
+import { opScope } from "../scope.ts";
 import { ceilDiv, check } from "../shape.ts";
 import { empty, type DType, type Tensor } from "../tensor.ts";
 
@@ -28,7 +29,8 @@ export function cast(x: Tensor, dtype: Exclude<DType, "u32">): Tensor {
 export const single = (x: Tensor): Tensor => cast(x, "f32");
 
 /** Runs an op that knows f32 alone on an f16 tensor, and gives its result as f16: for ops that are rare in networks. */
-export const throughSingle = (x: Tensor, op: (x: Tensor) => Tensor): Tensor => cast(op(single(x)), "f16");
+export const throughSingle = (x: Tensor, op: (x: Tensor) => Tensor): Tensor =>
+  opScope(() => cast(op(single(x)), "f16"));
 
 /** The part of `storedAs` for kernels that only read such operands. */
 export function loadedAs(dtype: DType): { readonly Stored?: string; readonly unpack?: string } {

@@ -1,7 +1,7 @@
 // What the kernel families of conv2d share: sizes, Params, operation counts, and the sum over splits.
 import { kernels } from "../../shaders/kernels.ts";
 import { launch } from "../launch.ts";
-import { ceilDiv } from "../shape.ts";
+import { ceilDiv, type Shape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
 
@@ -128,12 +128,13 @@ export const weightGradientConstants = (g: Geometry) => ({
 export const splitParts = (g: Geometry, splits: number, into: Tensor | null): Tensor =>
   splits === 1 && into ? into.view([1, ...g.weight]) : empty([splits, ...g.weight]);
 
-/** [splits,R,S,C,K] -> [R,S,C,K], in `into` where that is given. */
-export function sumSplits(parts: Tensor, g: Geometry, into: Tensor | null = null): Tensor {
-  if (parts.shape[0] === 1) return parts.view(g.weight);
-  const total = into ?? empty(g.weight);
-  const vectors = total.size / 4;
-  const params = { vectors, splits: parts.shape[0] };
+/** [splits, ...shape] -> shape in fixed order, in `into` where that is given. Each split starts at a whole vec4. */
+export function sumSplits(parts: Tensor, shape: Shape, into: Tensor | null = null): Tensor {
+  const [splits] = parts.shape;
+  if (splits === 1) return parts.view(shape);
+  const total = into ?? empty(shape);
+  const vectors = ceilDiv(total.size, 4);
+  const params = { vectors, splits };
   launch(kernels.conv2d.sumSplits, { bindings: { parts, total }, params, workgroups: ceilDiv(vectors, 64) });
   return total;
 }

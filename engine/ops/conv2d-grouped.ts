@@ -1,11 +1,11 @@
 // Launches conv2d's kernels for groups > 1, the same on every adapter.
 import { kernels } from "../../shaders/kernels.ts";
-import { launch } from "../launch.ts";
+import { ENOUGH_WORKGROUPS, launch } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { ceilDiv, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { loadedAs, storedAs } from "./cast.ts";
-import { splitRows, weightGradientFlops, type Geometry } from "./conv2d-geometry.ts";
+import { splitRows, sumSplits, weightGradientFlops, type Geometry } from "./conv2d-geometry.ts";
 
 const INVOCATIONS = 64;
 
@@ -43,10 +43,9 @@ export function groupedWeightGradient(x: Tensor, dy: Tensor, g: Geometry): Tenso
   return scope(() => {
     const { width, params, constants } = variant(g);
     const values = sizeOf(g.weight) / width;
-    const { splits, rowsPerSplit } = splitRows(g, ceilDiv(values, INVOCATIONS), 264);
+    const { splits, rowsPerSplit } = splitRows(g, ceilDiv(values, INVOCATIONS), ENOUGH_WORKGROUPS);
     const vectors = ceilDiv(sizeOf(g.weight), 4); // each split starts at a whole vec4
-    const total = empty(g.weight);
-    const parts = splits === 1 ? total : empty([splits, vectors * 4]);
+    const parts = empty([splits, splits === 1 ? sizeOf(g.weight) : vectors * 4]);
     launch(kernels.conv2d.groupedWeightGradient, {
       bindings: { x, dy, dweight: parts },
       constants: { ...constants, ...loadedAs(x.dtype) },
@@ -54,10 +53,7 @@ export function groupedWeightGradient(x: Tensor, dy: Tensor, g: Geometry): Tenso
       workgroups: ceilDiv(splits * values, INVOCATIONS),
       flops: weightGradientFlops(g),
     });
-    if (splits === 1) return total;
-    const bindings = { parts, total };
-    launch(kernels.conv2d.sumSplits, { bindings, params: { vectors, splits }, workgroups: ceilDiv(vectors, 64) });
-    return total;
+    return sumSplits(parts, g.weight);
   });
 }
 

@@ -2,7 +2,7 @@
 import { currentDevice } from "../current.ts";
 import { scope } from "../scope.ts";
 import { ceilDiv } from "../shape.ts";
-import { empty, type Tensor } from "../tensor.ts";
+import { empty, type DType, type Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
 import { cast } from "./cast.ts";
 import {
@@ -24,7 +24,7 @@ import { gatherWorkgroup, weightGradientWorkgroup } from "./conv2d-workgroup.ts"
 type Algorithm = "direct" | "winograd2" | "winograd4";
 
 /** Winograd's tile for this convolution, or null for the direct kernels: as measured on this device, else by estimate. */
-function algorithm(g: Geometry): WinogradTile | null {
+function algorithm(g: Geometry, dtype: DType): WinogradTile | null {
   const device = currentDevice();
   const estimated = winogradTile(g);
   const tiles = winogradTiles(g);
@@ -32,11 +32,15 @@ function algorithm(g: Geometry): WinogradTile | null {
   const fixed: Algorithm = estimated ? `winograd${estimated}` : "direct";
   const variant = device.choices.choose<Algorithm>({
     op: "conv2d",
-    shape: `${g.x.join("x")} ${g.weight.join("x")} +${g.padding.join("+")}`,
+    shape: `${g.x.join("x")} ${g.weight.join("x")} +${g.padding.join("+")}${dtype === "f16" ? " f16" : ""}`,
     variants: ["direct", ...tiles.map((tile) => `winograd${tile}` as const)],
     fixed,
     flops: weightGradientFlops(g), // of any of the passes: each asks
-    inputs: [g.x, g.weight, g.y],
+    inputs: [
+      { shape: g.x, dtype },
+      { shape: g.weight, dtype: "f32" },
+      { shape: g.y, dtype },
+    ],
     run: (variant, [x, weight, dy]) => void allPasses(variant, x, weight, dy, g),
   });
   return variant === "direct" ? null : variant === "winograd2" ? 2 : 4;
@@ -61,7 +65,7 @@ const inMatrices = (x: Tensor, g: Geometry): boolean => x.dtype === "f16" && use
 
 export function forward(x: Tensor, weight: Tensor, g: Geometry, stats: boolean, keep: Keep): Forward {
   const matrices = inMatrices(x, g);
-  const tile = matrices ? null : algorithm(g);
+  const tile = matrices ? null : algorithm(g, x.dtype);
   if (tile) return winogradForward(x, weight, g, tile, stats, keep);
   const y = empty(g.y, x.dtype);
   const gather: Gather = {
@@ -96,7 +100,7 @@ export function inputGradient(
 ): Tensor {
   return scope(() => {
     const matrices = inMatrices(dy, g);
-    const tile = matrices ? null : algorithm(g);
+    const tile = matrices ? null : algorithm(g, dy.dtype);
     if (tile) return winogradInputGradient(dy, weight, g, tile, kept, sum);
     const turned = turnWeights(weight, g);
     const factors = matrices ? cast(turned, "f16") : turned;
@@ -144,7 +148,7 @@ function seesNothing({ taps, origin, spacing, divisor }: Gather): boolean {
 export function weightGradient(x: Tensor, dy: Tensor, g: Geometry, kept: Tensor | null, into: Tensor | null): Tensor {
   return scope(() => {
     if (inMatrices(dy, g)) return weightGradientMatrix(x, dy, g);
-    const tile = algorithm(g);
+    const tile = algorithm(g, dy.dtype);
     if (tile) return winogradWeightGradient(x, dy, g, tile, kept, into);
     const family = currentDevice().family;
     if (family === "workgroup") return weightGradientWorkgroup(x, dy, g, undefined, into);

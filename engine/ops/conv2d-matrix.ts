@@ -1,7 +1,7 @@
 // Launches conv2d's kernels in tensor cores: f16 operands, f32 sums, for real GPUs that have subgroup matrices.
 import { kernels } from "../../shaders/kernels.ts";
 import { currentDevice } from "../current.ts";
-import { launch } from "../launch.ts";
+import { ENOUGH_WORKGROUPS, launch } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { ceilDiv } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
@@ -16,7 +16,7 @@ import {
   type Gather,
   type Geometry,
 } from "./conv2d-geometry.ts";
-import { chooseMatrixTile, ENOUGH_WORKGROUPS, matrixConstants, type MatrixTile } from "./matmul-matrix.ts";
+import { chooseMatrixTile, matrixConstants, type MatrixTile } from "./matmul-matrix.ts";
 
 /** Whether all three passes of a convolution of f16 tensors can use subgroup matrices: rows of channels are loaded by eights. */
 export function usesMatrices({ weight: [, , C, K] }: Geometry): boolean {
@@ -111,6 +111,6 @@ export function weightGradientMatrix(x: Tensor, dy: Tensor, g: Geometry, wanted?
       workgroups,
       flops: weightGradientFlops(g),
     });
-    return sumSplits(parts, g);
+    return sumSplits(parts, g.weight);
   });
 }

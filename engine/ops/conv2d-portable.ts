@@ -1,6 +1,6 @@
 // Launches conv2d's kernels that need neither subgroups nor workgroup memory.
 import { kernels } from "../../shaders/kernels.ts";
-import { launch } from "../launch.ts";
+import { ENOUGH_WORKGROUPS, launch } from "../launch.ts";
 import { ceilDiv } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { loadedAs, storedAs } from "./cast.ts";
@@ -39,7 +39,7 @@ export function weightGradientPortable(x: Tensor, dy: Tensor, g: Geometry, into:
   const [R, S, C, K] = g.weight;
   const invocations = ((R * S * C) / 4) * ceilDiv(K, COLUMNS);
   // Enough invocations to fill a GPU where the weights are few and the pixels many.
-  const { splits, rowsPerSplit } = splitRows(g, ceilDiv(invocations, INVOCATIONS), 264);
+  const { splits, rowsPerSplit } = splitRows(g, ceilDiv(invocations, INVOCATIONS), ENOUGH_WORKGROUPS);
   const parts = splitParts(g, splits, into);
   launch(kernels.conv2d.weightGradientPortable, {
     bindings: { x, dy, dweight: parts },
@@ -48,5 +48,5 @@ export function weightGradientPortable(x: Tensor, dy: Tensor, g: Geometry, into:
     workgroups: ceilDiv(splits * invocations, INVOCATIONS),
     flops: weightGradientFlops(g),
   });
-  return sumSplits(parts, g, into);
+  return sumSplits(parts, g.weight, into);
 }

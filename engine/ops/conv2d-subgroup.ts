@@ -131,7 +131,7 @@ function weightGradientRows(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | n
     workgroups: splits * tiles,
     flops: weightGradientFlops(g),
   });
-  return sumSplits(parts, g, into);
+  return sumSplits(parts, g.weight, into);
 }
 
 function weightGradientTiles(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | null): Tensor {
@@ -148,5 +148,5 @@ function weightGradientTiles(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | 
     workgroups: splits * tiles,
     flops: weightGradientFlops(g),
   });
-  return sumSplits(parts, g, into);
+  return sumSplits(parts, g.weight, into);
 }

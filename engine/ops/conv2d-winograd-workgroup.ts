@@ -1,11 +1,12 @@
 // Winograd's products on real GPUs: one matrix product for each plane, in tiles of workgroup memory.
 import { kernels } from "../../shaders/kernels.ts";
 import { currentDevice } from "../current.ts";
-import { launch } from "../launch.ts";
+import { ENOUGH_WORKGROUPS, launch } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { ceilDiv } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
-import { ENOUGH_WORKGROUPS, splitSum, STEPS_PER_PAIR, tileNames, TILES, type TileName } from "./conv2d-workgroup.ts";
+import { sumSplits } from "./conv2d-geometry.ts";
+import { splitSum, STEPS_PER_PAIR, tileNames, TILES, type TileName } from "./conv2d-workgroup.ts";
 
 interface Size {
   readonly planes: number;
@@ -24,7 +25,7 @@ export function multiplyPlanes(a: Tensor, b: Tensor, transposed: boolean): Tenso
     variants: tileNames(columns),
     fixed: choosePlaneTile(size, transposed),
     flops: flopsOf(size),
-    inputs: [a.shape, b.shape],
+    inputs: [a, b].map(({ shape, dtype }) => ({ shape, dtype })),
     run: (variant, inputs) => run(inputs[0], inputs[1], size, transposed, variant),
   });
   return run(a, b, size, transposed, tile);
@@ -59,15 +60,6 @@ function run(a: Tensor, b: Tensor, size: Size, transposed: boolean, tile: TileNa
       workgroups: splits * tilesOf(size, tile),
       flops: flopsOf(size),
     });
-    return added(parts, [planes, rows, columns]);
+    return sumSplits(parts, [planes, rows, columns]);
   });
-}
-
-/** [splits, ...shape] -> shape, in fixed order. */
-function added(parts: Tensor, shape: readonly number[]): Tensor {
-  if (parts.shape[0] === 1) return parts.view(shape);
-  const total = empty(shape);
-  const params = { vectors: total.size / 4, splits: parts.shape[0] };
-  launch(kernels.conv2d.sumSplits, { bindings: { parts, total }, params, workgroups: ceilDiv(params.vectors, 64) });
-  return total;
 }

@@ -26,7 +26,7 @@ type Size2 = readonly [number, number];
  * Software GPUs store U in blocks of 4 x 4 channels, which their products take transposed at no cost; and they gain by loops that their
  * compiler does not unroll (ROLLED), whose code is then in the cache for instructions.
  */
-const onSoftwareGpu = (): boolean => currentDevice().family === "subgroup";
+const bySubgroups = (): boolean => currentDevice().family === "subgroup";
 
 /** y [N,P,Q,K] of x [N,H,W,C] and weight [3,3,C,K]; with `stats` batch norm's partial sums; `keep` says which transforms, if not too large. */
 export function winogradForward(
@@ -44,7 +44,7 @@ export function winogradForward(
     const m = multiply(v, u, "forward");
     const fits = (t: Tensor): boolean => 4 * t.size <= currentDevice().keptTransformBytes;
     // The products of real GPUs do not transpose U: they want the turned weights'.
-    const kept = { x: keep.x && fits(v) ? v : null, weight: keep.weight && onSoftwareGpu() && fits(u) ? u : null };
+    const kept = { x: keep.x && fits(v) ? v : null, weight: keep.weight && bySubgroups() && fits(u) ? u : null };
     if (!kept.weight) u.dispose(); // before y takes memory
     return { ...transformOutput(m, g.y, tiles, tile, x.dtype, { stats }), kept };
   });
@@ -62,7 +62,7 @@ export function winogradInputGradient(
   return scope(() => {
     const tiles = tilesOf(g.x, tile);
     const v = transformInput(dy, tiles, [2 - g.padding[0], 2 - g.padding[1]], tile, true);
-    const inBlocks = onSoftwareGpu();
+    const inBlocks = bySubgroups();
     const reusable = inBlocks && isOf(kept, tile);
     const u = reusable ? kept : transformWeight(inBlocks ? weight : turnWeights(weight, g), tile);
     const m = multiply(v, u, "inputGradient");
@@ -90,7 +90,7 @@ export function winogradWeightGradient(
     const vectors = (g.weight[2] * g.weight[3]) / 4;
     launch(kernels.winograd.weightGradient, {
       bindings: { du, dweight },
-      constants: { TILE: tile, ROLLED: onSoftwareGpu() },
+      constants: { TILE: tile, ROLLED: bySubgroups() },
       params: { vectors, span: tile + 2 },
       workgroups: ceilDiv(vectors, 64),
     });
@@ -117,7 +117,7 @@ function transformOutput(
     const partials = sums ? empty([N * tiles.perImage[0] * tiles.perImage[1], 2, K]) : noPartials();
     launch(kernels.winograd.output, {
       bindings: { m, y, partials },
-      constants: { TILE: tile, ROLLED: onSoftwareGpu(), ...storedAs(dtype) },
+      constants: { TILE: tile, ROLLED: bySubgroups(), ...storedAs(dtype) },
       params: {
         y_size: size,
         tiles: tiles.perImage,
@@ -159,7 +159,7 @@ function transformWeight(weight: Tensor, tile: WinogradTile): Tensor {
   const vectors = (C * K) / 4;
   launch(kernels.winograd.weight, {
     bindings: { weight, u },
-    constants: { TILE: tile, IN_BLOCKS: onSoftwareGpu() },
+    constants: { TILE: tile, IN_BLOCKS: bySubgroups() },
     params: { vectors, columns: K / 4 },
     workgroups: ceilDiv(vectors, 64),
   });

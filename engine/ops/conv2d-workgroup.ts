@@ -1,7 +1,7 @@
 // Launches conv2d's kernels for real GPUs: tiles in workgroup memory, the geometry compiled in.
 import { kernels } from "../../shaders/kernels.ts";
 import { currentDevice } from "../current.ts";
-import { launch } from "../launch.ts";
+import { ENOUGH_WORKGROUPS, launch } from "../launch.ts";
 import { ceilDiv } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
@@ -24,9 +24,6 @@ export type WorkgroupTile = readonly [rows: number, columns: number];
 
 export const TILES = { "256x64": [256, 64], "128x128": [128, 128], "128x64": [128, 64], "64x64": [64, 64] } as const;
 export type TileName = keyof typeof TILES;
-
-/** Two workgroups for each of the 132 multiprocessors of a large GPU. With fewer, smaller tiles or more splits do better. */
-export const ENOUGH_WORKGROUPS = 264;
 
 /** Bytes of workgroup memory for 256 x 64; the others need 16 KB, which every adapter has. */
 const TALL_BYTES = 24_576;
@@ -60,13 +57,13 @@ export function gatherWorkgroup(
     ? fixed
     : currentDevice().choices.choose<TileName>({
         op: "conv2d.gather",
-        shape: describe(gather, stats),
+        shape: describe(gather, stats) + (x.dtype === "f16" ? " f16" : ""),
         variants: tileNames(gather.y[3]),
         fixed,
         flops,
-        inputs: [x.shape, weight.shape],
+        inputs: [x, weight].map(({ shape, dtype }) => ({ shape, dtype })),
         run: (variant, inputs) => {
-          gatherTiles(inputs[0], inputs[1], empty(gather.y), gather, stats, TILES[variant]);
+          gatherTiles(inputs[0], inputs[1], empty(gather.y, y.dtype), gather, stats, TILES[variant]);
         },
       });
   return gatherTiles(x, weight, y, gather, stats, TILES[name]);
@@ -205,7 +202,7 @@ export function weightGradientWorkgroup(
     workgroups: splits * tiles,
     flops: weightGradientFlops(g),
   });
-  return sumSplits(parts, g, into);
+  return sumSplits(parts, g.weight, into);
 }
 
 /** Splits give enough workgroups for any tile, so the largest that the matrix fills. */

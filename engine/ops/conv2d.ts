@@ -2,7 +2,7 @@
 // This file has the op: shapes, options, gradients. conv2d-launch.ts has the choice and launch of kernels.
 import { differentiable, noGrad, shouldRecord } from "../autograd.ts";
 import { insideScope, scope } from "../scope.ts";
-import { ceilDiv, check, sameShape, showShape, windowCount, type Shape } from "../shape.ts";
+import { ceilDiv, check, sameShape, showShape, windowCounts, type Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
 import { throughSingle } from "./cast.ts";
@@ -146,8 +146,7 @@ function geometryOf(x: Tensor, weight: Tensor, options: Conv2dOptions): Geometry
     op,
     () => `padding must be a whole number from 0, got ${padding.join(" x ")}`,
   );
-  const P = windowCount(op, H, R, stride[0], padding[0], dilation[0]);
-  const Q = windowCount(op, W, S, stride[1], padding[1], dilation[1]);
+  const [P, Q] = windowCounts(op, x.shape, { kernel: [R, S], stride, padding, dilation });
   return { x: [N, H, W, C], y: [N, P, Q, K], weight: [R, S, weightC, K], stride, padding, dilation, groups };
 }
 

@@ -1,15 +1,12 @@
 // Matrix products in tensor cores: f16 operands, f32 sums.
 import { kernels } from "../../shaders/kernels.ts";
 import { currentDevice } from "../current.ts";
-import { launch } from "../launch.ts";
+import { ENOUGH_WORKGROUPS, launch } from "../launch.ts";
 import { ceilDiv, check, showShape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 
 /** Rows and columns of the result that a workgroup computes: 64 x 64, 64 x 128, 128 x 64, 128 x 128 or 256 x 64. */
 export type MatrixTile = readonly [rows: number, columns: number];
-
-/** Two workgroups for each of the 132 multiprocessors of a large GPU. */
-export const ENOUGH_WORKGROUPS = 264;
 
 /** The largest tile that leaves enough workgroups: larger ones load less per multiply-add. */
 export function chooseMatrixTile(rows: number, columns: number): MatrixTile {

@@ -2,7 +2,7 @@
 import { kernels } from "../../shaders/kernels.ts";
 import { differentiable } from "../autograd.ts";
 import { currentDevice } from "../current.ts";
-import { launch } from "../launch.ts";
+import { ENOUGH_WORKGROUPS, launch } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { broadcastShapes, ceilDiv, check, sameShape, showShape, sizeOf, stridesOf, type Shape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
@@ -183,9 +183,6 @@ const TILES = { "128x128": [128, 128], "128x64": [128, 64], "64x64": [64, 64] } 
 >;
 type TileName = keyof typeof TILES;
 
-/** Two workgroups for each of the 132 multiprocessors of a large GPU: with fewer, smaller tiles do better. */
-const ENOUGH_WORKGROUPS = 264;
-
 /** The largest tile that leaves enough workgroups: larger ones load less per multiply-add. */
 export function chooseMatmulTile({ batches, M, N }: Pick<Size, "batches" | "M" | "N">): TileName {
   const candidates: TileName[] = N > 64 ? ["128x128", "128x64"] : ["128x64"];
@@ -202,7 +199,7 @@ function launchWorkgroup(a: Operand, b: Operand, y: Tensor, size: Size): void {
     variants: ["128x128", "128x64", "64x64"],
     fixed: chooseMatmulTile(size),
     flops: flopsOf(size),
-    inputs: [a.tensor.shape, b.tensor.shape],
+    inputs: [a.tensor, b.tensor].map(({ shape, dtype }) => ({ shape, dtype })),
     run: (variant, inputs) => {
       const [left, right] = strides.map((batchStride, at) => ({ batchStride, tensor: inputs[at] }));
       scope(() => matmulTiles(left, right, empty([batches, M, N]), size, TILES[variant]));

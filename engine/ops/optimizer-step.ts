@@ -1,5 +1,5 @@
-// Optimizer steps over flat buffers (see ../flat-parameters.ts): one dispatch updates every parameter in place. These are
-// the only ops that write into their arguments, and none has a gradient.
+// Optimizer steps over flat buffers (see ../flat-parameters.ts): one dispatch updates every parameter in place. None
+// has a gradient.
 import { kernels } from "../../shaders/kernels.ts";
 import { launch } from "../launch.ts";
 import { ceilDiv, check } from "../shape.ts";

@@ -2,7 +2,7 @@
 import { kernels } from "../../shaders/kernels.ts";
 import { differentiable } from "../autograd.ts";
 import { launch } from "../launch.ts";
-import { ceilDiv, check, showShape, windowCount } from "../shape.ts";
+import { ceilDiv, check, showShape, windowCounts } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { single, storedAs, throughSingle } from "./cast.ts";
 
@@ -61,8 +61,7 @@ function geometry(op: string, x: Tensor, options: PoolOptions): Geometry {
     op,
     () => `padding ${showShape(padding)} is more than half of the window ${showShape(window)}`,
   );
-  const P = windowCount(op, H, window[0], stride[0], padding[0]);
-  const Q = windowCount(op, W, window[1], stride[1], padding[1]);
+  const [P, Q] = windowCounts(op, x.shape, { kernel: window, stride, padding });
   const width = C % 4 === 0 ? 4 : 1;
   const params = { channels: C / width, x_size: [H, W], y_size: [P, Q], window, stride, padding } as const;
   return { yShape: [N, P, Q, C], width, params };

@@ -1,5 +1,5 @@
 import { add, conv2d, type BatchNormPartials } from "../../engine/ops/index.ts";
-import { check, showShape, windowCount, type Shape } from "../../engine/shape.ts";
+import { check, showShape, windowCounts, type Shape } from "../../engine/shape.ts";
 import type { Tensor } from "../../engine/tensor.ts";
 import { fanInUniform, type Initializer } from "../init.ts";
 import { Module } from "../module.ts";
@@ -75,11 +75,9 @@ export class Conv2d extends Module {
   }
 
   override outputShape(x: Shape): Shape {
-    const [N, H, W, C] = x;
+    const [N, , , C] = x;
     check(x.length === 4 && C === this.inputs, "Conv2d", () => `needs [N,H,W,${this.inputs}], x is ${showShape(x)}`);
-    const count = (extent: number, axis: 0 | 1): number =>
-      windowCount("Conv2d", extent, this.kernel[axis], this.stride[axis], this.padding[axis], this.dilation[axis]);
-    return [N, count(H, 0), count(W, 1), this.outputs];
+    return [N, ...windowCounts("Conv2d", x, this), this.outputs];
   }
 
   override extraRepr(): string {

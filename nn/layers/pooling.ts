@@ -1,5 +1,5 @@
 import { avgPool2d, globalAvgPool, maxPool2d } from "../../engine/ops/index.ts";
-import { windowCount, type Shape } from "../../engine/shape.ts";
+import { windowCounts, type Shape } from "../../engine/shape.ts";
 import type { Tensor } from "../../engine/tensor.ts";
 import { Module } from "../module.ts";
 import { pairOf, showPair, type Pair } from "./options.ts";
@@ -26,10 +26,8 @@ abstract class Pool2d extends Module {
     this.padding = pairOf(this.typeName, "padding", options.padding ?? 0, 0);
   }
 
-  override outputShape([N, H, W, C]: Shape): Shape {
-    const count = (extent: number, axis: 0 | 1): number =>
-      windowCount(this.typeName, extent, this.kernel[axis], this.stride[axis], this.padding[axis]);
-    return [N, count(H, 0), count(W, 1), C];
+  override outputShape(x: Shape): Shape {
+    return [x[0], ...windowCounts(this.typeName, x, this), x[3]];
   }
 
   override extraRepr(): string {

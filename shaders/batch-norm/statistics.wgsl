@@ -1,7 +1,8 @@
 // From partial statistics to those of the whole batch, and the step of the running ones; or, in evaluation, the running ones. And what the
-// other kernels need of them: y = (x - mean) * scale + shift. Means and squared deviations of tiles are merged pairwise (Chan, Golub and LeVeque 1979), which keeps full precision where a difference of sums of squares would
-// cancel. One workgroup merges 4 columns: each invocation a strided share of the tiles, then one of them all shares, in fixed
-// order. (A tree with its barriers instead of one takes four times as long to compile on software GPUs.)
+// other kernels need of them: y = (x - mean) * scale + shift. Means and squared deviations of tiles are merged pairwise (Chan, Golub
+// and LeVeque 1979), which keeps full precision where a difference of sums of squares would cancel. One workgroup merges 4 columns: each
+// invocation a strided share of the tiles, then one of them all shares, in fixed order. (A tree with its barriers instead of one takes
+// four times as long to compile on software GPUs.)
 
 alias Vector = vec4f; // f32 where C is not a multiple of 4
 

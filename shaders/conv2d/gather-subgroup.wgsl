@@ -94,7 +94,7 @@ fn store_place(index: u32, at: vec3u, column: u32, sum: vec4f) {
 // All but the first, moved up.
 fn rest(tile: Tile) -> Tile { return Tile(tile[1], tile[2], tile[3], tile[4], tile[5], tile[6], tile[7], tile[7]); }
 
-// Sum over the tile's valid places of (value - mean)^power, for power 1 (with mean 0) and 2.
+// Sum over the tile's valid places of value - mean (with mean 0: of the values), or of its square.
 fn deviations(tile: ptr<function, Tile>, valid: u32, mean: vec4f, squared: bool) -> vec4f {
   var sum = vec4f(0.0);
   for (var j = 0u; j < LANES; j++) {

@@ -1,4 +1,4 @@
-// target = source, or target += source: how a parameter's gradient enters its range of the flat gradient buffer. The last vec4
+// destination = source, or destination += source: how a parameter's gradient enters its range of the flat gradient buffer. The last vec4
 // may reach past the parameter: what lies there is set to zero, because the gradient norm is taken over whole ranges.
 
 const VECTORS: u32 = 4u;

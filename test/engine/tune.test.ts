@@ -11,7 +11,16 @@ function choice(shape: string, flops = 1e12): Choice<"slow" | "quick"> & { reado
     calls.push(variant);
     for (let i = 0; i < (variant === "slow" ? 40 : 1); i++) x.square();
   };
-  return { op: "test", shape, variants: ["slow", "quick"], fixed: "slow", flops, inputs: [[300, 1000]], run, calls };
+  return {
+    op: "test",
+    shape,
+    variants: ["slow", "quick"],
+    fixed: "slow",
+    flops,
+    inputs: [{ shape: [300, 1000], dtype: "f32" }],
+    run,
+    calls,
+  };
 }
 
 describe("KernelChoices", () => {
@@ -55,9 +64,35 @@ describe("tune", () => {
     expect([measured, progress]).toEqual([1, ["0/1"]]);
     expect(large.calls.slice(0, 4)).toEqual(["slow", "quick", "slow", "quick"]);
     expect(small.calls).toEqual([]);
+    expect(choices.open).toEqual([]);
     expect([choices.choose(large), choices.choose(small)]).toEqual(["quick", "slow"]);
     expect(await tune()).toBe(0);
-    choices.settle(small, "slow");
+  });
+
+  it("notes nothing of variants that are only measured", async () => {
+    const { choices } = currentDevice();
+    const inner = choice("inner");
+    const outer = { ...choice("outer"), run: () => void choices.choose(inner) };
+    choices.choose(outer);
+    expect(await tune()).toBe(1);
+    expect(choices.open).toEqual([]);
+    expect(choices.used).not.toHaveProperty("test inner");
+    choices.choose(inner); // by a step that uses the chosen variant
+    expect(await tune()).toBe(1);
+    expect(choices.used).toHaveProperty("test inner");
+  });
+
+  it("measures with tensors of the type that the choice is for", async () => {
+    const { choices } = currentDevice();
+    const found = new Set<string>();
+    const halves = {
+      ...choice("halves"),
+      inputs: [{ shape: [8], dtype: "f16" }] as const,
+      run: (_: string, [x]: readonly Tensor[]) => void found.add(x.dtype),
+    };
+    choices.choose(halves);
+    await tune();
+    expect([...found]).toEqual(["f16"]);
   });
 
   it("measures small work that is asked for often", async () => {

@@ -157,9 +157,15 @@ it("says what does not fit", () => {
     tensorOf([3, 3, 2, 8]),
     { groups: 2 },
   );
-  fails("conv2d: a window of 5 does not fit into 4 pixels with padding 0", six, tensorOf([3, 3, 6, 8]), {
-    dilation: 2,
+  fails(
+    "conv2d: a window of 5 does not fit into 4 pixels with padding 0; x is [1,4,4,6]",
+    six,
+    tensorOf([3, 3, 6, 8]),
+    { dilation: 2 },
+  );
+  fails("conv2d: stride and dilation must be whole numbers from 1, got 1 x 0 and 1 x 1", six, tensorOf([3, 3, 6, 8]), {
+    stride: [1, 0],
   });
-  fails("conv2d: stride and dilation must be whole numbers from 1", six, tensorOf([3, 3, 6, 8]), { stride: [1, 0] });
-  fails("conv2d: padding must be a whole number from 0", six, tensorOf([3, 3, 6, 8]), { padding: -1 });
+  fails("conv2d: 1.5 groups do not divide 6 input and 8 output channels", six, tensorOf([3, 3, 4, 8]), { groups: 1.5 });
+  fails("conv2d: padding must be a whole number from 0, got -1 x -1", six, tensorOf([3, 3, 6, 8]), { padding: -1 });
 });

@@ -1,5 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { keep, relu, scope, tensor, type Device, type Tensor } from "../../engine/index.ts";
+import { div, keep, relu, scope, sub, tensor, type Device, type Tensor } from "../../engine/index.ts";
 import { testDevice, toGpu } from "../support/gpu.ts";
 import { randomArr } from "../support/random.ts";
 
@@ -136,6 +136,35 @@ describe("a freed tensor", () => {
       x.dispose();
       expect(() => x.mul(2)).toThrow("was freed");
     });
+    expect(live()).toBe(0);
+  });
+});
+
+describe("ops that are made of others", () => {
+  const halves = (): Tensor => tensor([[1, 2, 3, 4]], { dtype: "f16" });
+  it.each<[string, () => Tensor, (x: Tensor) => Tensor]>([
+    ["x / 2", () => tensor([1, 2]), (x) => x.div(2)],
+    ["max(x, 2)", () => tensor([1, 2]), (x) => x.maximum(2)],
+    ["1 - x", () => tensor([1, 2]), (x) => sub(1, x)],
+    ["1 / x", () => tensor([1, 2]), (x) => div(1, x)],
+    ["halves turned", halves, (x) => x.permute()],
+    ["halves picked", halves, (x) => x.gather([0, 0])],
+    ["halves / 2", halves, (x) => x.div(2)],
+  ])("leave nothing behind without a scope: %s", (_, make, op) => {
+    const x = make();
+    const y = op(x);
+    expect(live()).toBe(2);
+    y.dispose();
+    x.dispose();
+    expect(live()).toBe(0);
+  });
+
+  it("keep what the graph of their result needs, for the scope around", async () => {
+    const x = tensor([[1, 2, 4, 5]], { dtype: "f16", requiresGrad: true });
+    scope(() => sub(1, x.permute().div(2)).sum().backward());
+    expect(await x.grad!.array()).toEqual([[-0.5, -0.5, -0.5, -0.5]]);
+    x.grad!.dispose();
+    x.dispose();
     expect(live()).toBe(0);
   });
 });
