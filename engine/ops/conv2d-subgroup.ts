@@ -1,5 +1,6 @@
 // conv2d's kernels for software GPUs: one subgroup a tile, broadcasts instead of workgroup memory and barriers.
 import { kernels } from "../../shaders/kernels.ts";
+import type { Choice } from "../choices.ts";
 import { currentDevice } from "../current.ts";
 import { launch } from "../launch.ts";
 import { scope } from "../scope.ts";
@@ -29,7 +30,20 @@ export function gatherSubgroup(
   gather: Gather,
   stats: boolean,
 ): BatchNormPartials | null {
-  return (suitsRows(gather) ? gatherRows : gatherTiles)(x, weight, y, gather, stats);
+  if (!suitsRows(gather)) return gatherTiles(x, weight, y, gather, stats);
+  const [shapes, spacing] = [[gather.x, gather.y].map((shape) => shape.join("x")), gather.spacing[0]];
+  const columns = rowColumns(
+    gather.y[3],
+    {
+      op: "conv2d.rows",
+      shape: `${shapes.join(" ")} ${gather.origin.join(" ")} ${spacing}${stats ? " stats" : ""} ${x.dtype}`,
+      flops: gatherFlops(gather),
+      inputs: [x, weight].map(({ shape, dtype }) => ({ shape, dtype })),
+    },
+    (columns, [x, weight]) =>
+      void gatherRows(x, weight, empty(gather.y, x.dtype), { ...gather, adds: false }, stats, columns),
+  );
+  return gatherRows(x, weight, y, gather, stats, columns);
 }
 
 /** Places of y that a lane of the row kernels computes. */
@@ -41,9 +55,24 @@ const WIDE_COLUMNS = 32;
 /** The share of parts of `part` that n elements fill. */
 const filled = (n: number, part: number): number => n / (part * ceilDiv(n, part));
 
-/** The wider variant is about 1.1 times as fast where its columns are filled. */
-const rowColumns = (K: number): number =>
-  filled(K, WIDE_COLUMNS) >= 0.9 * filled(K, ROW_COLUMNS) ? WIDE_COLUMNS : ROW_COLUMNS;
+/** Multiply-adds, counted twice, of a pass from which the wider variant is taken unmeasured. */
+const WIDE_FLOPS = 1e9;
+
+/**
+ * Columns that a lane of the row kernels computes. The wider variant is about 1.1 times as fast where its columns are filled, but takes more
+ * than a second to compile, forward and for the weights: small layers gain too little.
+ */
+function rowColumns(
+  K: number,
+  choice: Pick<Choice, "op" | "shape" | "flops" | "inputs">,
+  run: (columns: number, inputs: readonly Tensor[]) => void,
+): number {
+  if (filled(K, WIDE_COLUMNS) < 0.9 * filled(K, ROW_COLUMNS)) return ROW_COLUMNS;
+  const variants = [`${ROW_COLUMNS}`, `${WIDE_COLUMNS}`];
+  const fixed = variants[choice.flops >= WIDE_FLOPS ? 1 : 0];
+  const measured = (variant: string, inputs: readonly Tensor[]): void => scope(() => run(Number(variant), inputs));
+  return Number(currentDevice().choices.choose({ ...choice, variants, fixed, run: measured }));
+}
 
 /**
  * 3 x 3 taps side by side, all of y, and few idle places and columns. With few channels there is little to do for a row of pixels once
@@ -55,11 +84,17 @@ function suitsRows({ x, taps, step, spacing, divisor, spread, y }: Gather): bool
   return plain && taps.every((n) => n === 3) && filled(y[2], ROW_PLACES) * filled(y[3], ROW_COLUMNS) >= 0.75;
 }
 
-function gatherRows(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats: boolean): BatchNormPartials | null {
+function gatherRows(
+  x: Tensor,
+  weight: Tensor,
+  y: Tensor,
+  gather: Gather,
+  stats: boolean,
+  columns: number,
+): BatchNormPartials | null {
   const LANES = lanes();
   const [N, P, Q, K] = gather.y;
   const tiles = ceilDiv(N * P * ceilDiv(Q, ROW_PLACES), LANES);
-  const columns = rowColumns(K);
   // A tile with places past the end of a row would have fewer than the others.
   const sums = stats && Q % ROW_PLACES === 0;
   return scope(() => {
@@ -103,7 +138,18 @@ function gatherTiles(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats
 }
 
 export function weightGradientSubgroup(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | null): Tensor {
-  return weightsSuitRows(g) ? weightGradientRows(x, dy, g, into) : weightGradientTiles(x, dy, g, into);
+  if (!weightsSuitRows(g)) return weightGradientTiles(x, dy, g, into);
+  const columns = rowColumns(
+    g.weight[3],
+    {
+      op: "conv2d.weightRows",
+      shape: `${g.x.join("x")} ${g.weight.join("x")} /${g.stride[0]} +${g.padding.join("+")} ${x.dtype}`,
+      flops: weightGradientFlops(g),
+      inputs: [x, dy].map(({ shape, dtype }) => ({ shape, dtype })),
+    },
+    (columns, [x, dy]) => void weightGradientRows(x, dy, g, null, columns),
+  );
+  return weightGradientRows(x, dy, g, into, columns);
 }
 
 /**
@@ -117,10 +163,9 @@ function weightsSuitRows({ stride, dilation, groups, weight: [R, S, C, K] }: Geo
   return plain && filled((3 * C) / 4, lanes()) * filled(K, ROW_COLUMNS) >= 0.75;
 }
 
-function weightGradientRows(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | null): Tensor {
+function weightGradientRows(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | null, columns: number): Tensor {
   const LANES = lanes();
   const [, , C, K] = g.weight;
-  const columns = rowColumns(K);
   const tiles = ceilDiv((3 * C) / 4, LANES) * ceilDiv(K, columns);
   const { splits, rowsPerSplit } = splitRows(g, tiles, 16);
   const parts = splitParts(g, splits, into);

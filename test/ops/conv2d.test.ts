@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { currentDevice, scope } from "../../engine/index.ts";
 import { conv2d } from "../../engine/ops/conv2d.ts";
-import { needsSubgroupTiles, testDevice, toGpu } from "../support/gpu.ts";
+import { needsSubgroupTiles, testDevice, toGpu, withVariant } from "../support/gpu.ts";
 import { randomArr } from "../support/random.ts";
 import { expectClose } from "../support/tolerance.ts";
 import { checkConv2d, checkStats, type Case } from "./conv2d-checks.ts";
@@ -37,7 +37,6 @@ const cases: Case[] = [
   { x: [2, 4, 7, 16], weight: [3, 3, 16, 16], options: { padding: 1 } }, // pieces with one place missing
   { x: [1, 6, 10, 16], weight: [3, 3, 16, 12] }, // no padding forward, 2 backward
   { x: [1, 5, 6, 16], weight: [3, 3, 16, 16], options: { padding: 2 } }, // the other way round
-  { x: [1, 4, 8, 32], weight: [3, 3, 32, 64], options: { padding: 1 } }, // 32 columns a lane, two tiles of them
   // Weight gradients by rows with a stride of 2.
   { x: [1, 7, 9, 64], weight: [3, 3, 64, 68], options: { stride: 2, padding: 1 } }, // 5 dy pixels a row; a fifth tile of one vec4
   { x: [2, 6, 12, 64], weight: [3, 3, 64, 64], options: { stride: 2 } }, // an even image: its last pixel is seen by no window
@@ -50,6 +49,21 @@ describe.each(cases)("x $x weight $weight $options", (shape) => {
     await checkConv2d(shape, "subgroup");
   });
   it("portable", () => checkConv2d(shape, "portable"));
+});
+
+// Large layers take the row kernels' wider variant.
+describe("32 columns a lane", () => {
+  it.for<[op: string, shape: Case]>([
+    ["conv2d.rows", { x: [1, 4, 8, 32], weight: [3, 3, 32, 64], options: { padding: 1 } }], // two tiles
+    ["conv2d.rows", { x: [3, 5, 16, 20], weight: [3, 3, 20, 28], options: { padding: 1 } }], // 7 of 8 vec4s
+    ["conv2d.weightRows", { x: [1, 4, 8, 32], weight: [3, 3, 32, 64], options: { padding: 1 } }],
+    ["conv2d.weightRows", { x: [1, 7, 9, 64], weight: [3, 3, 64, 88], options: { stride: 2, padding: 1 } }], // a third tile of 6 vec4s
+    ["conv2d.weightRows", { x: [2, 6, 12, 64], weight: [3, 3, 64, 64], options: { stride: 2 } }],
+  ])("%s, $1.x, $1.weight $1.options", async ([op, shape], context) => {
+    needsSubgroupTiles(context);
+    await withVariant(op, "32", () => checkConv2d(shape, "subgroup"));
+    if (op === "conv2d.rows") await withVariant(op, "32", () => checkStats(shape, "subgroup"));
+  });
 });
 
 describe("batch norm's partial sums", () => {

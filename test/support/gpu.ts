@@ -1,7 +1,7 @@
 // The one device that all tests share: opening another would compile every kernel again.
-import type { TestContext } from "vitest";
+import { expect, vi, type TestContext } from "vitest";
 import { currentDevice, fromData, openDevice } from "../../engine/index.ts";
-import type { Device, DType, KernelFamily, Tensor } from "../../engine/index.ts";
+import type { Choice, Device, DType, KernelFamily, Tensor } from "../../engine/index.ts";
 
 const shared = globalThis as typeof globalThis & { kilnTestDevice?: Promise<Device> };
 
@@ -34,6 +34,22 @@ export function withWinograd<T>(setting: Device["winograd"], work: () => T | Pro
       device.winograd = before;
     }
   });
+}
+
+/** Runs `work` with one variant of an op that several kernels can compute, whatever the tables say. */
+export async function withVariant<T>(op: string, variant: string, work: () => T | Promise<T>): Promise<T> {
+  const { choices } = await testDevice();
+  const asked: string[] = [];
+  const chosen = vi.spyOn(choices, "choose").mockImplementation((choice: Choice): string => {
+    asked.push(choice.op);
+    return choice.op === op && choice.variants.includes(variant) ? variant : choice.fixed;
+  });
+  try {
+    return await work();
+  } finally {
+    chosen.mockRestore();
+    expect(asked).toContain(op);
+  }
 }
 
 /** Skips a test of the subgroup family on adapters that cannot run it. */
