@@ -1,21 +1,24 @@
 #!/usr/bin/env node
 // The three passes of ResNet-18's 3 x 3 convolutions, direct and by Winograd's algorithm: GFLOP/s, all transforms included and
 // counted as the direct sum's operations.
-// node bench/conv2d.js [--batch-size 32] [--rounds 8] [--adapter NAME] [--json]
-import { parseArgs } from "node:util";
 import { fromData, openDevice, scope } from "../dist/engine/index.js";
 import { median } from "../dist/cli/commands/bench/median.js";
 import { forward, inputGradient, weightGradient } from "../dist/engine/ops/conv2d-launch.js";
-import { wholeNumber } from "./flags.js";
+import { readFlags, wholeNumber } from "./flags.js";
 import { randomNumbers } from "./ladder/measure.js";
 
-const { values: flags } = parseArgs({
-  options: {
-    "batch-size": { type: "string", default: "32" },
-    rounds: { type: "string", default: "8" },
-    adapter: { type: "string" },
-    json: { type: "boolean", default: false },
-  },
+const HELP = `Usage: node bench/conv2d.js [options]
+
+  --batch-size <n>   images (default: 32)
+  --rounds <n>       runs of each pass, taken in turns; the median counts (default: 8)
+  --adapter <name>   part of the adapter's name
+  --json             print the figures as JSON`;
+
+const flags = readFlags(HELP, {
+  "batch-size": { type: "string", default: "32" },
+  rounds: { type: "string", default: "8" },
+  adapter: { type: "string" },
+  json: { type: "boolean", default: false },
 });
 
 const nothing = { x: false, weight: false }; // to keep

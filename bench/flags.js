@@ -1,14 +1,49 @@
+// @ts-check
+// Flags as the commands of cli/ read them: what is wrong ends the program with one line and exit status 2.
 import { basename } from "node:path";
+import { parseArgs } from "node:util";
 
 /**
- * A flag's value as a number. Anything but a whole number from 1 on ends the program with one line.
+ * The values of a program's flags. `--help` prints `help` and ends the program.
  *
- * @param {string} flag without its dashes
- * @param {string} value
+ * @template {NonNullable<import("node:util").ParseArgsConfig["options"]>} T
+ * @param {string} help
+ * @param {T} options
  */
+export function readFlags(help, options) {
+  const values = parse(options);
+  if (!("help" in values)) return values;
+  console.log(help);
+  process.exit(0);
+}
+
+/** @template {NonNullable<import("node:util").ParseArgsConfig["options"]>} T @param {T} options */
+function parse(options) {
+  const help = /** @type {const} */ ({ type: "boolean", short: "h" });
+  try {
+    return parseArgs({ options: { ...options, help } }).values;
+  } catch (error) {
+    // What follows the first sentence is about arguments that begin with a dash.
+    return refuse(/** @type {Error} */ (error).message.split(/\. |\n/)[0]);
+  }
+}
+
+/** @param {string} message @returns {never} */
+export function refuse(message) {
+  console.error(`${basename(process.argv[1], ".js")}: ${message}`);
+  process.exit(2);
+}
+
+/** @param {string} flag without its dashes @param {string} value */
 export function wholeNumber(flag, value) {
   const number = Number(value);
   if (Number.isInteger(number) && number >= 1) return number;
-  console.error(`${basename(process.argv[1], ".js")}: --${flag} ${value}: must be a whole number from 1 on`);
-  process.exit(1);
+  return refuse(`--${flag} ${value}: must be a whole number from 1 on`);
+}
+
+/** @param {string} flag without its dashes @param {string} value */
+export function positiveNumber(flag, value) {
+  const number = Number(value);
+  if (Number.isFinite(number) && number > 0) return number;
+  return refuse(`--${flag} ${value}: must be a number above 0`);
 }

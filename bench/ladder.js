@@ -1,8 +1,7 @@
 #!/usr/bin/env node
 // @ts-check
 // Measures the kernel tour (docs/kernels) on this machine: every rung of every family, and the production kernels beside them.
-import { parseArgs } from "node:util";
-import { wholeNumber } from "./flags.js";
+import { readFlags, refuse, wholeNumber } from "./flags.js";
 import { families } from "./ladder/families.js";
 import { measureFamily } from "./ladder/measure.js";
 import { showTable } from "./ladder/table.js";
@@ -14,24 +13,18 @@ const USAGE = `npm run ladder -- [options]
   --json             prints the measurements as JSON
   --help             prints this`;
 
-const { values: flags } = parseArgs({
-  options: {
-    family: { type: "string", multiple: true },
-    rounds: { type: "string", default: "9" },
-    adapter: { type: "string" },
-    json: { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
-  },
+const flags = readFlags(USAGE, {
+  family: { type: "string", multiple: true },
+  rounds: { type: "string", default: "9" },
+  adapter: { type: "string" },
+  json: { type: "boolean", default: false },
 });
-
-if (flags.help) console.log(USAGE);
-else await main();
+await main();
 
 async function main() {
   const unknown = flags.family?.find((name) => families.every((family) => family.name !== name));
   const rounds = wholeNumber("rounds", flags.rounds);
-  if (unknown !== undefined)
-    return fail(`--family ${unknown}: there are ${families.map(({ name }) => name).join(", ")}`);
+  if (unknown !== undefined) refuse(`--family ${unknown}: there are ${families.map(({ name }) => name).join(", ")}`);
   const { openKit } = await import("./ladder/kit.js");
   const kit = await openKit(flags.adapter);
   const device = kit.engine.currentDevice();
@@ -45,10 +38,4 @@ async function main() {
   }
   if (flags.json) console.log(JSON.stringify({ adapter: info, rounds, families: results }, null, 2));
   device.dispose();
-}
-
-/** @param {string} message */
-function fail(message) {
-  console.error(`ladder: ${message}`);
-  process.exitCode = 1;
 }

@@ -1,25 +1,29 @@
 #!/usr/bin/env node
 // Whether the kernels of subgroup matrices (tensor cores, f16) compute what the f32 kernels do, and how fast: the first thing to run
 // on a GPU that has them. Prints, for each shape and tile, the largest error relative to the largest value, and TFLOP/s.
-// node bench/matrix-check.js [--quick] [--batch 512] [--rounds 5] [--adapter NAME]
-import { parseArgs } from "node:util";
 import { empty, fromData, matmul, openDevice, scope } from "../dist/engine/index.js";
 import { cast } from "../dist/engine/ops/cast.js";
 import { gatherMatrix, weightGradientMatrix } from "../dist/engine/ops/conv2d-matrix.js";
 import { gatherWorkgroup, weightGradientWorkgroup } from "../dist/engine/ops/conv2d-workgroup.js";
 import { matmulMatrix } from "../dist/engine/ops/matmul-matrix.js";
-import { wholeNumber } from "./flags.js";
+import { readFlags, wholeNumber } from "./flags.js";
 import { randomNumbers } from "./ladder/measure.js";
+import { timeOf } from "./time.js";
 
 /** @typedef {import("../dist/engine/index.js").Tensor} Tensor @typedef {readonly [number, number]} Tile */
 
-const { values: flags } = parseArgs({
-  options: {
-    quick: { type: "boolean", default: false },
-    batch: { type: "string", default: "512" },
-    rounds: { type: "string", default: "5" },
-    adapter: { type: "string" },
-  },
+const HELP = `Usage: node bench/matrix-check.js [options]
+
+  --quick            no large products, and convolutions of 3 images
+  --batch <n>        images of the convolutions (default: 512)
+  --rounds <n>       runs of each kernel; the fastest counts (default: 5)
+  --adapter <name>   part of the adapter's name`;
+
+const flags = readFlags(HELP, {
+  quick: { type: "boolean", default: false },
+  batch: { type: "string", default: "512" },
+  rounds: { type: "string", default: "5" },
+  adapter: { type: "string" },
 });
 
 const batch = wholeNumber("batch", flags.batch);
@@ -144,7 +148,7 @@ async function compare(name, tile, flops, terms, want, run) {
   const allowed = (y.dtype === "f16" ? 2 ** -10 : 0) + 4 * Math.sqrt(terms) * 2 ** -23 + 1e-6;
   y.dispose();
   const times = [];
-  for (let i = 0; i < rounds; i++) times.push(await timeOf(() => run().dispose()));
+  for (let i = 0; i < rounds; i++) times.push(await timeOf(device, () => run().dispose()));
   const milliseconds = Math.min(...times);
   report(
     name,
@@ -197,18 +201,6 @@ async function statistics(partials) {
     }
     return mean + Math.sqrt(squares / rows);
   });
-}
-
-/** By timestamps where there are any, else by the clock. @param {() => void} work */
-async function timeOf(work) {
-  if (device.gpu.features.has("timestamp-query")) {
-    const kernels = await device.profile(work);
-    return kernels.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
-  }
-  const start = performance.now();
-  work();
-  await device.idle();
-  return performance.now() - start;
 }
 
 /** f16 numbers in [-1, 1): a GPU can be faster on zeros. @param {number[]} shape @param {number} seed */

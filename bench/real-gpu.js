@@ -1,10 +1,9 @@
 #!/usr/bin/env node
 // Everything that is worth knowing about a real GPU, in one run under ten minutes: for machines that are lent for a short while.
-// node bench/real-gpu.js --out DIR [--data DIR] [--minutes 9.5] [--quick]
 import { spawn, spawnSync } from "node:child_process";
 import { createWriteStream, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { positiveNumber, readFlags, refuse } from "./flags.js";
 
 const HELP = `Usage: node bench/real-gpu.js --out DIR [options]
 
@@ -18,22 +17,15 @@ kernels beside the adapter's ceilings, PyTorch's modes, and two runs of training
   --quick          small sizes and nothing trained to the end: to try the script itself
   --help`;
 
-const { values: flags } = parseArgs({
-  options: {
-    out: { type: "string" },
-    data: { type: "string" },
-    minutes: { type: "string", default: "9.5" },
-    python: { type: "string", default: "python3" },
-    quick: { type: "boolean", default: false },
-    help: { type: "boolean", short: "h", default: false },
-  },
+const flags = readFlags(HELP, {
+  out: { type: "string" },
+  data: { type: "string" },
+  minutes: { type: "string", default: "9.5" },
+  python: { type: "string", default: "python3" },
+  quick: { type: "boolean", default: false },
 });
-
-if (flags.help) console.log(HELP);
-else if (!flags.out) {
-  console.error("real-gpu: name a folder for the results with --out DIR");
-  process.exitCode = 2;
-} else await main(flags.out);
+const minutes = positiveNumber("minutes", flags.minutes);
+await main(flags.out || refuse("name a folder for the results with --out DIR"));
 
 /** `missing`: why it cannot run here. @typedef {{ name: string, seconds: number, command: string[], missing?: string | null }} Part */
 
@@ -100,7 +92,7 @@ function words(text) {
 /** @param {string} out */
 async function main(out) {
   mkdirSync(out, { recursive: true });
-  const end = Date.now() + Number(flags.minutes) * 60_000;
+  const end = Date.now() + minutes * 60_000;
   /** @type {Record<string, unknown>[]} */
   const summary = [];
   for (const { name, seconds, command, missing } of parts(out)) {

@@ -102,14 +102,21 @@ export function modelFromCheckpoint(
   if (name === undefined) {
     throw new Error(`${origin} doesn't say which model it is: name it (${modelNames.join(", ")})`);
   }
-  const shapes = new Map(
-    [...tensors].flatMap(([key, { shape }]) => aliasesOf(key).map((alias) => [alias, shape] as const)),
-  );
-  const classes = metadata.model?.classes ?? overrides.classes ?? shapes.get("fc.weight")?.[0];
-  const stem = metadata.model?.stem ?? overrides.stem ?? (shapes.get("conv1.weight")?.[2] === 7 ? "imagenet" : "cifar");
+  const classes = metadata.model?.classes ?? overrides.classes ?? shapeIn(tensors, "fc.weight")?.[0];
+  const stem = metadata.model?.stem ?? overrides.stem ?? stemOf({ tensors, metadata });
   const model = createModel(name, { stem, ...(classes === undefined ? {} : { classes }) });
   loadStateDict(model, tensors, { origin });
   return model;
+}
+
+/** The stem that the file names, else the one that its first convolution has. */
+export const stemOf = ({ tensors, metadata }: Checkpoint): Stem =>
+  metadata.model?.stem ?? (shapeIn(tensors, "conv1.weight")?.[2] === 7 ? "imagenet" : "cifar");
+
+/** The shape of the tensor that a file may name otherwise. */
+function shapeIn(tensors: StateDict, name: string): readonly number[] | undefined {
+  const found = [...tensors].find(([key]) => aliasesOf(key).includes(name));
+  return found?.[1].shape;
 }
 
 function parseJson(text: string): unknown {

@@ -19,6 +19,7 @@ export {
   readCheckpoint,
   readCheckpointMetadata,
   modelFromCheckpoint,
+  stemOf,
   type Checkpoint,
   type CheckpointMetadata,
   type ExportInfo,

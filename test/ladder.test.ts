@@ -151,7 +151,7 @@ describe("npm run ladder", () => {
     expect(help.status).toBe(0);
     for (const { name } of families) expect(help.stdout).toContain(name);
     const unknown = ladderCommand("--family", "matmul", "--family", "sorting");
-    expect([unknown.status, unknown.stdout]).toEqual([1, ""]);
+    expect([unknown.status, unknown.stdout]).toEqual([2, ""]);
     expect(unknown.stderr).toContain("ladder: --family sorting: there are matmul, conv2d");
     expect(ladderCommand("--rounds", "0").stderr).toContain("must be a whole number from 1 on");
   });

@@ -9,7 +9,7 @@ export type AverageState = ReadonlyMap<string, Float32Array>;
  * A moving average of everything that a model has learned: parameters and batch norm's running statistics. It starts as a copy of
  * them. Owns memory on the device: as much as the model.
  */
-export class WeightAverage implements Disposable {
+class WeightAverage implements Disposable {
   readonly #pairs: readonly { readonly name: string; readonly own: Tensor; readonly average: Tensor }[];
 
   constructor(model: Module) {
@@ -97,6 +97,16 @@ export class Averages implements Disposable {
     this.#lookahead = lookahead;
   }
 
+  /** Before a step of a run of so many. @throws Error of one line where lookahead is not told how many */
+  begin(steps: number | undefined): void {
+    if (this.#lookahead && steps === undefined) {
+      throw new Error(
+        "Trainer: lookahead goes by the length of the run: give step() its `steps` beside epoch and step",
+      );
+    }
+    this.prepare();
+  }
+
   /** Before the first step: both start as copies of the weights as they are. */
   prepare(): void {
     if (this.#ema) this.#average ??= new WeightAverage(this.#model);
@@ -104,11 +114,11 @@ export class Averages implements Disposable {
   }
 
   /** After an optimizer step. @param done steps of the run done by now, of `steps` */
-  step(done: number, steps: number): void {
+  step(done: number, steps: number | undefined): void {
     if (this.#slow && this.#lookahead) {
       const { every, decay } = this.#lookahead;
       if (done % every === 0) {
-        this.#slow.update(1 - decay(done / steps));
+        this.#slow.update(1 - decay(done / steps!));
         this.#slow.copyToModel();
       }
       // What the last steps changed since the last update is given up, as in airbench.

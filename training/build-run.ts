@@ -2,7 +2,7 @@
 import type { Tensor } from "../engine/index.ts";
 import { createModel, initFrom, type Checkpoint, type Classifier, type ExportInfo } from "../nn/index.ts";
 import { parseAugment } from "./augment-grammar.ts";
-import type { DatasetInfo, DeviceDataset } from "./data/device-dataset.ts";
+import type { DatasetInfo } from "./data/device-dataset.ts";
 import type { RawDataset } from "./data/dataset.ts";
 import { crossEntropy } from "./losses.ts";
 import { Adam, AdamW, SGD, type Optimizer, type ParameterGroup } from "./optimizers/index.ts";
@@ -10,6 +10,7 @@ import { preset } from "./presets/index.ts";
 import type { Recipe, RunSettings } from "./recipe.ts";
 import { parseSchedule, type ScheduleMaker } from "./schedule-grammar.ts";
 import { ratesAt, type AnySchedule } from "./schedules/index.ts";
+import { stepsOf, stepsPerEpoch } from "./step-count.ts";
 import { Trainer } from "./trainer.ts";
 
 /** The objects of a run. Disposing of it frees them all. */
@@ -64,11 +65,29 @@ export function buildRun(settings: RunSettings, init: { checkpoint: Checkpoint; 
  */
 export function makeSchedule({ schedule, lr, momentum, optimizer }: Recipe): ScheduleMaker {
   const make = parseSchedule(schedule);
-  const first = ratesAt(make({ lr, momentum, epochs: 100, stepsPerEpoch: 100 }), 0);
-  if (optimizer === "sgd" && momentum === 0 && first.momentum !== 0) {
-    throw new Error("onecycle moves the momentum, and a momentum of 0 has none: add cycle_momentum=false");
+  const trial = { lr, epochs: 100, stepsPerEpoch: 100 };
+  ratesAt(make(trial), 0);
+  if (optimizer !== "sgd" || momentum !== 0) return make;
+  const moving = schedule.split("+").find((part) => ratesAt(parseSchedule(part)(trial), 0).momentum !== undefined);
+  if (moving === undefined) return make;
+  const name = moving.split(":")[0].trim();
+  throw new Error(`${name} moves the momentum, and a momentum of 0 has none: add cycle_momentum=false`);
+}
+
+/** Whether the recipe's rate changes any step's. A schedule may give rates of its own. */
+export function usesRate({ schedule, lr }: Recipe): boolean {
+  const make = parseSchedule(schedule);
+  // Far longer than runs are, and looked at more and more coarsely: any part of it may be the one that takes the rate.
+  const trial = { epochs: 1e5, stepsPerEpoch: 100 };
+  const [one, other] = [lr, 2 * lr].map((rate) => make({ ...trial, lr: rate }));
+  try {
+    for (let step = 0; step < 1e7; step += 1 + Math.floor(step / 200)) {
+      if (ratesAt(one, step).lr !== ratesAt(other, step).lr) return true;
+    }
+  } catch {
+    // It has ended.
   }
-  return make;
+  return false;
 }
 
 /**
@@ -76,11 +95,11 @@ export function makeSchedule({ schedule, lr, momentum, optimizer }: Recipe): Sch
  *
  * @throws Error of one line where it is shorter than the run: now, not after hours
  */
-export function buildSchedule(settings: RunSettings, trainer: Trainer, train: DeviceDataset): AnySchedule {
+export function buildSchedule(settings: RunSettings, { count }: { readonly count: number }): AnySchedule {
   const { lr, momentum, epochs } = settings;
-  const stepsPerEpoch = trainer.stepsPerEpoch(train);
-  const steps = trainer.steps(train, { epochs });
-  const schedule = makeSchedule(settings)({ lr, momentum, epochs: steps / stepsPerEpoch, stepsPerEpoch });
+  const perEpoch = stepsPerEpoch(count, settings);
+  const steps = stepsOf(epochs, perEpoch);
+  const schedule = makeSchedule(settings)({ lr, momentum, epochs: steps / perEpoch, stepsPerEpoch: perEpoch });
   ratesAt(schedule, steps);
   return schedule;
 }

@@ -13,6 +13,7 @@ import {
 import type { Module } from "../nn/index.ts";
 import type { DeviceDataset } from "./data/device-dataset.ts";
 import { InFlight } from "./in-flight.ts";
+import { inEvaluation } from "./modes.ts";
 import { forwardViews, type Tta } from "./tta.ts";
 
 export interface ClassAccuracy {
@@ -108,21 +109,14 @@ function evaluateBatch(
   const valid = Math.min(size, dataset.count - first);
   const indices = Uint32Array.from({ length: size }, (_, i) => first + Math.min(i, valid - 1));
   // Other code may run between batches, so the mode is set for each.
-  const modes = model.modules().map((module) => ({ module, training: module.training }));
-  model.eval();
-  try {
-    return noGrad(() =>
-      scope(() => {
-        const { images, labels } = dataset.batch(indices);
-        const logits = forwardViews(model, images, tta);
-        checkClasses("evaluate", logits, dataset);
-        log.add(logits, labels, valid);
-        return logits;
-      }),
-    );
-  } finally {
-    for (const { module, training } of modes) module.training = training;
-  }
+  const run = (): Tensor => {
+    const { images, labels } = dataset.batch(indices);
+    const logits = forwardViews(model, images, tta);
+    checkClasses("evaluate", logits, dataset);
+    log.add(logits, labels, valid);
+    return logits;
+  };
+  return inEvaluation(model, () => noGrad(() => scope(run)));
 }
 
 /** Throws where the model tells fewer classes apart than the data has. */

@@ -28,7 +28,9 @@ export const START: Position = { step: 0, epoch: 0, running: EMPTY_SUMS };
 /** Returns the position, or throws one line where a run of such epochs cannot stand there. */
 export function checkPosition(position: Position, stepsPerEpoch: number, steps: number): Position {
   const { step, epoch, running } = position;
-  if (step !== epoch * stepsPerEpoch + running.steps || running.steps > stepsPerEpoch) {
+  // The last epoch may be a part of one.
+  const finished = Math.min(epoch * stepsPerEpoch, steps);
+  if (step !== finished + running.steps || running.steps > stepsPerEpoch) {
     throw new Error(
       `fit: step ${step} in epoch ${epoch + 1} does not fit epochs of ${stepsPerEpoch} steps; ` +
         "continue with the images and the batch size that the run began with",

@@ -53,7 +53,7 @@ function cut(extent: number, side: number, random: Random): [number, number] {
 }
 
 /** The mixed images, [N, H, W, 3]. `other` are the partners' images. */
-export function mixImages(images: Tensor, other: Tensor, { share, box }: Mix): Tensor {
+function mixImages(images: Tensor, other: Tensor, { share, box }: Mix): Tensor {
   const [, height, width] = images.shape;
   return scope(() => {
     const weight = box ? fromData(keepMask(height, width, box), [1, height, width, 1]) : fromData([share], [1]);

@@ -12,15 +12,18 @@ export interface EarlyStopOptions {
 
 /** Where an early stop stands: a part of a run's position. */
 export interface EarlyStopState {
-  readonly best: number;
+  /** None before the first finite figure. */
+  readonly best?: number;
   /** Epochs since then. */
   readonly bad: number;
 }
 
 const isPlateau = (schedule: AnySchedule | undefined): schedule is PlateauSchedule => typeof schedule === "object";
 
+const isAccuracy = (monitor: Monitor | undefined): boolean => monitor?.endsWith("Accuracy") ?? false;
+
 /** A figure of an epoch. Throws one line where the run has none. */
-export function metricOf(report: EpochReport, monitor: Monitor): number {
+function metricOf(report: EpochReport, monitor: Monitor): number {
   const value = report[monitor];
   if (typeof value === "number") return value;
   const instead = monitor.startsWith("validation") ? "hold images out for validation" : "give test images";
@@ -31,7 +34,7 @@ export function metricOf(report: EpochReport, monitor: Monitor): number {
 export class Monitors {
   readonly #plateau: PlateauSchedule | null;
   readonly #earlyStop: EarlyStopOptions | undefined;
-  #stop: EarlyStopState | null;
+  #stop: Required<EarlyStopState>;
 
   constructor(schedule: AnySchedule | undefined, earlyStop: EarlyStopOptions | undefined, from: Position) {
     if (earlyStop && !(Number.isInteger(earlyStop.patience) && earlyStop.patience >= 1)) {
@@ -39,13 +42,14 @@ export class Monitors {
     }
     this.#plateau = isPlateau(schedule) ? schedule : null;
     this.#earlyStop = earlyStop;
-    this.#stop = from.earlyStop ?? null;
+    const worst = isAccuracy(earlyStop?.monitor) ? -Infinity : Infinity;
+    this.#stop = { best: worst, bad: 0, ...from.earlyStop };
     if (from.schedule) this.#plateau?.loadState(from.schedule);
   }
 
   /** Whether the run has gone long enough without improving. */
   get stopped(): boolean {
-    return this.#earlyStop !== undefined && this.#stop !== null && this.#stop.bad >= this.#earlyStop.patience;
+    return this.#earlyStop !== undefined && this.#stop.bad >= this.#earlyStop.patience;
   }
 
   observe(report: EpochReport): void {
@@ -54,16 +58,19 @@ export class Monitors {
     const byDefault = report.validationLoss === undefined ? "testLoss" : "validationLoss";
     const { monitor = byDefault } = this.#earlyStop;
     const value = metricOf(report, monitor);
-    const better =
-      this.#stop === null || (monitor.endsWith("Loss") ? value < this.#stop.best : value > this.#stop.best);
-    this.#stop = better ? { best: value, bad: 0 } : { best: this.#stop!.best, bad: this.#stop!.bad + 1 };
+    const { best, bad } = this.#stop;
+    // NaN is never better.
+    const better = isAccuracy(monitor) ? value > best : value < best;
+    this.#stop = better ? { best: value, bad: 0 } : { best, bad: bad + 1 };
   }
 
   /** For the position after an epoch. */
   state(): Pick<Position, "schedule" | "earlyStop"> {
+    const { best, bad } = this.#stop;
     return {
       ...(this.#plateau && { schedule: this.#plateau.state() }),
-      ...(this.#stop && { earlyStop: this.#stop }),
+      // JSON has no word for the infinite.
+      ...(this.#earlyStop && { earlyStop: Number.isFinite(best) ? { best, bad } : { bad } }),
     };
   }
 }

@@ -3,6 +3,7 @@
 import { files } from "#files";
 import type { ChoiceTable, Device } from "../engine/index.ts";
 import { exportWeights, type ExportInfo } from "../nn/index.ts";
+import { betterEpoch } from "./best-epoch.ts";
 import { decodeState, encodeState, type BestEpoch, type RunState } from "./checkpoint.ts";
 import type { EpochReport, Position, TrainEvent } from "./events.ts";
 import type { Trainer } from "./trainer.ts";
@@ -20,21 +21,34 @@ const STATE = "state.safetensors";
 const LAST = "last.safetensors";
 const BEST = "best.safetensors";
 const RUN_FILES = [CONFIG, METRICS, STEPS, STATE, LAST, BEST];
+/** What continuing takes. */
+const RESUME_FILES = [CONFIG, STATE];
 /** Lines of steps.jsonl that are written at once. */
 const STEP_LINES = 256;
 
-/** What config.json says about the machine: its adapter, and the kernels that were chosen, which decide the last bits. */
+/**
+ * What config.json says about the machine: its adapter, and the kernels that were chosen, which decide the last bits. Those measured
+ * in earlier runs count too: a last batch that is not full may use them only after this was written.
+ */
 export function environment(device: Device): Environment {
   const { info, family, winograd, choices } = device;
-  return { device: info, kernelFamily: family, winograd, kernels: choices.used };
+  return { device: info, kernelFamily: family, winograd, kernels: { ...choices.used, ...choices.measured } };
 }
 
 interface Environment {
   readonly device: Device["info"];
   readonly kernelFamily: Device["family"];
   readonly winograd: Device["winograd"];
-  /** By op and shape, the variant that is used. */
+  /** By op and shape, the variant that an op uses. */
   readonly kernels: ChoiceTable;
+}
+
+/** Throws one line where the folder that holds such files is not free for a new run. */
+export function refuseHeld(dir: string, holds: (name: string) => boolean): void {
+  const held = RUN_FILES.find(holds);
+  if (held === undefined) return;
+  const resume = RESUME_FILES.every(holds) ? `, or continue it with --resume ${dir}` : "";
+  throw new Error(`${dir} holds another run (${held}): choose another --out${resume}`);
 }
 
 /**
@@ -46,12 +60,8 @@ export async function createRunFolder(dir: string, config: RunConfig): Promise<R
   const path = files.absolute(dir);
   if (await files.exists(path)) {
     if (!(await files.stat(path)).directory) throw new Error(`${dir} is a file, not a folder: choose another --out`);
-    const held = (await files.list(path)).find(({ name }) => RUN_FILES.includes(name));
-    if (held) {
-      throw new Error(
-        `${dir} holds another run (${held.name}): choose another --out, or continue it with --resume ${dir}`,
-      );
-    }
+    const names = (await files.list(path)).map(({ name }) => name);
+    refuseHeld(dir, (name) => names.includes(name));
   }
   await writing(dir, async () => {
     await files.makeDirectory(path);
@@ -180,11 +190,10 @@ export class RunFolder {
     if (result !== text) await files.writeAtomic(path, result);
   }
 
-  #consider({ epoch, validationAccuracy, testAccuracy }: EpochReport): void {
-    const accuracy = validationAccuracy ?? testAccuracy;
-    if (accuracy === null || (this.#best && accuracy <= this.#best.accuracy)) return;
-    this.#best = { epoch, accuracy };
-    this.#bestIsNew = true;
+  #consider(report: EpochReport): void {
+    const best = betterEpoch(this.#best, report);
+    if (best !== this.#best) this.#bestIsNew = true;
+    this.#best = best;
   }
 }
 

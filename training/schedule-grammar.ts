@@ -1,6 +1,6 @@
 // `--schedule NAME:key=value,key=value`: PyTorch's parameters by PyTorch's names, lists with `/`, one schedule after another with `+`.
 import { kinds, type Kind, type ScheduleContext, type Value, type Values } from "./schedule-kinds.ts";
-import { perEpoch, sequential, type AnySchedule, type Schedule } from "./schedules/index.ts";
+import { perEpoch, ratesAt, sequential, type AnySchedule, type Schedule } from "./schedules/index.ts";
 import { suggestion } from "./suggest.ts";
 
 export type { ScheduleContext } from "./schedule-kinds.ts";
@@ -26,7 +26,8 @@ interface Part {
  *
  * onecycle, cyclic and piecewise count steps and the others epochs, unless `unit=step|epoch` is given. `total_steps`, `T_max` and
  * polynomial's `total_iters` default to the length of the training in that unit, `max_lr` to the context's lr; `base_lr`, where given,
- * replaces the context's lr. `a+b` is b after a: a must know how long it lasts (`total_iters`, `T_max`, or `for=N` with any), b gets the rest.
+ * replaces the context's lr. `a+b` is b after a: a must know how long it lasts (`total_iters`, `T_max`, `total_steps`, or `for=N` with
+ * any), b gets the rest.
  *
  * @throws Error that names the faulty part and what is allowed there
  */
@@ -47,8 +48,12 @@ export function parseSchedule(text: string): ScheduleMaker {
     const schedules = parts.map((part, i) => {
       const start = milestones.at(-1) ?? 0;
       const lasts = part.lasts === undefined ? undefined : part.lasts * (part.byStep ? 1 : stepsPerEpoch);
-      if (i < parts.length - 1) milestones.push(start + lasts!);
-      return makePart(part, i < parts.length - 1 ? lasts! : steps - start, context);
+      if (i === parts.length - 1) return makePart(part, steps - start, context);
+      milestones.push(start + lasts!);
+      const schedule = makePart(part, lasts!, context);
+      // One that ends before the next begins is refused now, not when it is asked.
+      ratesAt(schedule, lasts! - 1);
+      return schedule;
     });
     const [only] = schedules;
     if (typeof only === "object") return only;

@@ -14,6 +14,7 @@ import {
   stepDecay,
 } from "./schedules/index.ts";
 import type { AnySchedule, CyclicOptions, PlateauOptions, Schedule } from "./schedules/index.ts";
+import { stepsOf } from "./step-count.ts";
 
 /** What the rest of the command line says. */
 export type ScheduleContext = {
@@ -52,7 +53,7 @@ const number = (wanted: string, holds: (value: number) => boolean): ValueRule =>
 const atLeastZero = number("a number >= 0", (value) => value >= 0);
 const positive = number("a number > 0", (value) => value > 0);
 const share = number("a number between 0 and 1", (value) => value >= 0 && value <= 1);
-const momentum = number("a number >= 0 and below 1", (value) => value >= 0 && value < 1);
+const shareBelow1 = number("a number >= 0 and below 1", (value) => value >= 0 && value < 1);
 const count = number("a whole number >= 1", (value) => Number.isSafeInteger(value) && value >= 1);
 const counts: ValueRule = {
   wanted: "whole numbers >= 1 with / between them, as in 30/80",
@@ -164,8 +165,8 @@ export const kinds: Readonly<Record<string, Kind>> = {
       mode: choice("triangular", "triangular2", "exp_range"),
       gamma: positive,
       cycle_momentum: flag,
-      base_momentum: momentum,
-      max_momentum: momentum,
+      base_momentum: shareBelow1,
+      max_momentum: shareBelow1,
       unit,
       for: count,
     },
@@ -178,7 +179,7 @@ export const kinds: Readonly<Record<string, Kind>> = {
     keys: {
       monitor: choice(...MONITORS),
       mode: choice("min", "max"),
-      factor: momentum,
+      factor: shareBelow1,
       patience: wholeAtLeastZero,
       threshold: atLeastZero,
       threshold_mode: choice("rel", "abs"),
@@ -208,16 +209,18 @@ export const kinds: Readonly<Record<string, Kind>> = {
       pct_start: share,
       anneal_strategy: choice("cos", "linear"),
       cycle_momentum: flag,
-      base_momentum: momentum,
-      max_momentum: momentum,
+      base_momentum: shareBelow1,
+      max_momentum: shareBelow1,
       div_factor: positive,
       final_div_factor: positive,
       three_phase: flag,
       unit,
+      for: count,
     },
     required: [],
     example: "onecycle:max_lr=0.1,pct_start=0.25,anneal_strategy=linear",
     make: makeOneCycle,
+    lasts: (values) => values["total_steps"] as number | undefined,
   },
 };
 
@@ -225,7 +228,7 @@ function makeOneCycle(values: Values, lr: number, length: number, context: Sched
   const { epochs, steps_per_epoch: stepsPerEpoch, ...rest } = values as Record<string, number>;
   let totalSteps = Math.ceil(length);
   if (epochs !== undefined || stepsPerEpoch !== undefined) {
-    totalSteps = (epochs ?? context.epochs) * (stepsPerEpoch ?? context.stepsPerEpoch);
+    totalSteps = stepsOf(epochs ?? context.epochs, stepsPerEpoch ?? context.stepsPerEpoch);
   }
   return oneCycle({ maxLr: lr, totalSteps, ...camelCase<{ totalSteps?: number }>(rest) });
 }

@@ -64,7 +64,12 @@ export function main(args: readonly string[]): Promise<never> {
     .addOption(flag("--steps <n>", "steps that are measured, after a warm-up", wholeFrom(1), 10))
     .addOption(flag("--precision <name>", PRECISIONS.join(" or "), oneOf(...PRECISIONS), "f32"))
     .addOption(
-      flag("--tune <mode>", "measure once which kernels are fastest on this adapter", oneOf("on", "off"), "on"),
+      flag(
+        "--tune <mode>",
+        "on: measure once which kernels are fastest on this adapter; off: use a fixed table",
+        oneOf("on", "off"),
+        "on",
+      ),
     )
     .addOption(toggle("--kernels", "also each kernel, beside the adapter's measured ceilings"))
     .addOption(toggle("--shapes", "each kernel with a row for each shape that it runs on"))
@@ -90,6 +95,12 @@ async function bench(flags: Flags): Promise<void> {
   }
   const imageSize = flags.imageSize ?? (stem === "imagenet" ? 224 : 32);
   using device = await openCommandDevice(flags);
+  const profiled = flags.kernels || flags.shapes || out !== undefined;
+  if (profiled && !hasTimestamps(device)) {
+    throw new Error(
+      "--kernels, --shapes and --out need timestamp-query, which this adapter lacks: choose another with --adapter",
+    );
+  }
   output.note(`${model}, ${imageSize} x ${imageSize}, batch ${batchSize}, on ${describeDevice(device)}`);
   const tuning = ({ trainer, images }: TrainingSteps): Promise<void> =>
     tuneKernels(device, trainer, images, null, output);
@@ -100,7 +111,7 @@ async function bench(flags: Flags): Promise<void> {
   let report: BenchReport = { model, batchSize, precision, ...measured };
   const figures: Figure[] = [];
   for (const line of describe(report, device)) output.result(line);
-  if (flags.kernels || flags.shapes || out !== undefined) {
+  if (profiled) {
     const profile = await kernelsOf(device, flags, imageSize);
     figures.push(roofline(profile));
     report = { ...report, adapter: describeDevice(device), ceilings: profile.ceilings, kernels: profile.kernels };
@@ -135,9 +146,6 @@ function growingNet({ model, stem }: Flags): GrowingNet {
 }
 
 async function kernelsOf(device: Device, flags: Flags, imageSize: number): Promise<KernelProfile> {
-  if (!hasTimestamps(device)) {
-    throw new Error("--kernels: this adapter has no timestamp-query feature; choose another one with --adapter");
-  }
   const { batchSize, precision, steps, shapes } = flags;
   using net = createModel(flags.model, { stem: flags.stem });
   using training = new TrainingSteps(net, { batchSize, imageSize, precision });

@@ -1,11 +1,10 @@
 // node cli/evaluate.js: measures a checkpoint on test images.
 import { join } from "node:path";
 import { files } from "#files";
-import { readCheckpoint, type Classifier } from "../../nn/index.ts";
+import { readCheckpoint } from "../../nn/index.ts";
 import {
   classificationReport,
   DeviceDataset,
-  evaluateBatches,
   TTA_VIEWS,
   type Evaluation,
   type RawDataset,
@@ -14,6 +13,7 @@ import {
 import { addDataFlags, addNormalisationFlags, type DataFlags } from "./shared/data-flags.ts";
 import { checkpointData, checkpointModel, type CheckpointFlags } from "./shared/checkpoint.ts";
 import { addDeviceFlags, describeDevice, openCommandDevice, type DeviceFlags } from "./shared/device-flags.ts";
+import { evaluateWatched } from "./shared/evaluate.ts";
 import { alignClasses } from "./evaluate/classes.ts";
 import { logitLines, resultLines, toDocument, type Source } from "./evaluate/report.ts";
 import { anyText, flag, makeCommand, oneOf, toggle, wholeFrom } from "./shared/flags.ts";
@@ -22,7 +22,6 @@ import { classesFlag, imageSizeFlag, modelFlag, stemFlag } from "./shared/model-
 import { STATUS, UsageError } from "./shared/errors.ts";
 import { counted, Output } from "./shared/output.ts";
 import { checkOutFile, checkOutFolder, freshRunFolder, makeOutFolder, readInput } from "./shared/paths.ts";
-import { Progress } from "./shared/progress.ts";
 import { runCommand } from "./shared/run.ts";
 
 interface Flags extends CheckpointFlags, DataFlags, DeviceFlags {
@@ -68,7 +67,7 @@ export function main(args: readonly string[]): Promise<never> {
 
 async function measure(flags: Flags): Promise<void> {
   const output = new Output(flags.json);
-  const { checkpoint: path, out = freshRunFolder("evaluate"), logits } = flags;
+  const { checkpoint: path, out = freshRunFolder("evaluate"), logits, batchSize, tta } = flags;
   using interrupt = new Interrupt(() => output.note("\nstopping"));
   if ((flags.mean === undefined) !== (flags.std === undefined)) throw new UsageError("--mean and --std go together");
   checkOutFolder(out);
@@ -87,14 +86,14 @@ async function measure(flags: Flags): Promise<void> {
   output.note(`device  ${describeDevice(device)}`);
   output.note(`model   ${model.name} of ${path}`);
   using images = new DeviceDataset(raw.test, raw);
-  const evaluation = await run(model, images, flags, interrupt.signal, output);
+  const evaluation = await evaluateWatched(model, images, { batchSize, tta, signal: interrupt.signal }, output);
   model.dispose();
   if (!evaluation) {
     process.exitCode = STATUS.interrupted;
     return;
   }
   if (!Number.isFinite(evaluation.loss)) output.warn(`the loss is not finite: the weights of ${path} are broken`);
-  await write(evaluation, raw, { checkpoint: path, model: model.name, data: raw, tta: flags.tta }, flags, out, output);
+  await write(evaluation, raw, { checkpoint: path, model: model.name, data: raw, tta }, flags, out, output);
 }
 
 async function write(
@@ -119,30 +118,4 @@ async function write(
   const { savePictures } = await import("./evaluate/pictures.ts");
   written.push(...(await savePictures(files.absolute(out), report, test, classes)));
   output.note(`written: ${written.join(", ")}`);
-}
-
-/** Null where it was interrupted. */
-async function run(
-  model: Classifier,
-  images: DeviceDataset,
-  { batchSize, tta }: Flags,
-  signal: AbortSignal,
-  output: Output,
-): Promise<Evaluation | null> {
-  const progress = new Progress(output);
-  const batches = evaluateBatches(model, images, { batchSize, tta, logits: true });
-  const start = performance.now();
-  try {
-    for (;;) {
-      const { done, value } = await batches.next();
-      if (done) return value;
-      const rate = (1000 * value) / (performance.now() - start);
-      progress.show({ title: "testing", done: value, total: images.count, text: `${rate.toFixed(0)} img/s` });
-      if (!signal.aborted) continue;
-      await batches.return(undefined as never);
-      return null;
-    }
-  } finally {
-    progress.hide();
-  }
 }

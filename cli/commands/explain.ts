@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { files } from "#files";
 import { pictures } from "#pictures";
 import { readCheckpoint, type Classifier } from "../../nn/index.ts";
-import { DeviceDataset, evaluate, spatialLayers, type ImageSet } from "../../training/index.ts";
+import { DeviceDataset, spatialLayers, type ImageSet } from "../../training/index.ts";
 import { classificationReport } from "../../training/classification-report.ts";
 import { Faithfulness, faithfulnessLines } from "./explain/faithfulness.ts";
 import { checkExplainFlags, explainCommand, type ExplainFlags } from "./explain/flags.ts";
@@ -21,6 +21,7 @@ import {
 import { checkpointImageSize, checkpointModel } from "./shared/checkpoint.ts";
 import { describeDevice, openCommandDevice } from "./shared/device-flags.ts";
 import { STATUS, usage, UsageError } from "./shared/errors.ts";
+import { evaluateWatched } from "./shared/evaluate.ts";
 import { Interrupt } from "./shared/interrupt.ts";
 import { counted, Output } from "./shared/output.ts";
 import { checkOutFolder, freshRunFolder, makeOutFolder, readInput } from "./shared/paths.ts";
@@ -45,20 +46,13 @@ async function explain(flags: ExplainFlags): Promise<void> {
   using device = await openCommandDevice(flags);
   output.note(`device  ${describeDevice(device)}`);
   output.note(`model   ${model.name} of ${path}`);
-  const subjects = given ?? testSubjects(source.test!, flags.index ?? (await mistakes(model, source, flags, output)));
+  const { signal } = interrupt;
+  const subjects = given ?? (await testImages(model, source, flags, signal, output));
   const faithfulness = flags.faithfulness ? new Faithfulness() : null;
-  const explained = await explainSubjects(
-    model,
-    subjects,
-    classes,
-    source,
-    flags,
-    interrupt.signal,
-    output,
-    faithfulness,
-  );
+  const explained =
+    subjects && (await explainSubjects(model, subjects, classes, source, flags, signal, output, faithfulness));
   model.dispose();
-  if (!explained) {
+  if (!subjects || !explained) {
     process.exitCode = STATUS.interrupted;
     return;
   }
@@ -75,20 +69,23 @@ function checkLayers(model: Classifier, size: number, layers: readonly string[] 
   }
 }
 
-/** The places of the most confident mistakes among the test images. */
-async function mistakes(
+/** Those asked for by number, or the most confident mistakes. Null where it was interrupted. */
+async function testImages(
   model: Classifier,
   { test, info }: Source,
-  flags: ExplainFlags,
+  { index, misclassified, batchSize }: ExplainFlags,
+  signal: AbortSignal,
   output: Output,
-): Promise<number[]> {
+): Promise<Subjects | null> {
+  if (index) return testSubjects(test!, index);
   using data = new DeviceDataset(test!, info);
-  const { logits } = await evaluate(model, data, { logits: true });
+  const evaluation = await evaluateWatched(model, data, { batchSize, signal }, output);
+  if (!evaluation) return null;
   const { classes } = info;
-  const report = classificationReport({ logits: logits!, labels: test!.labels, classes });
-  const found = report.mistakes.slice(0, flags.misclassified).map(({ index }) => index);
+  const report = classificationReport({ logits: evaluation.logits!, labels: test!.labels, classes });
   output.note(`data    ${counted(test!.count, "test image")}, ${report.misclassified} misclassified`);
-  return found;
+  const found = report.mistakes.slice(0, misclassified).map((mistake) => mistake.index);
+  return testSubjects(test!, found);
 }
 
 async function explainSubjects(

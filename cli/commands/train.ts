@@ -55,6 +55,7 @@ async function train(command: Command): Promise<void> {
   const plan = flags.resume === undefined ? await planNew(flags, output) : await planResume(command, flags, output);
   if (interrupt.signal.aborted) return end("interrupted");
   output.note(`data    ${describeData(plan.raw)}`);
+  usage(() => buildSchedule(plan.settings, plan.raw.train), "--schedule");
   using device = await openCommandDevice(flags);
   if (plan.record) matchDevice(device, plan.record, output);
   output.note(`device  ${describeDevice(device)}`);
@@ -123,7 +124,6 @@ async function trainOn(
   using run = buildRun(plan.settings, plan.init);
   if (run.started !== null) output.note(run.started);
   const { model, trainer } = run;
-  usage(() => buildSchedule(plan.settings, trainer, data.train), "--schedule");
   const parameters = model.parameters().reduce((sum, { size }) => sum + size, 0);
   output.note(`model   ${plan.settings.model}, ${grouped(parameters)} parameters`);
   if (!plan.folder && plan.settings.tune === "on") await tuneKernels(device, trainer, data.train, signal, output);
@@ -132,14 +132,15 @@ async function trainOn(
   const { folder, settings } = opened;
   if (folder.state) restoreTrainer(trainer, folder.state);
   output.note(`run     ${folder.dir}${folder.state ? `, from step ${folder.state.position.step}` : ""}`);
-  const schedule = buildSchedule(settings, trainer, data.train);
+  const schedule = buildSchedule(settings, data.train);
   const { epochs, tta, earlyStop: patience } = settings;
   const earlyStop = patience === undefined ? undefined : { patience };
   const result = await fit(trainer, data, folder, { epochs, schedule, tta, earlyStop, signal }, output);
-  const finished = result.end.reason !== "stopped";
   reportResult(result, folder, plan.raw, settings, output);
-  if (finished && plan.report) await report(trainer, data, folder, settings, result.tensorboard, signal, output);
-  return finished ? "done" : "interrupted";
+  if (result.end.reason === "stopped") return "interrupted";
+  if (!plan.report) return "done";
+  const written = await report(trainer, data, folder, settings, result.tensorboard, signal, output);
+  return written ? "done" : "interrupted";
 }
 
 /** The folder of a new run, and its settings with the rate that was found where one was asked for. Null where it was interrupted. */

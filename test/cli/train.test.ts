@@ -1,6 +1,6 @@
 // Training and evaluating as a user does, on a few of the built-in images.
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { readCheckpoint } from "../../nn/index.ts";
@@ -191,6 +191,45 @@ describe("train", () => {
     expect(lines("auto/steps.jsonl")[0]["lr"]).toBeCloseTo(suggestion / 3, 12);
     expect(lines("auto/steps.jsonl")[2]["lr"]).toBeCloseTo(suggestion, 12);
     expect(lines("auto/metrics.jsonl")).toHaveLength(2);
+    const again = await runCli("train", ["--resume", "auto", "--no-report"], { cwd, env });
+    expect([again.status, again.stdout.split("\n")[0]]).toEqual([0, "nothing left to do: auto has all its 1.5 epochs"]);
+  });
+
+  it("keeps the steps of a run that diverges", async () => {
+    const flags = [...RECIPE, "--lr", "1e20", "--schedule", "constant", "--clip-grad", "1e30", "--out", "diverged"];
+    const { status, stderr } = await runCli("train", flags, { cwd, env });
+    expect(status).toBe(1);
+    const step = Number(/^train: loss is \w+ at step (\d+) /m.exec(stderr)![1]);
+    expect(step).toBeGreaterThan(0);
+    expect(lines("diverged/steps.jsonl").map((line) => line["step"])).toEqual(
+      Array.from({ length: step }, (_, i) => i),
+    );
+  });
+
+  it("says that a run has ended early, then and afterwards", async () => {
+    // Nothing moves, so no epoch is better than the first.
+    const still = ["--init", "whole/last.safetensors", "--freeze", "--lr", "1e-30", "--limit", "40"];
+    const flags = [...still, "--limit-test", "20", "--early-stop", "1", "--no-report", "--out", "early"];
+    const first = await runCli("train", flags, { cwd, env });
+    const words = "ended early: no better test loss for 1 epochs\n";
+    expect([first.status, first.stdout]).toEqual([0, expect.stringContaining(`${words}trained in `)]);
+    const again = await runCli("train", ["--resume", "early", "--no-report"], { cwd, env });
+    expect([again.status, again.stdout]).toEqual([
+      0,
+      expect.stringContaining(`${words}nothing left to do: early ended in epoch 2\n`),
+    ]);
+  });
+
+  it("counts as interrupted where the report was", async () => {
+    cpSync(join(cwd, "whole"), join(cwd, "a run"), { recursive: true });
+    const run = startCli("train", ["--resume", "a run", "--json"], { cwd, env });
+    await until("the end of training", () => run.stderr().includes("weights in"));
+    run.child.kill("SIGINT");
+    const { status, stderr } = await run.finished;
+    expect([status, stderr.trimEnd().split("\n").at(-1)]).toEqual([
+      130,
+      "warning: no report was written (it was interrupted); train.js --resume 'a run' writes it",
+    ]);
   });
 
   it("starts from weights, with another number of classes, and trains the last layer only", async () => {

@@ -9,7 +9,7 @@ import { runCli, type CliOptions, type Finished } from "./run-cli.ts";
 const cwd = temporaryFolder();
 /** Dawn finds no adapter with this, so whatever is refused with it was refused before a device was opened. */
 const NO_ADAPTER = { VK_DRIVER_FILES: "/nonexistent", VK_ICD_FILENAMES: "/nonexistent" };
-const options: CliOptions = { cwd, env: NO_ADAPTER };
+const options: CliOptions = { cwd, env: { ...NO_ADAPTER, KILN_CACHE: join(cwd, "cache") } };
 
 function expectRefusal({ status, stdout, stderr }: Finished, message: RegExp, wanted: number): void {
   const lines = stderr
@@ -38,6 +38,9 @@ describe("wrong use (exit status 2)", () => {
   it("train", async () => {
     writeFileSync(join(cwd, "flags.json"), JSON.stringify({ epohcs: 3 }));
     writeFileSync(join(cwd, "range.json"), JSON.stringify({ "batch-size": 0 }));
+    for (const part of ["train", "test", "val"]) {
+      for (const kind of ["ant", "bee"]) put(join(cwd, "parted", part, kind, "1.png"), png(9, 9, picture(1)));
+    }
     writeFileSync(join(cwd, "nested.json"), JSON.stringify({ config: "flags.json" }));
     await refuseAll(
       "train",
@@ -53,7 +56,10 @@ describe("wrong use (exit status 2)", () => {
         ["--epochs 0", /^train: --epochs must be a number above 0, not 0$/],
         ["--lr abc", /^train: --lr must be a number above 0, or auto, auto:valley, .*, not abc$/],
         ["--lr auto:slope", /^train: --lr must be a number above 0, or auto, .*auto:steepest.*, not auto:slope$/],
-        ["--lr auto --schedule onecycle:max_lr=1", /^train: --lr auto would change nothing: --schedule gives max_lr/],
+        [
+          "--lr auto --schedule onecycle:max_lr=1",
+          /^train: --lr auto would change nothing: --schedule gives all rates itself; /,
+        ],
         ["--preset s9", /^train: unknown preset "s9"; did you mean "s0"\?/],
         [
           "--preset airbench94 --model resnet8",
@@ -69,10 +75,36 @@ describe("wrong use (exit status 2)", () => {
         ["--label-smoothing 2", /^train: --label-smoothing must be a number from 0 to 1, not 2$/],
         ["--split 1", /^train: --split must be a number between 0 and 1/],
         ["--mean 0.5,0.5 --std 1,1,1", /^train: --mean must be three numbers/],
+        [
+          "--mean 0.5,0.5,0.5 --std 2,2,2",
+          /^train: --std must be three numbers, each a number above 0 and at most 1, .*, not 2,2,2$/,
+        ],
+        [
+          "--data shapes --image-size 64",
+          /^train: data: the images of shapes are 32 x 32, --image-size 64 .*; leave it out$/,
+        ],
+        ["--data shapes --split 0.5", /^train: data: shapes has a test set already, --split .*; leave it out$/],
+        [
+          "--data parted --split 0.5",
+          /^train: data: parted has test\/ already, so --split does not apply; leave it out$/,
+        ],
+        [
+          "--data parted --validation 0.5 --limit 8",
+          /^train: data: parted has a validation folder already; leave --validation out/,
+        ],
         ["--mean 0.5,0.5,0.5", /^train: --mean and --std go together/],
         ["--nesterov --optimizer adam", /^train: --nesterov is for --optimizer sgd/],
         ["--optimizer lion", /^train: --optimizer must be sgd, adam or adamw, not lion$/],
-        ["--momentum 0 --schedule onecycle", /cycle_momentum=false/],
+        ["--momentum 0 --schedule onecycle", /^train: --schedule: onecycle moves .*cycle_momentum=false$/],
+        ["--momentum 0 --schedule cyclic", /^train: --schedule: cyclic moves .*cycle_momentum=false$/],
+        [
+          "--limit 10 --drop-last",
+          /^train: --drop-last: 10 images make no full step of 128, .*: lower the batch size$/,
+        ],
+        [
+          "--limit 10 --schedule onecycle:total_steps=5",
+          /^train: --schedule: oneCycle: step 10 lies past totalSteps 5/,
+        ],
         ["--model resnet20 --stem imagenet", /resnet20: has no stem "imagenet"/],
         ["--freeze", /^train: --freeze needs --init/],
         ["--classes 3 --limit 8", /^train: --classes 3 is too few, the data has 10/],
@@ -127,11 +159,10 @@ describe("what cannot be done (exit status 1)", () => {
         put(join(cwd, "img", part, kind, "1.png"), png(9, 9, picture(i)));
     }
     put(join(cwd, "img/train/bee/2.png"), "no image");
-    const env = { ...NO_ADAPTER, KILN_CACHE: join(cwd, "cache") };
-    const lenient = await runCli("train", ["--data", "img", "--no-report"], { cwd, env });
+    const lenient = await runCli("train", ["--data", "img", "--no-report"], options);
     expect(lenient.stderr).toMatch(/^warning: .*\b1\b.*$/m);
     expect(lenient.stderr).toMatch(/^data {4}img: 2 training, 2 test images, 2 classes, 32 x 32$/m);
-    expectRefusal(await runCli("train", ["--data", "img", "--strict"], { cwd, env }), /cannot decode .*bee\/2\.png/, 1);
+    expectRefusal(await runCli("train", ["--data", "img", "--strict"], options), /cannot decode .*bee\/2\.png/, 1);
   });
 
   it("checkpoints that are missing, cut, absurd or no weights", async () => {
@@ -159,12 +190,16 @@ describe("what cannot be done (exit status 1)", () => {
   it("folders that cannot be written, and runs that exist already, which stay as they are", async () => {
     writeFileSync(join(cwd, "file"), "mine");
     put(join(cwd, "run/config.json"), "{}");
+    put(join(cwd, "weights/best.safetensors"), "");
+    for (const name of ["config.json", "state.safetensors"]) put(join(cwd, "whole", name), "");
     await refuseAll(
       "train",
       [
         ["--out file", /file is a file, not a folder/],
         ["--out file/below", /file is a file, not a folder/],
-        ["--out run", /run holds another run \(config\.json\): .*--resume run/],
+        ["--out run", /run holds another run \(config\.json\): choose another --out$/],
+        ["--out weights", /weights holds another run \(best\.safetensors\): choose another --out$/],
+        ["--out whole", /whole holds another run \(config\.json\): .*--resume whole$/],
         ["--resume run", /run\/config\.json is damaged/],
         ["--resume empty", /empty holds no run/],
         ["--resume nowhere", /there is no folder nowhere/],
@@ -203,6 +238,13 @@ describe("what cannot be done (exit status 1)", () => {
 });
 
 describe("--help", () => {
+  it("names what a flag can be", async () => {
+    const { stdout } = await runCli("find-lr", ["--help"], options);
+    const text = stdout.replace(/\s+/g, " ");
+    expect(text).toMatch(/--method <name> .*valley, steepest, minimum, slide; all are printed/);
+    expect(text).toMatch(/--tune <mode> on: .*; off: /);
+  });
+
   it("shows every flag with its default", async () => {
     const commands = ["train", "find-lr", "evaluate", "explain", "compare", "summary", "bench", "doctor"];
     const results = await Promise.all(commands.map((name) => runCli(name, ["--help"], options)));

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import {
   exportWeights,
   modelFromCheckpoint,
+  stemOf,
   readCheckpoint,
   readCheckpointMetadata,
   resnet18,
@@ -41,6 +42,9 @@ describe("checkpoints", () => {
     const tensors = renamed(await stateDict(resnet18({ classes: 6, stem: "imagenet" })), (name) => `module.${name}`);
     const model = modelFromCheckpoint({ tensors, metadata: {} }, "w", { name: "resnet18" });
     expect([model.classes, model.stem]).toEqual([6, "imagenet"]);
+    expect(stemOf({ tensors, metadata: {} })).toBe("imagenet");
+    const info = { name: "resnet18", stem: "cifar", classes: 6, imageSize: 32 } as const;
+    expect(stemOf({ tensors, metadata: { model: info } })).toBe("cifar");
     expect(() => modelFromCheckpoint({ tensors, metadata: {} }, "w")).toThrow(
       "w doesn't say which model it is: name it (resnet8,",
     );

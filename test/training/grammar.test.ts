@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { augmentNames, parseAugment } from "../../training/augment-grammar.ts";
+import { makeSchedule, usesRate } from "../../training/build-run.ts";
+import { chooseRecipe } from "../../training/recipe.ts";
 import { parseSchedule, scheduleNames } from "../../training/schedule-grammar.ts";
 import {
   constant,
@@ -91,6 +93,17 @@ describe("--schedule", () => {
         milestones: [8, 28],
       }),
     ],
+    [
+      "onecycle:for=20+cosine:unit=step",
+      sequential({
+        schedules: [oneCycle({ maxLr: 0.2, totalSteps: 20 }), cosineAnnealing({ lr: 0.2, tMax: 40 })],
+        milestones: [20],
+      }),
+    ],
+    [
+      "onecycle:total_steps=20+constant",
+      sequential({ schedules: [oneCycle({ maxLr: 0.2, totalSteps: 20 }), constant({ lr: 0.2 })], milestones: [20] }),
+    ],
     ["onecycle:cycle_momentum=false", oneCycle({ maxLr: 0.2, totalSteps: 60, cycleMomentum: false })],
   ])("%s", (text, want) => {
     const schedule = parseSchedule(text)(context);
@@ -111,6 +124,18 @@ describe("--schedule", () => {
     const schedule = parseSchedule("onecycle")({ lr: 0.2, epochs: 47 / 5, stepsPerEpoch: 5 });
     expect(() => ratesAt(schedule, 47)).not.toThrow();
     expect(() => ratesAt(schedule, 48)).toThrow("totalSteps 47");
+  });
+
+  it("rounds onecycle's epochs x steps_per_epoch up, as a run's steps are", () => {
+    const schedule = parseSchedule("onecycle:steps_per_epoch=48")({ lr: 0.2, epochs: 9.9, stepsPerEpoch: 40 });
+    expect(() => ratesAt(schedule, 477)).toThrow("totalSteps 476");
+    const whole = parseSchedule("onecycle:steps_per_epoch=30")({ lr: 0.2, epochs: 0.1, stepsPerEpoch: 40 });
+    expect(() => ratesAt(whole, 4)).toThrow("totalSteps 3");
+  });
+
+  it("refuses a part that is over before the next begins", () => {
+    const make = parseSchedule("onecycle:total_steps=5,for=20+cosine");
+    expect(() => make(context)).toThrow("step 19 lies past totalSteps 5");
   });
 
   it("gives the optimizer's momentum back unless it cycles it", () => {
@@ -151,6 +176,45 @@ describe("--schedule", () => {
     ["step:step_size=3,unit=day", `unit must be step or epoch, not "day"`],
   ])("%s is refused", (text, message) => {
     expect(() => parseSchedule(text)).toThrow(message);
+  });
+});
+
+describe("a recipe's schedule", () => {
+  const sgd = { optimizer: "sgd", momentum: 0 } as const;
+
+  it.each(["plateau", "constant", "onecycle:cycle_momentum=false", "linear+cosine"])(
+    "%s needs no momentum",
+    (schedule) => {
+      expect(() => makeSchedule(chooseRecipe({ ...sgd, schedule }))).not.toThrow();
+    },
+  );
+
+  it.each([
+    ["onecycle", "onecycle moves"],
+    ["cyclic", "cyclic moves"],
+    ["linear:total_iters=2 + cyclic:step_size_up=7", "cyclic moves"],
+  ])("%s moves a momentum", (schedule, message) => {
+    expect(() => makeSchedule(chooseRecipe({ ...sgd, schedule }))).toThrow(
+      `${message} the momentum, and a momentum of 0 has none: add cycle_momentum=false`,
+    );
+    expect(() => makeSchedule(chooseRecipe({ optimizer: "adam", momentum: 0, schedule }))).not.toThrow();
+  });
+
+  it.each<[string, boolean]>([
+    ["onecycle", true],
+    ["onecycle:total_steps=50", true],
+    ["plateau", true],
+    ["cyclic:base_lr=0.001", true],
+    ["linear:base_lr=0.1,total_iters=2+cosine", true],
+    ["constant:base_lr=0.1,for=40+linear:total_iters=1+cosine:base_lr=0.1", true],
+    ["onecycle:max_lr=1", false],
+    ["onecycle:max_lr=1,total_steps=50", false],
+    ["cyclic:base_lr=0.001,max_lr=0.1", false],
+    ["cosine:base_lr=0.1", false],
+    ["plateau:base_lr=0.1", false],
+    ["linear:base_lr=0.1,total_iters=2+cosine:base_lr=0.1", false],
+  ])("%s uses --lr: %s", (schedule, uses) => {
+    expect(usesRate(chooseRecipe({ optimizer: "sgd", schedule }))).toBe(uses);
   });
 });
 

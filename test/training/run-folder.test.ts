@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Device } from "../../engine/index.ts";
+import { KernelChoices, type Device } from "../../engine/index.ts";
 import {
   exportWeights,
   readCheckpoint,
@@ -103,12 +103,39 @@ describe("createRunFolder", () => {
     );
   });
 
+  it("records the kernels that were measured before, whether or not an op has used them", () => {
+    const choices = new KernelChoices();
+    const variants = ["a", "b"] as const;
+    const choice = { op: "op", variants, fixed: "a", flops: 1, inputs: [], run: () => undefined } as const;
+    choices.choose({ ...choice, shape: "whole" });
+    choices.choose({ ...choice, shape: "measured" });
+    choices.load({ "op measured": "b", "op rest": "b" });
+    const { kernels } = environment({ choices } as unknown as Device);
+    expect(kernels).toEqual({ "op whole": "a", "op measured": "b", "op rest": "b" });
+    const resumed = new KernelChoices();
+    resumed.load(kernels);
+    for (const shape of ["whole", "measured", "rest"]) {
+      expect(resumed.choose({ ...choice, shape })).toBe(choices.choose({ ...choice, shape }));
+    }
+  });
+
   it("refuses the folder of another run and changes nothing there", async () => {
     const dir = await savedRun();
     const before = readFileSync(join(dir, "config.json"));
-    const text = `${dir} holds another run (best.safetensors): choose another --out, or continue it with --resume ${dir}`;
+    const text = `${dir} holds another run (config.json): choose another --out, or continue it with --resume ${dir}`;
     await expect(createRunFolder(dir, { model: info, lr: 7 })).rejects.toThrow(text);
     expect(readFileSync(join(dir, "config.json"))).toEqual(before);
+  });
+
+  it("says nothing of resuming where that is not possible", async () => {
+    for (const name of ["best.safetensors", "steps.jsonl"]) {
+      const dir = fresh();
+      mkdirSync(dir);
+      writeFileSync(join(dir, name), "");
+      await expect(createRunFolder(dir, { model: info })).rejects.toThrow(
+        new Error(`${dir} holds another run (${name}): choose another --out`),
+      );
+    }
   });
 
   it("takes an empty folder and one with other files", async () => {

@@ -7,14 +7,17 @@ import {
   evaluate,
   parseAugment,
   SGD,
+  START,
   Trainer,
   type DeviceDataset,
   type EpochReport,
   type FitOptions,
   type PlateauSchedule,
+  type Position,
   type TrainerOptions,
   type TrainEvent,
 } from "../../training/index.ts";
+import { Monitors } from "../../training/monitors.ts";
 import { testDevice } from "../support/gpu.ts";
 import { tinyTest, tinyTrain } from "../support/tiny-data.ts";
 import { expectClose } from "../support/tolerance.ts";
@@ -121,6 +124,17 @@ describe("lookahead", () => {
     // Step 3 of 3 moves the weights, but the slow ones are the result.
     expect(pulled[3]).toEqual(pulled[2]);
     expect(free[3]).not.toEqual(free[2]);
+  });
+
+  it("needs to know how long the run is", async () => {
+    await withTrainer(linear(), { lookahead: { every: 2, decay: () => 0.5 } }, async (trainer) => {
+      const before = await valuesOf(trainer.model);
+      const step = (): unknown => trainer.step(train, trainer.order(train, 1), { epoch: 1, step: 0 }, null);
+      expect(() => scope(() => void step())).toThrow(
+        "Trainer: lookahead goes by the length of the run: give step() its `steps`",
+      );
+      expect(await valuesOf(trainer.model)).toEqual(before);
+    });
   });
 });
 
@@ -236,6 +250,41 @@ describe("decisions at the end of an epoch", () => {
   });
 });
 
+describe("Monitors", () => {
+  const epoch = (testLoss: number, testAccuracy = 0): EpochReport => ({
+    epoch: 1,
+    lr: 0.1,
+    trainLoss: 1,
+    trainAccuracy: 0,
+    testLoss,
+    testAccuracy,
+    seconds: 1,
+    imagesPerSecond: 1,
+  });
+
+  it("holds nothing to be better than a loss that is not finite", () => {
+    let monitors = new Monitors(undefined, { patience: 2 }, START);
+    monitors.observe(epoch(NaN));
+    expect(monitors.state()).toEqual({ earlyStop: { bad: 1 } });
+    const position = JSON.parse(JSON.stringify({ ...START, ...monitors.state() })) as Position;
+    monitors = new Monitors(undefined, { patience: 2 }, position);
+    for (const loss of [0.9, 0.5]) {
+      monitors.observe(epoch(loss));
+      expect(monitors.state()).toEqual({ earlyStop: { best: loss, bad: 0 } });
+    }
+    for (const loss of [NaN, Infinity]) monitors.observe(epoch(loss));
+    expect([monitors.state(), monitors.stopped]).toEqual([{ earlyStop: { best: 0.5, bad: 2 } }, true]);
+  });
+
+  it("takes any accuracy as better than none", () => {
+    const monitors = new Monitors(undefined, { patience: 1, monitor: "testAccuracy" }, START);
+    monitors.observe(epoch(1, 0));
+    expect(monitors.state()).toEqual({ earlyStop: { best: 0, bad: 0 } });
+    monitors.observe(epoch(1, 0));
+    expect(monitors.stopped).toBe(true);
+  });
+});
+
 describe("a fraction of epochs", () => {
   it("ends inside an epoch and reports it", async () => {
     await withTrainer(linear(), {}, async (trainer) => {
@@ -245,6 +294,8 @@ describe("a fraction of epochs", () => {
       expect(events.filter(({ type }) => type === "step")).toHaveLength(7);
       expect(reportsOf(events)).toHaveLength(2);
       expect(events.at(-1)).toMatchObject({ type: "end", reason: "done" });
+      const again = await collect(trainer, { epochs: 1.6, validation: test, startFrom: trainer.position });
+      expect(again.map(({ type }) => type)).toEqual(["start", "end"]);
     });
   });
 

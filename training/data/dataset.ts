@@ -40,6 +40,11 @@ export interface LoadProgress {
   readonly total: number;
 }
 
+/** An option of loading is out of its range, or the data has no use for it: the images are not at fault. */
+export class LoadOptionError extends RangeError {
+  override name = "LoadOptionError";
+}
+
 /** Bytes of one image. */
 export function imageBytes(set: ImageSet): number {
   return set.height * set.width * set.channels;

@@ -1,6 +1,6 @@
 import { files } from "#files";
 import type { Fit } from "../files.ts";
-import { splitIndices } from "./dataset.ts";
+import { LoadOptionError, splitIndices } from "./dataset.ts";
 import type { ImageSet } from "./dataset.ts";
 import { decodeFiles } from "./decode-files.ts";
 import type { DecodeOptions, ImageFile } from "./decode-files.ts";
@@ -70,7 +70,7 @@ async function findParts(folder: string, names: ReadonlySet<string>, options: Fo
   const testName = names.has("test") ? "test" : heldOut;
   if (testName === undefined) return splitPart(`${folder}/train`, train, options);
   if (options.split !== undefined) {
-    throw new Error(`data: ${folder} has ${testName}/ already, so --split does not apply; leave it out`);
+    throw new LoadOptionError(`data: ${folder} has ${testName}/ already, so --split does not apply; leave it out`);
   }
   const classes = [...train.keys()];
   const same = async (name: string): Promise<ImageFile[]> => {

@@ -1,7 +1,7 @@
 import { files } from "#files";
 import type { Fit } from "../files.ts";
 import { findCifar, readCifar } from "./cifar.ts";
-import { limit, pixelStatistics, split } from "./dataset.ts";
+import { limit, LoadOptionError, pixelStatistics, split } from "./dataset.ts";
 import type { ImageSet, LoadProgress, RawDataset, Rgb } from "./dataset.ts";
 import { downloadCifar, isDownloadable } from "./download.ts";
 import { readImageFolder } from "./image-folder.ts";
@@ -38,7 +38,7 @@ type Source = Omit<RawDataset, "mean" | "std"> & { readonly mean?: Rgb; readonly
 
 /**
  * Loads `shapes`, `cifar10`, `cifar100`, or a folder: one with the CIFAR binary files or an image folder.
- * @throws with a message that names the file or option at fault and what to do about it.
+ * @throws with a message that names the file or option at fault and what to do about it: LoadOptionError where it is an option
  */
 export async function loadRaw(spec: string, options: LoadOptions = {}): Promise<RawDataset> {
   checkOptions(options);
@@ -73,12 +73,12 @@ function checkOptions(options: LoadOptions): void {
 
 function whole(flag: string, value: number | undefined, least: number): void {
   if (value === undefined || (Number.isInteger(value) && value >= least && value < 2 ** 32)) return;
-  throw new RangeError(`${flag} ${value} is not a whole number of at least ${least}`);
+  throw new LoadOptionError(`${flag} ${value} is not a whole number of at least ${least}`);
 }
 
 function fraction(flag: string, value: number | undefined): void {
   if (value === undefined || (value > 0 && value < 1)) return;
-  throw new RangeError(`${flag} ${value} is not a fraction between 0 and 1, such as 0.9`);
+  throw new LoadOptionError(`${flag} ${value} is not a fraction between 0 and 1, such as 0.9`);
 }
 
 function three(
@@ -88,7 +88,7 @@ function three(
   range: string,
 ): void {
   if (values === undefined || (values.length === 3 && values.every(ok))) return;
-  throw new RangeError(`${flag} ${values.join(",")} is not three numbers ${range}, such as 0.49,0.48,0.45`);
+  throw new LoadOptionError(`${flag} ${values.join(",")} is not three numbers ${range}, such as 0.49,0.48,0.45`);
 }
 
 async function open(spec: string, options: LoadOptions): Promise<Source> {
@@ -121,12 +121,12 @@ function openShapes(options: LoadOptions): Source {
 function onlyFolders(name: string, options: LoadOptions): void {
   const { imageSize, split: fractionOfTraining } = options;
   if (imageSize !== undefined && imageSize !== 32) {
-    throw new Error(
+    throw new LoadOptionError(
       `data: the images of ${name} are 32 x 32, --image-size ${imageSize} is for image folders; leave it out`,
     );
   }
   if (fractionOfTraining !== undefined) {
-    throw new Error(`data: ${name} has a test set already, --split is for image folders; leave it out`);
+    throw new LoadOptionError(`data: ${name} has a test set already, --split is for image folders; leave it out`);
   }
 }
 
@@ -169,7 +169,7 @@ function holdOut(source: Source, options: LoadOptions): { first: ImageSet; secon
   const { validation, seed = 0 } = options;
   if (validation === undefined) return { first: source.train };
   if (source.validation) {
-    throw new Error(
+    throw new LoadOptionError(
       `data: ${source.name} has a validation folder already; leave --validation out or remove that folder`,
     );
   }

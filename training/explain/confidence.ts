@@ -1,6 +1,7 @@
 // Is what the heat marks what the model goes by? The confidence in a class before and after the image is multiplied by its heat.
 import { fromData, noGrad, scope, type Tensor } from "../../engine/index.ts";
 import type { Module } from "../../nn/index.ts";
+import { inEvaluation } from "../modes.ts";
 import type { HeatMaps } from "./pointing.ts";
 
 /** Heat maps that say which class each is of. What `gradCam` returns. */
@@ -131,13 +132,7 @@ export async function confidences(
 }
 
 function forward(model: Module, data: Float32Array, shape: readonly number[]): Tensor {
-  const modes = model.modules().map((module) => ({ module, training: module.training }));
-  model.eval();
-  try {
-    return noGrad(() => scope(() => model.forward(fromData(data, shape))));
-  } finally {
-    for (const { module, training } of modes) module.training = training;
-  }
+  return inEvaluation(model, () => noGrad(() => scope(() => model.forward(fromData(data, shape)))));
 }
 
 function softmaxOf(logits: readonly number[], label: number): number {

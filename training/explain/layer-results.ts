@@ -1,6 +1,7 @@
 // What layers compute for a batch of images, and the gradients of logits there.
 import { fromData, noGrad, scope, type Tensor } from "../../engine/index.ts";
 import { probe, type Module } from "../../nn/index.ts";
+import { inEvaluation } from "../modes.ts";
 import type { LayerResult } from "./methods.ts";
 import type { Size } from "./scale.ts";
 
@@ -15,14 +16,11 @@ export interface LayerBatch {
  * gradients change; mode and parameters are then as before. Tensors that it makes are freed, but for what it returns.
  */
 export function untouched<T>(model: Module, work: () => T): T {
-  const modes = model.modules().map((module) => ({ module, training: module.training }));
   const trained = model.parameters().filter((parameter) => parameter.requiresGrad);
-  model.eval();
   for (const parameter of trained) parameter.requiresGrad = false;
   try {
-    return scope(work);
+    return inEvaluation(model, () => scope(work));
   } finally {
-    for (const { module, training } of modes) module.training = training;
     for (const parameter of trained) parameter.requiresGrad = true;
   }
 }

@@ -4,6 +4,7 @@ import { Dropout } from "../../nn/index.ts";
 import type { DeviceDataset } from "../data/device-dataset.ts";
 import { evaluateBatches } from "../evaluate.ts";
 import { InFlight } from "../in-flight.ts";
+import { rememberModes } from "../modes.ts";
 import type { Trainer } from "../trainer.ts";
 import { lrFinderSettings, type LrFinderOptions, type LrFinderSettings } from "./options.ts";
 import { RangeCurve } from "./range-curve.ts";
@@ -62,14 +63,14 @@ export async function findLearningRate(
 /** The trainer's snapshot, and what is no part of one. Returns what puts them back. */
 async function remember(trainer: Trainer): Promise<() => void> {
   const { model, optimizer } = trainer;
-  const modes = model.modules().map((module) => ({ module, training: module.training }));
+  const putBackModes = rememberModes(model);
   const draws = model.modules().flatMap((module) => (module instanceof Dropout ? [{ module, step: module.step }] : []));
   const frozen = model.parameters().map((parameter) => ({ parameter, requiresGrad: parameter.requiresGrad }));
   const snapshot = await trainer.snapshot();
   return () => {
     trainer.restore(snapshot);
     optimizer.zeroGrad();
-    for (const { module, training } of modes) module.training = training;
+    putBackModes();
     for (const { module, step } of draws) module.step = step;
     // A `beforeStep` may have frozen some.
     for (const { parameter, requiresGrad } of frozen) parameter.requiresGrad = requiresGrad;

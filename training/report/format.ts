@@ -3,12 +3,6 @@ export const percent = (share: number, digits = 2): string => `${(100 * share).t
 
 export const grouped = (count: number): string => count.toLocaleString("en-US");
 
-/** 1.91E-03, as range tests print it. */
-export const rate = (lr: number): string => {
-  const [digits, power] = lr.toExponential(2).toUpperCase().split("E");
-  return `${digits}E${power[0]}${power.slice(1).padStart(2, "0")}`;
-};
-
 export const loss = (value: number | null | undefined): string =>
   value === null || value === undefined ? "–" : value.toFixed(4);
 

@@ -23,7 +23,7 @@ import { summarySection } from "./sections/summary.ts";
 import { verdict } from "./verdict.ts";
 
 /** Where the pictures go, below the run's folder. */
-export const PICTURES = "pictures";
+const PICTURES = "pictures";
 
 export interface ReportOptions {
   /** The run's folder: its metrics.jsonl, steps.jsonl, config.json and lr-finder.json are read where they are there. */

@@ -33,7 +33,7 @@ export interface VerdictInput {
 }
 
 /** Accuracies and gaps are shares: 0.1 is ten points. */
-export const THRESHOLDS = {
+const THRESHOLDS = {
   /** Epochs before curves say anything about their course. */
   leastEpochs: 4,
   /** Training accuracy this far above the held-out one is overfitting where the held-out loss rises too, or alone if it is twice that. */

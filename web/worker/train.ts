@@ -108,7 +108,7 @@ async function begin(state: State, form: RecipeForm): Promise<void> {
   const settings = settingsOf(form, raw);
   const run = buildRun(settings);
   try {
-    buildSchedule(settings, run.trainer, data.train);
+    buildSchedule(settings, data.train);
     await refuseTooLarge(state.device!, run.trainer, data.train);
   } catch (error) {
     run[Symbol.dispose]();
@@ -173,7 +173,7 @@ async function go(state: State, signal: AbortSignal, watch: (event: RunEvent) =>
     const events = trainer.fit(data.train, {
       epochs,
       tta,
-      schedule: buildSchedule(settings, trainer, data.train),
+      schedule: buildSchedule(settings, data.train),
       validation: data.test,
       heldOut: data.validation,
       startFrom: trainer.position,

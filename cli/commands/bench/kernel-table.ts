@@ -7,7 +7,7 @@ import { table } from "./table.ts";
 const LEAST = 0.001;
 const LONGEST_NAME = 76;
 
-export function describeCeilings({ gflops, copyGBs, loadGBs }: Ceilings): string[] {
+function describeCeilings({ gflops, copyGBs, loadGBs }: Ceilings): string[] {
   return [
     `ceilings    ${number(gflops)} GFLOP/s (multiply-add in registers), ${number(copyGBs)} GB/s (copy), ${number(loadGBs)} GB/s (loads from cache)`,
   ];

@@ -1,5 +1,5 @@
 // What compare.js prints: results side by side, then the settings that differ.
-import type { EpochReport } from "../../../training/index.ts";
+import { bestEpoch } from "../../../training/best-epoch.ts";
 import { duration, percent } from "../shared/output.ts";
 import { rate } from "../train/table.ts";
 import type { ComparedRun } from "./read.ts";
@@ -12,8 +12,8 @@ const NOTHING = "-";
 /** The figures that a run came to. */
 export function figuresOf({ name, dir, epochs }: ComparedRun) {
   const last = epochs[epochs.length - 1];
-  const accuracyOf = (report: EpochReport): number => report.validationAccuracy ?? report.testAccuracy ?? -1;
-  const best = epochs.reduce((a, b) => (accuracyOf(b) > accuracyOf(a) ? b : a));
+  const found = bestEpoch(epochs);
+  const best = epochs.find(({ epoch }) => epoch === found?.epoch) ?? epochs[0];
   const seconds = epochs.reduce((sum, report) => sum + report.seconds, 0);
   const imagesPerSecond = epochs.reduce((sum, report) => sum + report.imagesPerSecond, 0) / epochs.length;
   return { name, dir, epochs: epochs.length, last, best, seconds, imagesPerSecond };

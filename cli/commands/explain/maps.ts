@@ -1,7 +1,8 @@
 // Making the maps, a batch at a time.
 import type { Tensor } from "../../../engine/index.ts";
 import type { Classifier } from "../../../nn/index.ts";
-import { evaluate, gradCam, type CamMaps, type DeviceDataset } from "../../../training/index.ts";
+import { gradCam, type CamMaps, type DeviceDataset } from "../../../training/index.ts";
+import { evaluateWatched } from "../shared/evaluate.ts";
 import type { Output } from "../shared/output.ts";
 import { Progress } from "../shared/progress.ts";
 import type { ExplainFlags } from "./flags.ts";
@@ -38,25 +39,27 @@ export async function explainAll(
   output: Output,
   visit: BatchVisitor,
 ): Promise<Explained[] | null> {
+  const { batchSize } = flags;
+  const evaluation = classes ? null : await evaluateWatched(model, data, { batchSize, signal }, output);
+  const classesOf = (place: number): readonly number[] =>
+    classes ?? usualClasses(evaluation!.predictions[place], subjects[place]);
   const progress = new Progress(output);
   const result: Explained[] = [];
-  const { predictions } = await evaluate(model, data, { batchSize: flags.batchSize });
-  const classesOf = (place: number): readonly number[] => classes ?? usualClasses(predictions[place], subjects[place]);
   try {
-    for (let first = 0; first < subjects.length; first += flags.batchSize) {
-      const end = Math.min(first + flags.batchSize, subjects.length);
+    for (let first = 0; first < subjects.length; first += batchSize) {
+      if (signal.aborted) return null;
+      const end = Math.min(first + batchSize, subjects.length);
       const places = Array.from({ length: end - first }, (_, i) => first + i);
       for (const some of byCount(places, classesOf)) {
         using images = data.images(some.places);
-        const options = { layers: flags.layer, method: flags.method, batchSize: flags.batchSize };
+        const options = { layers: flags.layer, method: flags.method, batchSize };
         const maps = await gradCam(model, images, { ...options, classes: some.classes });
         await visit(images, maps, some.places);
         some.places.forEach((place, n) => (result[place] = toExplained(subjects[place], maps, n)));
       }
       progress.show({ title: "explaining", done: end, total: subjects.length, text: flags.method });
-      if (signal.aborted) return null;
     }
-    return result;
+    return signal.aborted ? null : result;
   } finally {
     progress.hide();
   }

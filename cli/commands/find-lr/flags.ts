@@ -58,6 +58,11 @@ function addRangeFlags(command: Command): void {
       flag("--diverge <factor>", "stop where the smoothed loss is so many times its lowest; 0: never", from0, diverge),
     )
     .addOption(
-      flag("--method <name>", "whose suggestion is taken; all are printed", oneOf(...LR_METHODS), method as LrMethod),
+      flag(
+        "--method <name>",
+        `whose suggestion is taken, of ${LR_METHODS.join(", ")}; all are printed`,
+        oneOf(...LR_METHODS),
+        method as LrMethod,
+      ),
     );
 }

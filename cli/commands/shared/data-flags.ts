@@ -3,8 +3,10 @@ import type { Command, Option } from "commander";
 import type { LoadOptions, LoadProgress, RawDataset } from "../../../training/index.ts";
 import { loadRaw } from "../../../training/index.ts";
 import { findCifar } from "../../../training/data/cifar.ts";
+import { LoadOptionError } from "../../../training/data/dataset.ts";
 import { isDownloadable } from "../../../training/data/download.ts";
-import { above0, anyText, between0And1, flag, from0To1, oneOf, threeNumbers, toggle, wholeFrom } from "./flags.ts";
+import { UsageError } from "./errors.ts";
+import { above0To1, anyText, between0And1, flag, from0To1, oneOf, threeNumbers, toggle, wholeFrom } from "./flags.ts";
 import { counted, grouped, type Output } from "./output.ts";
 import { PlainProgress } from "./progress.ts";
 
@@ -24,7 +26,7 @@ export interface DataFlags {
   readonly std?: readonly [number, number, number];
 }
 
-export const dataFlag = (): Option =>
+const dataFlag = (): Option =>
   flag(
     "--data <what>",
     "shapes (built in), cifar10 or cifar100 (downloaded once), or a folder: CIFAR's binary files, " +
@@ -53,7 +55,7 @@ export function addNormalisationFlags(command: Command, text: string): Command {
     .addOption(
       flag("--mean <r,g,b>", "subtracted from pixels in 0..1", threeNumbers(from0To1, "0.49,0.48,0.45"), { text }),
     )
-    .addOption(flag("--std <r,g,b>", "what they are divided by", threeNumbers(above0, "0.25,0.24,0.26"), { text }));
+    .addOption(flag("--std <r,g,b>", "what they are divided by", threeNumbers(above0To1, "0.25,0.24,0.26"), { text }));
 }
 
 /** Loads data into memory, saying on standard error what takes long and what was left out. */
@@ -64,19 +66,22 @@ export async function loadCommandData(
 ): Promise<RawDataset> {
   const { data, resize, split, strict, limitTest, mean, std } = flags;
   const progress = new PlainProgress(output);
-  const raw = await loadRaw(data, {
-    resize,
-    strict,
-    split,
-    limitTest,
-    mean,
-    std,
-    ...more,
-    seed: DATA_SEED,
-    onProgress: (report) => progress.update(describeProgress(data, report)),
-    onWarning: (message) => output.warn(message),
-  });
-  return raw;
+  try {
+    return await loadRaw(data, {
+      resize,
+      strict,
+      split,
+      limitTest,
+      mean,
+      std,
+      ...more,
+      seed: DATA_SEED,
+      onProgress: (report) => progress.update(describeProgress(data, report)),
+      onWarning: (message) => output.warn(message),
+    });
+  } catch (error) {
+    throw error instanceof LoadOptionError ? new UsageError(error.message, { cause: error }) : error;
+  }
 }
 
 /** Whether the data comes at one size, 32 x 32, so that the model's wishes do not count. */

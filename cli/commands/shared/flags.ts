@@ -27,6 +27,7 @@ export const seedNumber = numeric(
   (value) => Number.isInteger(value) && value >= 0 && value < 2 ** 32,
 );
 export const above0 = numeric("a number above 0", (value) => value > 0);
+export const above0To1 = numeric("a number above 0 and at most 1", (value) => value > 0 && value <= 1);
 export const from0 = numeric("a number from 0", (value) => value >= 0);
 export const from0To1 = numeric("a number from 0 to 1", (value) => value >= 0 && value <= 1);
 export const from0Below1 = numeric("a number from 0 to below 1", (value) => value >= 0 && value < 1);

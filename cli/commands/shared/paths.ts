@@ -2,6 +2,7 @@
 import { closeSync, existsSync, mkdtempSync, openSync, readSync, rmdirSync, statSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { refuseHeld } from "../../../training/run-folder.ts";
 
 /** The contents of a file that a flag names. */
 export async function readInput(path: string, flag: string): Promise<Uint8Array> {
@@ -26,9 +27,7 @@ export function explainRead(cause: unknown, path: string, flag: string): string 
 /** Finds early what would make creating a run's folder fail after the data was loaded. */
 export function checkRunFolder(dir: string): void {
   checkOutFolder(dir);
-  const held = ["config.json", "state.safetensors"].find((name) => existsSync(join(dir, name)));
-  if (held)
-    throw new Error(`${dir} holds another run (${held}): choose another --out, or continue it with --resume ${dir}`);
+  refuseHeld(dir, (name) => existsSync(join(dir, name)));
 }
 
 /** `runs/<time>-<name>`, one that does not exist yet. Times are local: people look for "the run of this morning". */

@@ -53,9 +53,13 @@ export async function fit(
       if (event.type === "epoch" || event.type === "end") await folder.saveState(trainer, event.position);
       if (event.type === "end") end = event;
     }
+    await tensorboard.flush();
+  } catch (error) {
+    // The last steps show how it came to this. That they cannot be written must not hide why it did.
+    await Promise.allSettled([folder.flush(), tensorboard.flush()]);
+    throw error;
   } finally {
     screen.close();
-    await tensorboard.flush();
   }
   return { tensorboard, end: end!, reports, seconds: (performance.now() - start) / 1000 };
 }

@@ -167,7 +167,12 @@ export function addRecipeFlags(command: Command): void {
     )
     .addOption(flag("--precision <name>", "f32, or mixed: activations in half precision", oneOf(...PRECISIONS), "f32"))
     .addOption(
-      flag("--tune <mode>", "measure once which kernels are fastest on this adapter", oneOf("on", "off"), "on"),
+      flag(
+        "--tune <mode>",
+        "on: measure once which kernels are fastest on this adapter; off: use a fixed table",
+        oneOf("on", "off"),
+        "on",
+      ),
     );
 }
 

@@ -8,12 +8,13 @@ import {
 } from "../../../training/index.ts";
 import type { Output } from "../shared/output.ts";
 import { PlainProgress } from "../shared/progress.ts";
+import { quote } from "./result.ts";
 import type { Settings } from "./settings.ts";
 import { addPictures } from "./tensorboard.ts";
 
 /**
  * Writes report.html and its pictures, and gives these to TensorBoard. The run is saved by now: what goes wrong here is a warning, with
- * how to try again.
+ * how to try again. False where it was interrupted.
  */
 export async function report(
   trainer: Trainer,
@@ -23,7 +24,7 @@ export async function report(
   tensorboard: TensorBoardWriter,
   signal: AbortSignal,
   output: Output,
-): Promise<void> {
+): Promise<boolean> {
   const progress = new PlainProgress(output);
   const onProgress = (what: string): void => progress.update(`report: ${what}`);
   const weights = `of the last epoch (${trainer.position.epoch} of ${Math.ceil(epochs)})`;
@@ -33,8 +34,10 @@ export async function report(
     );
     await addPictures(tensorboard, folder.dir, names, Math.max(0, trainer.position.step - 1));
     output.result(`report in ${folder.dir}/report.html`);
+    return true;
   } catch (error) {
     const reason = signal.aborted ? "it was interrupted" : error instanceof Error ? error.message : String(error);
-    output.warn(`no report was written (${reason}); train.js --resume ${folder.dir} writes it`);
+    output.warn(`no report was written (${reason}); train.js --resume ${quote(folder.dir)} writes it`);
+    return !signal.aborted;
   }
 }

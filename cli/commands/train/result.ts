@@ -33,11 +33,11 @@ export function reportResult(
     return;
   }
   if (end.reason === "early-stop") {
-    const by = data.validation ? "validation" : "test";
     output.result(`ended early: no better ${by} loss for ${settings.earlyStop} epochs`);
   }
-  if (reports.length === 0) output.result(`nothing left to do: ${dir} has all its ${settings.epochs} epochs`);
-  else output.result(`trained in ${duration(seconds)}`);
+  const held =
+    end.reason === "early-stop" ? `ended in epoch ${end.position.epoch}` : `has all its ${settings.epochs} epochs`;
+  output.result(reports.length === 0 ? `nothing left to do: ${dir} ${held}` : `trained in ${duration(seconds)}`);
   const skipped = reports.at(-1)?.skippedSteps ?? 0;
   if (skipped > 0) {
     output.result(

@@ -1,6 +1,6 @@
 // From flags to settings: every default decided, every contradiction found before a device is opened.
 import path from "node:path";
-import { createModel, type Checkpoint, type ModelInfo, type Stem } from "../../../nn/index.ts";
+import { createModel, stemOf, type Checkpoint, type ModelInfo, type Stem } from "../../../nn/index.ts";
 import {
   chooseRecipe,
   defaultAugment,
@@ -11,6 +11,8 @@ import {
   type RunSettings,
 } from "../../../training/index.ts";
 import { preset } from "../../../training/presets/index.ts";
+import { usesRate } from "../../../training/build-run.ts";
+import { stepsPerEpoch } from "../../../training/step-count.ts";
 import { planAugment } from "../../../training/data/augment-plan.ts";
 import { isDownloadable } from "../../../training/data/download.ts";
 import { usage, UsageError } from "../shared/errors.ts";
@@ -29,7 +31,7 @@ export type Settings = RunSettings &
 
 /** Checks all that needs no data. */
 export function checkFlags(flags: TrainFlags): void {
-  const { momentum = 0.9, nesterov, optimizer, freeze, init, augment, lr, schedule = "" } = flags;
+  const { momentum = 0.9, nesterov, optimizer, freeze, init, augment, lr } = flags;
   if (nesterov && optimizer !== "sgd") throw new UsageError(`--nesterov is for --optimizer sgd, not ${optimizer}`);
   if (nesterov && momentum === 0) throw new UsageError("--nesterov needs a --momentum above 0");
   if (freeze && init === undefined) {
@@ -43,12 +45,13 @@ export function checkFlags(flags: TrainFlags): void {
     const { model } = recipe.settings;
     throw new UsageError(`--preset ${recipe.name} is a recipe for ${String(model)} alone: leave --model out`);
   }
-  const own = /\b(max_lr|base_lr)=/.exec(schedule)?.[1];
-  if (typeof lr === "string" && own) {
-    throw new UsageError(`--lr ${lr} would change nothing: --schedule gives ${own}; leave one of the two out`);
-  }
   if (augment !== undefined) usage(() => parseAugment(augment), "--augment");
   usage(() => makeSchedule(recipeOf(flags)), "--schedule");
+  if (typeof lr === "string" && !usesRate(recipeOf(flags))) {
+    throw new UsageError(
+      `--lr ${lr} would change nothing: --schedule gives all rates itself; leave one of the two out`,
+    );
+  }
 }
 
 /** What is known of the model that `--init` names. */
@@ -58,10 +61,11 @@ export interface InitFile {
   readonly stem: Stem;
 }
 
-export function describeInit(file: string, { tensors, metadata }: Checkpoint): InitFile {
-  const stem = tensors.get("conv1.weight")?.shape[2] === 7 ? "imagenet" : "cifar";
-  return { file, info: metadata.model, stem: metadata.model?.stem ?? stem };
-}
+export const describeInit = (file: string, checkpoint: Checkpoint): InitFile => ({
+  file,
+  info: checkpoint.metadata.model,
+  stem: stemOf(checkpoint),
+});
 
 export function chooseModel({ model, stem, imageSize }: TrainFlags, init: InitFile | null): ModelChoice {
   if (init && !init.info && model === undefined) {
@@ -83,6 +87,7 @@ export const recipeOf = ({ lr, ...flags }: TrainFlags): Recipe =>
   chooseRecipe({ ...flags, lr: typeof lr === "number" ? lr : undefined });
 
 export function resolve(flags: TrainFlags, choice: ModelChoice, data: RawDataset): Settings {
+  usage(() => stepsPerEpoch(data.train.count, flags), "--drop-last");
   const kept = Object.fromEntries(Object.entries(flags).filter(([key]) => !RUN_FLAGS.includes(key)));
   return {
     ...(kept as unknown as Omit<TrainFlags, "lr">),

@@ -15,7 +15,7 @@ export class EpochTable {
   }
 
   head(): string {
-    return line(COLUMNS.filter((name) => this.#validation || name !== "val acc").map((name) => name)).trimEnd();
+    return line(COLUMNS.filter((name) => this.#validation || name !== "val acc")).trimEnd();
   }
 
   row(report: EpochReport): string {

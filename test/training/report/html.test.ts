@@ -1,7 +1,8 @@
 // The report's HTML: nothing that a user named can become a tag.
 import { describe, expect, it } from "vitest";
 import { page } from "../../../training/report/page.ts";
-import { duration, rate } from "../../../training/report/format.ts";
+import { showRate } from "../../../training/lr-finder/suggest.ts";
+import { duration } from "../../../training/report/format.ts";
 import { escapeHtml, html, table } from "../../../training/report/html.ts";
 
 const EVIL = `<script>alert("1")</script>&'`;
@@ -22,7 +23,7 @@ describe("html", () => {
     expect(page(EVIL, EVIL, [{ id: "a", title: EVIL, body: html``, figures: [] }])).not.toContain("<script");
   });
   it("writes rates as range tests print them, and times", () => {
-    expect([1.91e-3, 10, 5.34, 1e-10].map(rate)).toEqual(["1.91E-03", "1.00E+01", "5.34E+00", "1.00E-10"]);
+    expect([1.91e-3, 10, 5.34, 1e-10].map(showRate)).toEqual(["1.91E-03", "1.00E+01", "5.34E+00", "1.00E-10"]);
     expect([3.21, 90, 3599, 9360].map(duration)).toEqual(["3.2 s", "2 min", "1 h 0 min", "2 h 36 min"]);
   });
 });

@@ -1,7 +1,7 @@
 // Curves over epochs and over steps.
 import { areaY, axisX, dot, frame, lineY, ruleX, text, type Markish } from "@observablehq/plot";
 import type { EpochReport } from "../../events.ts";
-import { rate } from "../format.ts";
+import { showRate } from "../../lr-finder/suggest.ts";
 import { drawFigure, ink, type Figure } from "../figure.ts";
 
 /** A line of steps.jsonl. */
@@ -236,7 +236,7 @@ export function lrFinderCurve({ lrs, losses, smoothed, suggestions, suggestion, 
       text(chosen, {
         x: "x",
         frameAnchor: "top",
-        text: ({ label, x }: { label: string; x: number }) => `${label} ${rate(x)}`,
+        text: ({ label, x }: { label: string; x: number }) => `${label} ${showRate(x)}`,
         textAnchor: onRight ? "end" : "start",
         dx: onRight ? -6 : 6,
         dy: 6,

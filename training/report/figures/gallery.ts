@@ -72,7 +72,7 @@ const cut = (caption: string, most: number): string =>
     .join("\n");
 
 /** Bytes of a PNG for an `src`. */
-export function dataUri(png: Uint8Array): string {
+function dataUri(png: Uint8Array): string {
   let binary = "";
   for (let first = 0; first < png.length; first += 0x8000) {
     binary += String.fromCharCode(...png.subarray(first, first + 0x8000));

@@ -1,6 +1,7 @@
 // How the figures went over the epochs.
 import { accuracyCurves, lossCurves, singleCurve, stepLossCurve } from "../figures/curves.ts";
-import { accuracy, duration, loss, rate } from "../format.ts";
+import { accuracy, duration, loss } from "../format.ts";
+import { showRate } from "../../lr-finder/suggest.ts";
 import { details, html, table, type Column } from "../html.ts";
 import type { EpochReport } from "../../events.ts";
 import type { Material } from "../material.ts";
@@ -36,7 +37,7 @@ function epochTable(epochs: readonly EpochReport[]) {
   const held = epochs.some(({ validationAccuracy }) => validationAccuracy !== undefined);
   const columns: Column<EpochReport>[] = [
     { head: "Epoch", cell: ({ epoch }) => epoch },
-    { head: "Learning rate", cell: ({ lr }) => rate(lr) },
+    { head: "Learning rate", cell: ({ lr }) => showRate(lr) },
     { head: "Training loss", cell: ({ trainLoss }) => loss(trainLoss) },
     { head: "Training accuracy", cell: ({ trainAccuracy }) => accuracy(trainAccuracy) },
     ...(held

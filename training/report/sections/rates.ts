@@ -1,6 +1,6 @@
 // Learning rate and momentum, and the range test that found the rate.
 import { lrFinderCurve, rateCurves } from "../figures/curves.ts";
-import { rate } from "../format.ts";
+import { showRate } from "../../lr-finder/suggest.ts";
 import { html, table, type Html } from "../html.ts";
 import type { Material } from "../material.ts";
 import type { SavedRangeTest } from "../run-files.ts";
@@ -21,7 +21,7 @@ export function ratesSection({ run: { steps, rangeTest } }: Material): Section {
 
 function suggestionWords({ suggestion, method, suggestions, stopped, warnings = [] }: SavedRangeTest): Html {
   const rows = Object.entries(suggestions);
-  return html`${suggestion !== null && html`<p class="strong">Suggested LR: ${rate(suggestion)}</p>`}
+  return html`${suggestion !== null && html`<p class="strong">Suggested LR: ${showRate(suggestion)}</p>`}
   ${stopped && html`<p>The test: ${stopped.message}.</p>`}
   ${
     rows.length > 0 &&
@@ -29,7 +29,7 @@ function suggestionWords({ suggestion, method, suggestions, stopped, warnings = 
       "Suggestions",
       [
         { head: "Method", cell: ([name]) => (name === method ? `${name} (chosen)` : name), words: true },
-        { head: "Learning rate", cell: ([, lr]) => (lr === null ? "no answer" : rate(lr)) },
+        { head: "Learning rate", cell: ([, lr]) => (lr === null ? "no answer" : showRate(lr)) },
       ],
       rows,
     )

@@ -1,4 +1,5 @@
 // What the run came to, in numbers and words.
+import { bestEpoch } from "../../best-epoch.ts";
 import type { EpochReport } from "../../events.ts";
 import { duration, grouped, loss, percent, plural } from "../format.ts";
 import { html, type Html, type Part } from "../html.ts";
@@ -73,16 +74,7 @@ function numbers({ result, run: { epochs }, model }: Material): [string, Part][]
   ];
 }
 
-/** The best epoch by what chose it, and what that choice is worth. Of equal ones the first. */
-export function bestEpoch(epochs: readonly EpochReport[]): { epoch: number; accuracy: number } | null {
-  let best: { epoch: number; accuracy: number } | null = null;
-  for (const { epoch, validationAccuracy, testAccuracy } of epochs) {
-    const accuracy = validationAccuracy ?? testAccuracy;
-    if (accuracy !== null && (best === null || accuracy > best.accuracy)) best = { epoch, accuracy };
-  }
-  return best;
-}
-
+/** The best epoch by what chose it, and what that choice is worth. */
 function bestNote(epochs: readonly EpochReport[], bestBy: "validation" | "test"): Html | null {
   const best = bestEpoch(epochs);
   if (!best) return null;
