@@ -36,12 +36,20 @@ function parts(out) {
   const [small, large] = quick ? [8, 16] : [128, 512];
   const model = quick ? "resnet8" : "resnet18";
   /** @param {number} batch @param {string} precision */
+  const bench = (batch, precision) =>
+    words(`cli/bench.js --model ${model} --batch-size ${batch} --steps 20 --precision ${precision} --json`);
+  /** Without tuning, which may take long where nothing is known yet: a figure in any case. @param {number} batch @param {string} precision */
+  const untuned = (batch, precision) => ({
+    name: `step-${precision}-${batch}-untuned`,
+    seconds: 45,
+    command: [node, ...bench(batch, precision), "--tune", "off"],
+  });
+  /** @param {number} batch @param {string} precision */
   const step = (batch, precision) => ({
     name: `step-${precision}-${batch}`,
     seconds: 60,
-    command: [node, "cli/bench.js", ...words(`--model ${model} --batch-size ${batch} --steps 20 --precision ${precision}`)]
-      .concat(["--out", join(out, `step-${precision}-${batch}`), "--json"]),
-  }); // prettier-ignore
+    command: [node, ...bench(batch, precision), "--out", join(out, `step-${precision}-${batch}`)],
+  });
   /** @param {string} name @param {string} options */
   const run = (name, options) => ({
     name,
@@ -63,6 +71,8 @@ function parts(out) {
     { name: "doctor", seconds: 30, command: [node, "cli/doctor.js", "--json"] },
     { name: "matmul", seconds: 45, command: [node, "bench/matmul.js", "--json", ...(quick ? ["--sizes", "256"] : [])] },
     { name: "matrices", seconds: 45, command: [node, "bench/matrix-check.js"] },
+    untuned(large, "f32"),
+    untuned(large, "mixed"),
     step(large, "f32"),
     step(large, "mixed"),
     {

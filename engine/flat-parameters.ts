@@ -3,7 +3,15 @@
 import { setGradientSink } from "./autograd.ts";
 import { everyRun } from "./capture.ts";
 import { unscaleGradients, type LossScaleOptions } from "./ops/loss-scale.ts";
-import { accumulate, BLOCK, clipGradientNorm, UNTOUCHED, zeroFill, type FlatBuffers } from "./ops/optimizer-step.ts";
+import {
+  accumulate,
+  BLOCK,
+  clipGradientNorm,
+  MAX_GROUPS,
+  UNTOUCHED,
+  zeroFill,
+  type FlatBuffers,
+} from "./ops/optimizer-step.ts";
 import { keep, scope } from "./scope.ts";
 import { check } from "./shape.ts";
 import { empty, fromData, type Tensor } from "./tensor.ts";
@@ -74,8 +82,8 @@ export class FlatParameters implements FlatBuffers, Disposable {
       return `${groups.length} groups for ${this.#slots.length} parameters`;
     });
     for (const group of groups) {
-      const known = (Number.isInteger(group) && group >= 0 && group < 8) || group === UNTOUCHED;
-      check(known, "assignGroups", () => `a group is 0 to 7, or ${UNTOUCHED} for none, got ${group}`);
+      const known = (Number.isInteger(group) && group >= 0 && group < MAX_GROUPS) || group === UNTOUCHED;
+      check(known, "assignGroups", () => `a group is 0 to ${MAX_GROUPS - 1}, or ${UNTOUCHED} for none, got ${group}`);
     }
     const blocks = new Uint32Array(this.#table.size).fill(UNTOUCHED);
     this.#slots.forEach(({ offset, size }, i) => {

@@ -130,7 +130,7 @@ async function bench(flags: Flags): Promise<void> {
 }
 
 const tuned = ({ tune }: Flags): string =>
-  tune === "on" ? " (kernels were compiled before)" : " (compiling included)";
+  tune === "on" ? " (the tuning before it does not count)" : " (compiling included)";
 
 /** The net is freed before another is measured. */
 async function measureNet(device: Device, { model, stem }: Flags, options: MeasureOptions): Promise<Measurement> {

@@ -44,7 +44,7 @@ const CAPACITY = 2048;
 /** Collects one pair of timestamps per compute pass. WebGPU has timestamps at pass boundaries only, hence a pass per dispatch. */
 export class Profiler {
   readonly #gpu: GPUDevice;
-  readonly #chunks: { readback: GPUBuffer; rows: Dispatch[] }[] = [];
+  readonly #chunks: { readback: GPUBuffer; rows: Dispatch[]; used: readonly (GPUBuffer | GPUQuerySet)[] }[] = [];
   #queries: GPUQuerySet | null = null;
   #rows: Dispatch[] = [];
 
@@ -72,18 +72,18 @@ export class Profiler {
     const readback = this.#gpu.createBuffer({ size: count * 8, usage: GPU_MAP_READ | GPU_COPY_DST });
     encoder.resolveQuerySet(this.#queries, 0, count, resolved, 0);
     encoder.copyBufferToBuffer(resolved, 0, readback, 0, count * 8);
-    this.#chunks.push({ readback, rows: this.#rows });
+    this.#chunks.push({ readback, rows: this.#rows, used: [this.#queries, resolved, readback] });
     this.#queries = null;
     this.#rows = [];
   }
 
   async times(settle: <T>(promise: Promise<T>) => Promise<T>): Promise<DispatchTime[]> {
     const times: DispatchTime[] = [];
-    for (const { readback, rows } of this.#chunks) {
+    for (const { readback, rows, used } of this.#chunks) {
       await settle(readback.mapAsync(1));
       const stamps = new BigInt64Array(readback.getMappedRange());
       rows.forEach((row, i) => times.push(timeOf(row, Number(stamps[2 * i + 1] - stamps[2 * i]) / 1e6)));
-      readback.destroy();
+      for (const each of used) each.destroy();
     }
     return times;
   }
