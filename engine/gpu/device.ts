@@ -1,4 +1,4 @@
-// The device: one open command encoder that every dispatch goes into, few submits, uploads and readbacks.
+// The device: its memory, what runs on it and in which order, uploads and readbacks.
 import { settle } from "#open-gpu";
 import type { GpuAccess } from "./access.ts";
 import { BindGroupCache, ParamArena } from "./bindings.ts";
@@ -15,6 +15,7 @@ import type { BoundBuffer, Dispatch, Recorder } from "./dispatch.ts";
 import { KernelCache, type CompiledKernel } from "./kernel.ts";
 import { KernelChoices } from "../choices.ts";
 import { Profiler, type DispatchTime, type ProfileOptions } from "./profiler.ts";
+import { CommandStream } from "./stream.ts";
 import { timeByWaiting } from "./waiting.ts";
 
 export class Device implements Disposable {
@@ -46,15 +47,8 @@ export class Device implements Disposable {
   recorder: Recorder | null = null;
   readonly #buffers: BufferPool;
   #access: GpuAccess | null;
-  readonly #params: ParamArena;
   readonly #bindGroups: BindGroupCache;
-  #encoder: GPUCommandEncoder | null = null;
-  #pass: GPUComputePassEncoder | null = null;
-  #profiler: Profiler | null = null;
-  #trace: Dispatch[] | null = null;
-  #submit = 0;
-  #dispatches = 0;
-  #openFlops = 0;
+  readonly #stream: CommandStream;
   #error: Error | null = null;
   #disposed = false;
   readonly #disposers: (() => void)[] = [];
@@ -68,8 +62,9 @@ export class Device implements Disposable {
     this.keptTransformBytes = (info.software ? 64 : 512) * 2 ** 20;
     this.kernels = new KernelCache(gpu);
     this.#buffers = new BufferPool(gpu, () => this.#bindGroups.clear());
-    this.#params = new ParamArena(gpu);
-    this.#bindGroups = new BindGroupCache(gpu, this.#params.buffer);
+    const params = new ParamArena(gpu);
+    this.#bindGroups = new BindGroupCache(gpu, params.buffer);
+    this.#stream = new CommandStream(gpu, params, this.#bindGroups, info.software ? 1e10 : 4e11);
     gpu.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
       this.#error ??= new Error(`GPU: ${event.error.message.trim()}`);
@@ -124,7 +119,7 @@ export class Device implements Disposable {
 
   /** Dispatches encoded since the device was opened. */
   get dispatches(): number {
-    return this.#dispatches;
+    return this.#stream.dispatches;
   }
 
   /** A bind group for dispatches that are replayed: it is not forgotten as the cache's may be. */
@@ -136,44 +131,19 @@ export class Device implements Disposable {
   encode(dispatch: Dispatch): void {
     if (this.recorder) return this.recorder.encode(dispatch);
     this.#assertOpen();
-    const { kernel, buffers, params, groups } = dispatch;
-    const bindGroup = dispatch.bindGroup ?? this.#bindGroups.get(kernel, buffers);
-    if (params && !this.#params.holds(params)) this.flush();
-    this.#encoder ??= this.gpu.createCommandEncoder();
-    const pass = this.#profiler
-      ? this.#encoder.beginComputePass(this.#profiler.next(dispatch))
-      : (this.#pass ??= this.#encoder.beginComputePass());
-    pass.setPipeline(kernel.pipeline);
-    if (params) pass.setBindGroup(0, bindGroup, [this.#params.place(params)]);
-    else pass.setBindGroup(0, bindGroup);
-    pass.dispatchWorkgroups(groups[0], groups[1]);
-    if (this.#profiler) pass.end();
-    for (const { buffer } of buffers) buffer.lastSubmit = this.#submit;
-    this.#trace?.push(dispatch);
-    this.#dispatches++;
-    this.#openFlops += dispatch.flops;
-    // A submit that holds the GPU for long trips watchdogs (2 s on Windows, shorter in some browsers).
-    if (this.#openFlops > (this.info.software ? 1e10 : 4e11) || this.#profiler?.full) this.flush();
+    this.#stream.encode(dispatch);
   }
 
   /** Submits what is recorded. */
   flush(): void {
-    if (!this.#encoder) return;
-    this.#pass?.end();
-    this.#profiler?.resolve(this.#encoder);
-    this.#params.upload(this.gpu.queue);
-    this.gpu.queue.submit([this.#encoder.finish()]);
-    this.#encoder = null;
-    this.#pass = null;
-    this.#openFlops = 0;
-    this.#submit++;
+    this.#stream.flush();
   }
 
   /** Copies bytes to the GPU. `queue.writeBuffer` overtakes unsubmitted dispatches, so a buffer in use is flushed first. */
   upload(buffer: PooledBuffer, data: ArrayBufferView, offset = 0): void {
     this.#assertOpen();
     if (this.recorder) return this.recorder.upload(buffer, data, offset);
-    if (buffer.lastSubmit === this.#submit) this.flush();
+    if (this.#stream.uses(buffer)) this.flush();
     const { byteLength } = data;
     const whole = byteLength - (byteLength % 4); // not by bits: those are lost from 2 GiB on
     const bytes = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, byteLength);
@@ -199,11 +169,7 @@ export class Device implements Disposable {
       size: Math.max(size, 4),
       usage: GPU_MAP_READ | GPU_COPY_DST,
     });
-    this.#pass?.end();
-    this.#pass = null;
-    this.#encoder ??= this.gpu.createCommandEncoder();
-    this.#encoder.copyBufferToBuffer(buffer.gpu, offset, staging, 0, size);
-    this.flush();
+    this.#stream.copyOut(buffer.gpu, offset, staging, size);
     try {
       await settle(staging.mapAsync(1));
     } catch (cause) {
@@ -237,23 +203,23 @@ export class Device implements Disposable {
       throw new Error('profile: this adapter has no timestamp-query feature; { by: "waiting" } does without');
     }
     this.flush();
-    const profiler = (this.#profiler = new Profiler(this.gpu));
+    const profiler = (this.#stream.profiler = new Profiler(this.gpu));
     try {
       await work();
       this.flush();
     } finally {
-      this.#profiler = null;
+      this.#stream.profiler = null;
     }
     return profiler.times(settle);
   }
 
   /** Runs `work` and returns its dispatches. */
   async #traced(work: () => void | Promise<void>): Promise<readonly Dispatch[]> {
-    const trace: Dispatch[] = (this.#trace = []);
+    const trace: Dispatch[] = (this.#stream.trace = []);
     try {
       await work();
     } finally {
-      this.#trace = null;
+      this.#stream.trace = null;
     }
     return trace;
   }
@@ -271,8 +237,7 @@ export class Device implements Disposable {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#encoder = null;
-    this.#pass = null;
+    this.#stream.drop();
     for (const action of this.#disposers) action();
     this.gpu.destroy();
     this.#access = null;

@@ -1,0 +1,87 @@
+// The open command encoder, with one compute pass that every dispatch goes into, and the submits: few, since each costs.
+import type { BindGroupCache, ParamArena } from "./bindings.ts";
+import type { PooledBuffer } from "./buffers.ts";
+import type { Dispatch } from "./dispatch.ts";
+import type { Profiler } from "./profiler.ts";
+
+export class CommandStream {
+  readonly #gpu: GPUDevice;
+  readonly #params: ParamArena;
+  readonly #bindGroups: BindGroupCache;
+  /** Floating-point operations after which it submits: one that holds the GPU for long trips watchdogs (2 s on Windows, shorter in some browsers). */
+  readonly #mostFlops: number;
+  #encoder: GPUCommandEncoder | null = null;
+  #pass: GPUComputePassEncoder | null = null;
+  #submit = 0;
+  #openFlops = 0;
+  #dispatches = 0;
+  /** Set while dispatches are timed: each then has a pass of its own. */
+  profiler: Profiler | null = null;
+  /** Set while dispatches are listed. */
+  trace: Dispatch[] | null = null;
+
+  constructor(gpu: GPUDevice, params: ParamArena, bindGroups: BindGroupCache, mostFlops: number) {
+    this.#gpu = gpu;
+    this.#params = params;
+    this.#bindGroups = bindGroups;
+    this.#mostFlops = mostFlops;
+  }
+
+  /** Dispatches encoded so far. */
+  get dispatches(): number {
+    return this.#dispatches;
+  }
+
+  /** Whether a dispatch that is not submitted yet binds the buffer. */
+  uses(buffer: PooledBuffer): boolean {
+    return buffer.lastSubmit === this.#submit;
+  }
+
+  encode(dispatch: Dispatch): void {
+    const { kernel, buffers, params, groups } = dispatch;
+    const bindGroup = dispatch.bindGroup ?? this.#bindGroups.get(kernel, buffers);
+    if (params && !this.#params.holds(params)) this.flush();
+    this.#encoder ??= this.#gpu.createCommandEncoder();
+    const pass = this.profiler
+      ? this.#encoder.beginComputePass(this.profiler.next(dispatch))
+      : (this.#pass ??= this.#encoder.beginComputePass());
+    pass.setPipeline(kernel.pipeline);
+    if (params) pass.setBindGroup(0, bindGroup, [this.#params.place(params)]);
+    else pass.setBindGroup(0, bindGroup);
+    pass.dispatchWorkgroups(groups[0], groups[1]);
+    if (this.profiler) pass.end();
+    for (const { buffer } of buffers) buffer.lastSubmit = this.#submit;
+    this.trace?.push(dispatch);
+    this.#dispatches++;
+    this.#openFlops += dispatch.flops;
+    if (this.#openFlops > this.#mostFlops || this.profiler?.full) this.flush();
+  }
+
+  /** Copies bytes into a buffer that can be mapped, after everything encoded so far, and submits. */
+  copyOut(from: GPUBuffer, offset: number, to: GPUBuffer, size: number): void {
+    this.#pass?.end();
+    this.#pass = null;
+    this.#encoder ??= this.#gpu.createCommandEncoder();
+    this.#encoder.copyBufferToBuffer(from, offset, to, 0, size);
+    this.flush();
+  }
+
+  /** Submits what is encoded. */
+  flush(): void {
+    if (!this.#encoder) return;
+    this.#pass?.end();
+    this.profiler?.resolve(this.#encoder);
+    this.#params.upload(this.#gpu.queue);
+    this.#gpu.queue.submit([this.#encoder.finish()]);
+    this.#encoder = null;
+    this.#pass = null;
+    this.#openFlops = 0;
+    this.#submit++;
+  }
+
+  /** Forgets what is encoded: the device is going. */
+  drop(): void {
+    this.#encoder = null;
+    this.#pass = null;
+  }
+}
