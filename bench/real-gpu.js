@@ -27,7 +27,7 @@ const flags = readFlags(HELP, {
 const minutes = positiveNumber("minutes", flags.minutes);
 await main(flags.out || refuse("name a folder for the results with --out DIR"));
 
-/** `missing`: why it cannot run here. @typedef {{ name: string, seconds: number, command: string[], missing?: string | null }} Part */
+/** `missing`: why it cannot run here, asked when its turn comes. @typedef {{ name: string, seconds: number, command: string[], missing?: () => string | null }} Part */
 
 /** In the order of what is missed most if time runs out. @param {string} out @returns {Part[]} */
 function parts(out) {
@@ -54,7 +54,7 @@ function parts(out) {
   const run = (name, options) => ({
     name,
     seconds: 240,
-    missing: data === undefined ? "no --data" : existsSync(data) ? null : `there is no ${data}`,
+    missing: () => (data === undefined ? "no --data" : existsSync(data) ? null : `there is no ${data}`),
     command: [
       node,
       "cli/train.js",
@@ -70,7 +70,7 @@ function parts(out) {
   return [
     { name: "doctor", seconds: 30, command: [node, "cli/doctor.js", "--json"] },
     { name: "matmul", seconds: 45, command: [node, "bench/matmul.js", "--json", ...(quick ? ["--sizes", "256"] : [])] },
-    { name: "matrices", seconds: 45, command: [node, "bench/matrix-check.js"] },
+    { name: "matrices", seconds: 60, command: [node, "bench/matrix-check.js", ...words(quick ? "--quick" : "--batch 64")] },
     untuned(large, "f32"),
     untuned(large, "mixed"),
     step(large, "f32"),
@@ -78,7 +78,7 @@ function parts(out) {
     {
       name: "pytorch",
       seconds: 90,
-      missing: hasTorch(python) ? null : `${python} has no PyTorch with CUDA`,
+      missing: () => (hasTorch(python) ? null : `${python} has no PyTorch with CUDA`),
       command: [python, "bench/peers/torch_gpu.py", "--batch-sizes", `${small},${large}`],
     },
     run("resnet18-26", quick ? "--model resnet8 --epochs 1 --limit 512 --limit-test 256" : "--preset resnet18-26 --precision mixed"),
@@ -91,7 +91,8 @@ function parts(out) {
 
 /** @param {string} python */
 function hasTorch(python) {
-  return spawnSync(python, ["-c", "import torch; assert torch.cuda.is_available()"]).status === 0;
+  const question = ["-c", "import torch; assert torch.cuda.is_available()"];
+  return spawnSync(python, question, { timeout: 20_000 }).status === 0;
 }
 
 /** @param {string} text */
@@ -107,8 +108,8 @@ async function main(out) {
   const summary = [];
   for (const { name, seconds, command, missing } of parts(out)) {
     const left = (end - Date.now()) / 1000;
-    if (missing) summary.push({ name, outcome: `left out: ${missing}` });
-    else if (left < 10) summary.push({ name, outcome: "left out: no time" });
+    const lacking = left < 10 ? "no time" : missing?.();
+    if (lacking) summary.push({ name, outcome: `left out: ${lacking}` });
     else summary.push(await measure(out, name, command, Math.min(seconds, left)));
     console.log(JSON.stringify(summary.at(-1)));
     writeFileSync(join(out, "summary.json"), `${JSON.stringify(summary, null, 2)}\n`);

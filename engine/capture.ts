@@ -3,8 +3,8 @@ import { recordsGradients } from "./autograd.ts";
 import { currentDevice } from "./current.ts";
 import type { Device } from "./gpu/device.ts";
 import { Arena, planPlaces } from "./plan.ts";
-import { lifetimeOf, materialize, plannedBuffers, Program } from "./program.ts";
-import { difference, Recording, type VirtualBuffer } from "./recording.ts";
+import { isReal, lifetimeOf, materialize, plannedBuffers, Program } from "./program.ts";
+import { difference, isEffect, Recording, type VirtualBuffer } from "./recording.ts";
 import { asTemplate, rebuild, strip, tensorsIn, type Template } from "./results.ts";
 import { scope } from "./scope.ts";
 import { showShape } from "./shape.ts";
@@ -48,15 +48,25 @@ export function everyRun(effect: () => void): void {
   else effect();
 }
 
+/**
+ * After a failure: tensors that last (parameters that came to the device just now) get their memory, and what effects wrote, which
+ * the host believes, is written.
+ */
+function settleFailure(device: Device, recording: Recording): void {
+  for (const virtual of recording.lasting) if (!isReal(virtual)) materialize(device, virtual);
+  for (const item of recording.items) {
+    if (isEffect(item)) for (const { buffer, bytes, offset } of item.uploads) device.upload(buffer, bytes, offset);
+  }
+  recording.releaseOutside();
+}
+
 function record<R>(device: Device, recording: Recording, work: () => R): R {
   active = recording;
   try {
     // The scope closes while recording: what it frees are buffers of the recording.
     return recording.run(() => scope(work));
   } catch (error) {
-    // Lasting tensors (parameters that came to the device just now) survive the failure.
-    for (const virtual of recording.lasting) materialize(device, virtual);
-    recording.releaseOutside();
+    settleFailure(device, recording);
     throw error;
   } finally {
     active = null;
@@ -198,7 +208,7 @@ class Programs<A extends readonly CaptureArgument[], T> {
     const result = record(device, recording, () => this.#step(...args));
     const virtuals = tensorsIn(result).map((tensor) => recording.virtualOf(tensor));
     const results = [...new Set(virtuals)].filter((virtual) => virtual !== undefined);
-    const program = this.#runOnce(device, recording, tensors, results);
+    const program = this.#runOnce(device, recording, tensors, result, results);
     for (const tensor of tensorsIn(result)) if (recording.virtualOf(tensor)) strip(tensor);
     return {
       program,
@@ -211,14 +221,18 @@ class Programs<A extends readonly CaptureArgument[], T> {
     device: Device,
     recording: Recording,
     tensors: readonly Tensor[],
+    result: T,
     results: readonly VirtualBuffer[],
   ): Program {
     try {
       const program = new Program(device, recording, tensors, results, this.#arenaOf(device));
       program.runRecorded(tensors);
-      return program;
-    } finally {
       recording.releaseOutside();
+      return program;
+    } catch (error) {
+      settleFailure(device, recording);
+      for (const tensor of tensorsIn(result)) if (recording.virtualOf(tensor)) tensor.dispose();
+      throw error;
     }
   }
 
@@ -261,12 +275,21 @@ class Programs<A extends readonly CaptureArgument[], T> {
   }
 }
 
-/** With which earlier argument one shares a buffer, and how far apart they start: it decides which of them a dispatch seems to bind. */
+type Range = Pick<ReturnType<Tensor["location"]>, "offset" | "byteLength">;
+const overlaps = (a: Range, b: Range): boolean =>
+  a.offset < b.offset + b.byteLength && b.offset < a.offset + a.byteLength;
+
+/**
+ * With which earlier argument one shares a buffer and, where they overlap, how far apart they start: it decides which of them a dispatch
+ * seems to bind.
+ */
 function overlap(args: readonly CaptureArgument[], i: number): string {
   const places = args
     .slice(0, i + 1)
     .map((argument) => (argument instanceof Tensor ? argument.location("capture") : null));
   const own = places[i]!;
   const first = places.findIndex((place) => place?.buffer === own.buffer);
-  return first < i ? `@${first}+${own.offset - places[first]!.offset}` : "";
+  if (first === i) return "";
+  const overlapping = places.findIndex((place) => place?.buffer === own.buffer && overlaps(place, own));
+  return overlapping < i ? `@${overlapping}+${own.offset - places[overlapping]!.offset}` : `@${first}`;
 }

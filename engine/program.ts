@@ -194,11 +194,15 @@ export const plannedBuffers = ({ virtuals }: Recording): VirtualBuffer[] =>
 
 export const lifetimeOf = ({ buffer: { size }, first, last }: VirtualBuffer): Lifetime => ({ size, first, last });
 
+/** Whether a buffer of the recording has memory yet. */
+export const isReal = ({ buffer }: VirtualBuffer): boolean => buffer.id >= 0;
+
 /** Gives a buffer of the recording memory of its own, and what the host put into it. */
 export function materialize(device: Device, { buffer, uploads }: VirtualBuffer): void {
-  const { id, gpu } = device.allocate(buffer.size);
+  const { id, gpu, lastSubmit } = device.allocate(buffer.size);
   buffer.id = id;
   buffer.gpu = gpu;
+  buffer.lastSubmit = lastSubmit; // dispatches that are not submitted yet may still read what was there
   for (const { bytes, offset } of uploads) device.upload(buffer, bytes, offset);
 }
 

@@ -4,7 +4,7 @@ import type { GraphNode } from "./autograd.ts";
 import type { Device } from "./gpu/device.ts";
 import { largestBuffer, type PooledBuffer } from "./gpu/buffers.ts";
 import { currentDevice } from "./current.ts";
-import { halfToNumber, numberToHalf } from "./half-floats.ts";
+import { halvesToNumbers, numberToHalf } from "./half-floats.ts";
 import { adopt } from "./scope.ts";
 import { showShape, sizeOf, type Shape } from "./shape.ts";
 
@@ -136,20 +136,19 @@ export class Tensor {
     const { buffer, offset, byteLength } = this.location("data");
     if (byteLength === 0) return this.dtype === "u32" ? new Uint32Array(0) : new Float32Array(0);
     const bytes = await this.device.read(buffer, offset, byteLength);
-    if (this.dtype === "f16") return Float32Array.from(new Uint16Array(bytes, 0, this.size), halfToNumber);
+    if (this.dtype === "f16") return halvesToNumbers(new Uint16Array(bytes, 0, this.size));
     return this.dtype === "f32" ? new Float32Array(bytes) : new Uint32Array(bytes);
   }
 
   /** Reads back as nested arrays of numbers (one number for a scalar). */
-  async array(): Promise<NestedNumbers> {
-    return nest([...(await this.data())], this.shape);
+  array(): Promise<NestedNumbers> {
+    return this.data().then((data) => nest([...data], this.shape));
   }
 
   /** Reads back the only element. */
-  async item(): Promise<number> {
-    if (this.size !== 1)
-      throw new Error(`item: the tensor ${showShape(this.shape)} has ${this.size} elements, not one`);
-    return (await this.data())[0];
+  item(): Promise<number> {
+    if (this.size === 1) return this.data().then(([value]) => value);
+    return Promise.reject(new Error(`item: the tensor ${showShape(this.shape)} has ${this.size} elements, not one`));
   }
 
   /**

@@ -1,7 +1,9 @@
 // Measures the kernels that a device has to choose from.
+import { capture } from "./capture.ts";
 import type { Choice, ChoiceInput, OpenChoice } from "./choices.ts";
 import { currentDevice } from "./current.ts";
 import type { Device } from "./gpu/device.ts";
+import { cast } from "./ops/cast.ts";
 import { pcg4d } from "./random.ts";
 import { scope } from "./scope.ts";
 import { sizeOf } from "./shape.ts";
@@ -10,6 +12,8 @@ import { fromData, type Tensor } from "./tensor.ts";
 export interface TuneOptions {
   /** Called before each measurement, of `total`. */
   readonly onProgress?: (done: number, total: number) => void;
+  /** Called after each: to keep what is known already. */
+  readonly onMeasured?: () => Promise<unknown>;
   /** Aborting it leaves the rest as they are. */
   readonly signal?: AbortSignal;
 }
@@ -32,13 +36,14 @@ const MARGIN = 0.95;
  *
  * @returns how many were measured
  */
-export async function tune({ onProgress, signal }: TuneOptions = {}): Promise<number> {
+export async function tune({ onProgress, onMeasured, signal }: TuneOptions = {}): Promise<number> {
   const device = currentDevice();
   const choices = device.choices.open.filter((choice) => worthwhile(choice, device));
   for (const [i, choice] of choices.entries()) {
     if (signal?.aborted) return i;
     onProgress?.(i, choices.length);
     device.choices.settle(choice, await device.choices.whileMeasuring(() => fastest(device, choice)));
+    await onMeasured?.();
   }
   device.choices.close();
   return choices.length;
@@ -49,7 +54,8 @@ async function fastest(device: Device, choice: Choice): Promise<string> {
   const repeats = Math.min(50, Math.ceil((device.info.software ? 1e9 : 2e11) / choice.flops)); // longer than waiting is exact
   const least = new Map(choice.variants.map((variant) => [variant, Infinity]));
   try {
-    // The first round compiles.
+    await Promise.all(choice.variants.map((variant) => compile(choice, variant, inputs)));
+    // Software GPUs compile in the first round.
     for (let round = 0; round <= ROUNDS; round++) {
       for (const variant of choice.variants) {
         const start = performance.now();
@@ -66,6 +72,12 @@ async function fastest(device: Device, choice: Choice): Promise<string> {
   return time < MARGIN * least.get(choice.fixed)! ? best : choice.fixed;
 }
 
+/** Compiles the kernels of a variant: those of all at once, where the driver can. */
+async function compile({ run }: Choice, variant: string, inputs: readonly Tensor[]): Promise<void> {
+  using step = capture(() => void run(variant, inputs));
+  await step.compile();
+}
+
 /** Numbers in [-1, 1): zeros could be faster. */
 function random({ shape, dtype }: ChoiceInput, seed: number): Tensor {
   const values = new Float32Array(sizeOf(shape));
@@ -75,5 +87,9 @@ function random({ shape, dtype }: ChoiceInput, seed: number): Tensor {
     for (let j = 0; j < 4 && i + j < period; j++) values[i + j] = four[j] / 2 ** 31 - 1;
   }
   for (let i = period; i < values.length; i *= 2) values.copyWithin(i, 0, i);
-  return fromData(values, shape, dtype);
+  const singles = fromData(values, shape);
+  if (dtype === "f32") return singles;
+  const halves = cast(singles, "f16"); // many on the host would take longer than the measurements
+  singles.dispose();
+  return halves;
 }

@@ -116,7 +116,7 @@ function statistics(x: Tensor, layout: Layout, options: BatchNormOptions): Tenso
   const { weight, bias, runningMean, runningVar, training, momentum = 0.1, eps = 1e-5 } = options;
   const { rows, columns, constants } = layout;
   return scope(() => {
-    const partials = training ? (options.partials ?? partialStatistics(x, layout)) : null;
+    const partials = training ? fewer(options.partials ?? partialStatistics(x, layout), layout) : null;
     const affine = empty([4, weight.size]);
     launch(kernels.batchNorm.statistics, {
       bindings: {
@@ -141,6 +141,31 @@ function statistics(x: Tensor, layout: Layout, options: BatchNormOptions): Tenso
     });
     return affine;
   });
+}
+
+/** Tiles of partials that the last pass takes: it has a workgroup for 4 columns only. */
+const MOST_TILES = 4096;
+/** Tiles that become one where there are more. */
+const MERGED_TILES = 32;
+
+/** The partials in at most so many tiles, times a few. */
+function fewer({ means, rowsPerTile, rows }: BatchNormPartials, layout: Layout): BatchNormPartials {
+  if (means.shape[0] <= MOST_TILES) return { means, rowsPerTile, rows };
+  const merged = mergeTiles(means, layout, rowsPerTile);
+  return { means: merged, rowsPerTile: rowsPerTile * MERGED_TILES, rows };
+}
+
+/** [tiles,2,C] -> [tiles / 32,2,C]. @param rowsPerTile of means and squared deviations; 0: of sums */
+function mergeTiles(partials: Tensor, { rows, columns, constants }: Layout, rowsPerTile: number): Tensor {
+  const [tiles, , C] = partials.shape;
+  const merged = empty([ceilDiv(tiles, MERGED_TILES), 2, C]);
+  launch(kernels.batchNorm.merge, {
+    bindings: { partials, merged },
+    constants: { ...constants, TILES: MERGED_TILES, MOMENTS: rowsPerTile > 0 },
+    params: { tiles, columns, rows_per_tile: rowsPerTile, rows },
+    workgroups: ceilDiv(merged.shape[0] * columns, 64),
+  });
+  return merged;
 }
 
 function partialStatistics(x: Tensor, { rows, columns, constants }: Layout): BatchNormPartials {
@@ -191,18 +216,19 @@ function gradients(
   const C = affine.shape[1];
   const tiles = ceilDiv(rows, ROWS);
   const masked = saved.masked ? empty(x.shape, x.dtype) : empty([4]);
-  const partials = empty([tiles, 2, C]);
+  let partials = empty([tiles, 2, C]);
   launch(kernels.batchNorm.gradientSums, {
     bindings: { x, y: saved.masked ? y : x, dy, affine, masked, partials },
     constants: { ...constants, ...stored },
     params: { rows, columns, relu: relu ? 1 : 0, write_masked: saved.masked ? 1 : 0 },
     workgroups: ceilDiv(tiles * columns, 64),
   });
+  if (tiles > MOST_TILES) partials = mergeTiles(partials, layout, 0);
   const [dweight, dbias, coefficients] = [into[1] ?? empty([C]), into[2] ?? empty([C]), empty([5, C])];
   launch(kernels.batchNorm.gradientStatistics, {
     bindings: { partials, affine, dweight, dbias, coefficients },
     constants,
-    params: { tiles, columns, batch_share: training ? 1 / rows : 0 },
+    params: { tiles: partials.shape[0], columns, batch_share: training ? 1 / rows : 0 },
     workgroups: columns,
   });
   let dx: Tensor | null = null;

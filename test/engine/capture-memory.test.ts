@@ -1,6 +1,6 @@
 // capture(): memory that a captured step shares with the program around it. Replays must give what the program without it gives.
 import { beforeAll, describe, expect, it } from "vitest";
-import { capture, currentDevice, dropout, everyRun, keep, tensor, type Tensor } from "../../engine/index.ts";
+import { capture, currentDevice, dropout, everyRun, fill, keep, tensor, type Tensor } from "../../engine/index.ts";
 import { testDevice } from "../support/gpu.ts";
 
 beforeAll(testDevice);
@@ -64,6 +64,62 @@ describe("a captured step", () => {
     expect(await Promise.all(after.map(first))).toEqual([7, 8, 9]);
     expect([...(await last.data())].slice(0, 3)).toEqual([1, 4, 25]);
     for (const each of after) each.dispose();
+  });
+
+  it("that uploads into memory which dispatches still read lets these run first", async () => {
+    const before = [1, 1, 1, 1].map((value) => numbers(value));
+    await currentDevice().idle();
+    const eager = before.map((each) => each.mul(2)); // encoded, not submitted
+    for (const each of before) each.dispose(); // their memory is free
+    using step = capture((x: Tensor) => x.add(numbers(100)));
+    using x = numbers(1);
+    expect(await first(step(x))).toBe(101);
+    expect(await Promise.all(eager.map(first))).toEqual([2, 2, 2, 2]);
+    for (const each of eager) each.dispose();
+  });
+
+  it("that fails leaves what its effects wrote, as the host believes that they did", async () => {
+    using table = tensor([1]);
+    let fails = true;
+    using step = capture((x: Tensor) => {
+      everyRun(() => void table.write([5]));
+      if (fails) throw new Error("on the way");
+      return x.mul(table);
+    });
+    using x = tensor([3]);
+    expect(() => step(x)).toThrow("on the way");
+    expect(await table.item()).toBe(5);
+    fails = false;
+    expect(await step(x).item()).toBe(15);
+  });
+
+  it("that cannot be replayed leaves lasting tensors usable", async () => {
+    let lasting: Tensor | null = null;
+    using step = capture((x: Tensor) => {
+      lasting ??= keep(tensor([7]));
+      return x.add(fill(tensor([1]), 2)); // writes into what it uploads
+    });
+    using x = tensor([3]);
+    expect(() => step(x)).toThrow("writes into a tensor that the step uploads");
+    expect(await lasting!.item()).toBe(7);
+    (lasting as unknown as Tensor).dispose();
+  });
+
+  it("refuses every way of reading back at once", () => {
+    using x = tensor([3]);
+    for (const read of [(y: Tensor) => y.data(), (y: Tensor) => y.array(), (y: Tensor) => y.item()]) {
+      using step = capture((y: Tensor) => {
+        read(y.square()).catch(() => undefined);
+        return y;
+      });
+      expect(() => step(x)).toThrow("a captured step cannot read results back");
+    }
+  });
+
+  it("takes parts of one buffer that lie ever elsewhere, as long as they do not overlap", async () => {
+    using all = tensor(Array.from({ length: 64 * 40 }, (_, i) => Math.floor(i / 64)));
+    using step = capture((x: Tensor, y: Tensor) => x.sub(y));
+    for (let i = 1; i < 40; i++) expect(await first(step(all.range(64 * i, [64]), all.range(0, [64])))).toBe(i);
   });
 
   it("returns views of the arguments of each call", async () => {

@@ -75,6 +75,38 @@ describe("batchNorm", () => {
     });
   });
 
+  // Tiles are merged before the last pass then, the last 32 of them not whole.
+  it.each([4, 1])("more than 4,096 tiles of rows, %i channels", async (C) => {
+    const shape = [4097 * 32 + 5, C];
+    const [x, dy] = [randomArr(shape, 1, { min: -2, max: 3 }), randomArr(shape, 2)];
+    const [weight, bias] = [randomArr([C], 3, { min: 0.5, max: 1.5 }), randomArr([C], 4)];
+    const running = { runningMean: randomArr([C], 7), runningVar: randomArr([C], 8, { min: 0.5, max: 2 }) };
+    const inputs = [x, weight, bias].map((each) => toGpu(each, { requiresGrad: true }));
+    const [runningMean, runningVar] = [toGpu(running.runningMean), toGpu(running.runningVar)];
+    const y = batchNorm(inputs[0], { weight: inputs[1], bias: inputs[2], training: true, runningMean, runningVar });
+    y.backward(toGpu(dy));
+    const want = reference(x, weight, bias, { training: true, ...running });
+    const how = { shapes: { x: shape }, terms: shape[0] };
+    expectClose(await y.data(), want.y, { op: "batchNorm", ...how });
+    expectClose(await runningVar.data(), want.runningVar, { op: "running variance", ...how });
+    const dx = new Float64Array(x.data.length);
+    for (let c = 0; c < C; c++) {
+      const column = (values: ArrayLike<number>): number[] =>
+        Array.from({ length: shape[0] }, (_, i) => values[i * C + c]);
+      const mean = (values: number[]): number => values.reduce((sum, v) => sum + v, 0) / values.length;
+      const normal = column(want.y.data).map((v) => (v - bias.data[c]) / weight.data[c]);
+      const [given, center] = [column(dy.data), mean(column(x.data))];
+      const inverse = 1 / Math.sqrt(mean(column(x.data).map((v) => (v - center) ** 2)) + 1e-5);
+      const products = given.map((v, i) => v * normal[i]);
+      const [level, tilt] = [mean(given), mean(products)];
+      given.forEach((v, i) => (dx[i * C + c] = weight.data[c] * inverse * (v - level - normal[i] * tilt)));
+      const sums = { op: `gradients of weight and bias ${c}`, ...how, scale: shape[0] ** 0.5 };
+      const got = await Promise.all([inputs[1].grad!.data(), inputs[2].grad!.data()]);
+      expectClose(got.map((values) => values[c]), { shape: [2], data: [tilt * shape[0], level * shape[0]] }, sums); // prettier-ignore
+    }
+    expectClose(await inputs[0].grad!.data(), { shape, data: [...dx] }, { op: "batchNorm dx", ...how });
+  });
+
   it("moves the running statistics by PyTorch's rule over two batches", async () => {
     const C = 6;
     const [weight, bias] = [randomArr([C], 1), randomArr([C], 2)];

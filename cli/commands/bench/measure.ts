@@ -51,6 +51,7 @@ export async function warmUp(
   onFirst?: (seconds: number) => void,
 ): Promise<void> {
   const start = performance.now();
+  await training.compile();
   for (let i = 0; i < WARM_UP; i++) {
     training.record();
     await device.idle();

@@ -34,6 +34,11 @@ export class TrainingSteps implements Disposable {
     this.#indices = this.trainer.order(this.images, 1);
   }
 
+  /** Compiles the kernels of a step in parallel, as the Trainer's `fit()` does. */
+  async compile(): Promise<void> {
+    if (!this.#eager) await this.trainer.compile(this.images, this.#indices, { epoch: 1, step: 0, steps: 1 });
+  }
+
   /** Hands one step to the GPU, and waits for nothing. */
   record(): void {
     scope(() => void this.#next());

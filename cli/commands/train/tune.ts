@@ -5,7 +5,7 @@ import type { Output } from "../shared/output.ts";
 import { Progress } from "../shared/progress.ts";
 import { versions } from "../shared/versions.ts";
 
-/** Takes what earlier runs measured on this adapter, and measures what is new to it. */
+/** Takes what earlier runs measured on this adapter, and measures what is new to it. What is measured is kept at once, whatever comes. */
 export async function tuneKernels(
   device: Device,
   trainer: Trainer,
@@ -20,10 +20,11 @@ export async function tuneKernels(
   try {
     const onProgress = (done: number, total: number): void =>
       progress.show({ title: "tuning", done, total, text: "measuring kernels" });
-    const measured = await trainer.tune(train, { onProgress, ...(signal && { signal }) });
+    let kept = true;
+    const onMeasured = async (): Promise<void> => void (kept = await saveTuning(device, kiln));
+    const measured = await trainer.tune(train, { onProgress, onMeasured, ...(signal && { signal }) });
     progress.hide();
     if (measured === 0) return;
-    const kept = await saveTuning(device, kiln);
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
     output.note(`tuning  ${measured} kernels measured in ${seconds} s${kept ? ", kept for the next run" : ""}`);
   } finally {
