@@ -4,7 +4,7 @@ import { currentDevice } from "./current.ts";
 import type { Device } from "./gpu/device.ts";
 import { Arena, planPlaces } from "./plan.ts";
 import { isReal, lifetimeOf, materialize, plannedBuffers, Program } from "./program.ts";
-import { difference, isEffect, Recording, type VirtualBuffer } from "./recording.ts";
+import { difference, isEffect, Recording } from "./recording.ts";
 import { asTemplate, rebuild, strip, tensorsIn, type Template } from "./results.ts";
 import { scope } from "./scope.ts";
 import { showShape } from "./shape.ts";
@@ -206,32 +206,18 @@ class Programs<A extends readonly CaptureArgument[], T> {
     const device = this.#deviceOf();
     const recording = new Recording(device, tensors, false);
     const result = record(device, recording, () => this.#step(...args));
-    const virtuals = tensorsIn(result).map((tensor) => recording.virtualOf(tensor));
-    const results = [...new Set(virtuals)].filter((virtual) => virtual !== undefined);
-    const program = this.#runOnce(device, recording, tensors, result, results);
-    for (const tensor of tensorsIn(result)) if (recording.virtualOf(tensor)) strip(tensor);
-    return {
-      program,
-      result,
-      template: asTemplate(result, args, (tensor) => results.indexOf(recording.virtualOf(tensor)!)),
-    };
-  }
-
-  #runOnce(
-    device: Device,
-    recording: Recording,
-    tensors: readonly Tensor[],
-    result: T,
-    results: readonly VirtualBuffer[],
-  ): Program {
+    const returned = tensorsIn(result).filter((tensor) => recording.virtualOf(tensor));
     try {
+      const results = [...new Set(returned.map((tensor) => recording.virtualOf(tensor)!))];
+      for (const tensor of returned) strip(tensor);
+      const template = asTemplate(result, args, (tensor) => results.indexOf(recording.virtualOf(tensor)!));
       const program = new Program(device, recording, tensors, results, this.#arenaOf(device));
       program.runRecorded(tensors);
       recording.releaseOutside();
-      return program;
+      return { program, result, template };
     } catch (error) {
       settleFailure(device, recording);
-      for (const tensor of tensorsIn(result)) if (recording.virtualOf(tensor)) tensor.dispose();
+      for (const tensor of returned) tensor.dispose();
       throw error;
     }
   }
