@@ -45,7 +45,10 @@ function serviceWorker(self, version, files) {
   /** @param {string} key @param {Request} request */
   async function answer(key, request) {
     const cache = await self.caches.open(name);
-    return (await cache.match(key)) ?? fetch(request);
+    const kept = await cache.match(key);
+    if (!kept) return fetch(request);
+    // Some hosts redirect "name.html" to "name", and browsers open no page from an answer that was redirected.
+    return kept.redirected ? new self.Response(kept.body, kept) : kept;
   }
 
   self.addEventListener("install", (/** @type {any} */ event) => event.waitUntil(install()));

@@ -21,6 +21,8 @@ const STATE = "state.safetensors";
 const LAST = "last.safetensors";
 const BEST = "best.safetensors";
 const RUN_FILES = [CONFIG, METRICS, STEPS, STATE, LAST, BEST];
+/** What makes a run worth keeping. */
+const SAVED_FILES = [STATE, LAST, BEST];
 /** What continuing takes. */
 const RESUME_FILES = [CONFIG, STATE];
 /** Lines of steps.jsonl that are written at once. */
@@ -47,8 +49,13 @@ interface Environment {
 export function refuseHeld(dir: string, holds: (name: string) => boolean): void {
   const held = RUN_FILES.find(holds);
   if (held === undefined) return;
-  const resume = RESUME_FILES.every(holds) ? `, or continue it with --resume ${dir}` : "";
-  throw new Error(`${dir} holds another run (${held}): choose another --out${resume}`);
+  // A run in its first epoch looks like one that failed there, so that it is not for us to replace it.
+  const advice = RESUME_FILES.every(holds)
+    ? `, or continue it with --resume ${dir}`
+    : SAVED_FILES.some(holds)
+      ? ""
+      : ", or remove the folder if that run is over: it has saved nothing";
+  throw new Error(`${dir} holds another run (${held}): choose another --out${advice}`);
 }
 
 /**
@@ -110,6 +117,7 @@ export class RunFolder {
   /** An epoch better than all before was recorded, and its weights are not written yet. */
   #bestIsNew = false;
   #saved: Position | null;
+  #last: EpochReport | null = null;
 
   constructor(dir: string, config: RunConfig, state: RunState | null) {
     this.dir = dir;
@@ -125,6 +133,11 @@ export class RunFolder {
     return this.#best;
   }
 
+  /** The last epoch so far. */
+  get last(): EpochReport | null {
+    return this.#last;
+  }
+
   /** The path of one of the run's files. */
   file(name: string): string {
     return `${this.#path}/${name}`;
@@ -138,6 +151,7 @@ export class RunFolder {
       if (this.#stepLines.length >= STEP_LINES) await this.flush();
     } else if (event.type === "epoch") {
       this.#metricLines.push(`${JSON.stringify(event.report)}\n`);
+      this.#last = event.report;
       this.#consider(event.report);
       await this.flush();
     }
@@ -176,10 +190,12 @@ export class RunFolder {
   async cutBack(): Promise<void> {
     const { step, epoch } = this.state!.position;
     await this.#keepLines(STEPS, (line) => Number(line["step"]) < step);
-    await this.#keepLines(METRICS, (line) => Number(line["epoch"]) <= epoch);
+    const reports = await this.#keepLines(METRICS, (line) => Number(line["epoch"]) <= epoch);
+    this.#last = reports.length === 0 ? null : (JSON.parse(reports.at(-1)!) as EpochReport);
   }
 
-  async #keepLines(name: string, keep: (line: Record<string, unknown>) => boolean): Promise<void> {
+  /** Returns the lines kept. */
+  async #keepLines(name: string, keep: (line: Record<string, unknown>) => boolean): Promise<string[]> {
     const path = this.file(name);
     const text = (await files.exists(path)) ? await files.readText(path) : "";
     const kept = text.split("\n").filter((line) => {
@@ -188,6 +204,7 @@ export class RunFolder {
     });
     const result = kept.map((line) => `${line}\n`).join("");
     if (result !== text) await files.writeAtomic(path, result);
+    return kept;
   }
 
   #consider(report: EpochReport): void {
@@ -207,13 +224,15 @@ function parseLine(line: string): Record<string, unknown> | null {
   }
 }
 
+function isConfig(config: Record<string, unknown> | null): config is RunConfig {
+  const model = config?.["model"];
+  return typeof model === "object" && model !== null;
+}
+
 function parseConfig(text: string, origin: string): RunConfig {
   const config = parseLine(text);
-  const model = config?.["model"];
-  if (!config || typeof model !== "object" || model === null) {
-    throw new Error(`${origin} is damaged: it is not the JSON that a run writes`);
-  }
-  return config as RunConfig;
+  if (!isConfig(config)) throw new Error(`${origin} is damaged: it is not the JSON that a run writes`);
+  return config;
 }
 
 /** Says in one line that a folder cannot be written, and the system's reason. */

@@ -5,8 +5,8 @@ import type { Session } from "./worker/session.ts";
 import type { Signal } from "./parts/signal.ts";
 
 /**
- * What the page can do right now. "starting": a GPU is being opened; "none": there is none, or it was lost; "idle": nothing is under way;
- * "finding", "training": the GPU is taken; "paused": a run waits to be continued.
+ * What the page can do right now. "starting": a GPU is being opened; "none": nothing, for there is no GPU, it was lost, or a run failed;
+ * "idle": nothing is under way; "finding", "training": the GPU is taken; "paused": a run waits to be continued.
  */
 export type Phase = "starting" | "none" | "idle" | "finding" | "training" | "paused";
 
@@ -22,4 +22,6 @@ export interface App {
   say(text: string): void;
   /** Runs something that may fail, and shows the failure in one line. Undefined where it failed. */
   attempt<T>(work: () => T | Promise<T>): Promise<T | undefined>;
+  /** Says why this worker can do nothing more, and offers a fresh start. */
+  giveUp(why: string): void;
 }

@@ -44,13 +44,19 @@ const app: App = {
       return undefined;
     }
   },
+  giveUp(why) {
+    app.phase.set("none");
+    showProblem(why, true);
+  },
 };
 
-// A message stays until something new is done by hand; what the page does by itself does not hide it.
+// A message stays until something new is done by hand; what the page does by itself does not hide it. Where a fresh start is all that
+// is left, its button stays too.
 for (const kind of ["click", "change", "drop"]) {
   document.addEventListener(
     kind,
     (event) => {
+      if (app.phase.value === "none") return;
       if ((event.isTrusted || kind === "drop") && (event.target as Element).closest("button, input, select, #drop"))
         problem.hidden = true;
     },
@@ -61,8 +67,7 @@ byId("problem-close", HTMLButtonElement).addEventListener("click", () => (proble
 // Everything that a new worker needs is kept in the browser, so that a fresh start is the shortest way back.
 byId("problem-retry", HTMLButtonElement).addEventListener("click", () => location.reload());
 worker.addEventListener("error", (event) => {
-  app.phase.set("none");
-  showProblem(`The page's worker failed (${event.message || "it could not be loaded"}): reload the page.`, true);
+  app.giveUp(`The page's worker failed (${event.message || "it could not be loaded"}): reload the page.`);
 });
 
 const recipe = new RecipeFields();
@@ -77,9 +82,8 @@ Object.assign(globalThis, { kiln: app });
 
 async function open(): Promise<void> {
   const lost = proxy((reason: string) => {
-    app.phase.set("none");
     app.say("The GPU was lost.");
-    showProblem(`The browser lost the GPU (${reason}). What was saved is safe: take it up again from there.`, true);
+    app.giveUp(`The browser lost the GPU (${reason}). What was saved is safe: take it up again from there.`);
   });
   const device = await session.open(lost).catch((error: unknown) => {
     app.phase.set("none");
@@ -93,13 +97,13 @@ async function open(): Promise<void> {
   const kept = await app.attempt(() => session.kept());
   // Who reloads wants what was there. Who comes by a link wants its run, unless another waits to be continued and none was to start.
   const [{ type }] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
-  const own = (run: KeptRun): boolean =>
-    type === "reload" || recipe.matches(link, run.settings) || !(autostart || run.finished);
-  if (kept && own(kept.run)) {
+  const own = (run: KeptRun): boolean => type === "reload" || recipe.matches(link, run.settings);
+  if (kept && (own(kept.run) || !(autostart || kept.run.finished))) {
     app.data.set(kept.data);
     app.model.set(kept.model);
     train.restore(kept.run);
-    if (autostart && !kept.run.finished) await train.start();
+    if (!own(kept.run)) offerLink();
+    else if (autostart && !kept.run.finished) await train.start();
     return;
   }
   const understood = await app.attempt(() => {
@@ -109,6 +113,18 @@ async function open(): Promise<void> {
   app.phase.set("idle");
   await data.loadFirst(link);
   if (autostart && understood && app.data.value) await train.start();
+}
+
+/** Keeps the link's recipe until the run that waits is stopped. */
+function offerLink(): void {
+  app.say(`${status.textContent} The recipe of this page's link waits: press Stop to use it.`);
+  let waiting = true;
+  app.phase.watch((phase) => {
+    // A visit of its own begins with the form's defaults and the link's images; a reload would bring the stopped run back.
+    if (phase === "idle" && waiting) location.assign(location.pathname + location.search);
+    // Who goes on with the run has chosen it.
+    if (phase === "training") waiting = false;
+  });
 }
 
 void open();

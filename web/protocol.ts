@@ -14,8 +14,6 @@ import type {
 export interface DeviceReport {
   readonly name: string;
   readonly software: boolean;
-  /** Whether kernels can be timed one by one. */
-  readonly timestamps: boolean;
 }
 
 /** Where images come from, as the page asks for them. */
@@ -74,8 +72,10 @@ export interface ModelReport {
   /** Layers that Grad-CAM may look at, first to last, and the one it takes by itself. */
   readonly layers: readonly string[];
   readonly defaultLayer: string;
-  /** "trained here, epoch 2", "opened from best.safetensors". */
+  /** "trained here, after epoch 2", "opened from best.safetensors". */
   readonly origin: string;
+  /** Whether it is the run's. */
+  readonly trainedHere: boolean;
 }
 
 /** Where a run stands that this browser has kept. */
@@ -94,12 +94,11 @@ export interface KeptRun {
 export type RunEvent =
   | Exclude<TrainEvent, StepEvent>
   | { readonly type: "steps"; readonly steps: readonly StepEvent[] }
-  | { readonly type: "memory"; readonly bytes: number; readonly peak: number };
+  | { readonly type: "memory"; readonly bytes: number };
 
-/** How a run's leg ended. */
-export interface RunEnd {
-  readonly reason: EndEvent["reason"];
-  readonly model: ModelReport;
-}
+/** How a run's leg ended. "failed": this worker cannot go on, a fresh one can from what was saved. */
+export type RunEnd =
+  | { readonly reason: EndEvent["reason"]; readonly model: ModelReport }
+  | { readonly reason: "failed"; readonly message: string };
 
 export type { Picture };

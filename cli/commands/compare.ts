@@ -2,7 +2,7 @@
 import { files } from "#files";
 import { saveFigure } from "../../training/report/figure.ts";
 import { compareCurves } from "../../training/report/figures/compare.ts";
-import { differences, figuresOf, resultRows, tableLines } from "./compare/table.ts";
+import { differences, figuresOf, readable, resultRows, tableLines } from "./compare/table.ts";
 import { readRuns } from "./compare/read.ts";
 import { anyText, flag, makeCommand, toggle } from "./shared/flags.ts";
 import { Output } from "./shared/output.ts";
@@ -43,7 +43,9 @@ async function compare(dirs: readonly string[], { out = freshRunFolder("compare"
   const lines = [
     ...tableLines(["", ...names], results),
     "",
-    ...(differing.length === 0 ? ["the same settings"] : tableLines(["settings that differ", ...names], differing)),
+    ...(differing.length === 0
+      ? ["the same settings"]
+      : tableLines(["settings that differ", ...names], readable(differing))),
   ];
   for (const line of lines) output.result(line);
   output.document({ ...document, out });

@@ -117,5 +117,11 @@ async function write(
   // Drawing loads the chart library, which takes a moment: the figures come first.
   const { savePictures } = await import("./evaluate/pictures.ts");
   written.push(...(await savePictures(files.absolute(out), report, test, classes)));
+  const { hiddenClasses } = await import("../../training/report/figures/classes.ts");
+  const hidden = hiddenClasses(report);
+  if (hidden > 0)
+    output.warn(
+      `the confusion pictures leave out the last ${hidden} of ${classes.length} classes: evaluation.json has all`,
+    );
   output.note(`written: ${written.join(", ")}`);
 }

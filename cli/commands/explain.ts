@@ -1,7 +1,6 @@
 // node cli/explain.js: where in an image a model sees what it decides by.
 import { join } from "node:path";
 import { files } from "#files";
-import { pictures } from "#pictures";
 import { readCheckpoint, type Classifier } from "../../nn/index.ts";
 import { DeviceDataset, spatialLayers, type ImageSet } from "../../training/index.ts";
 import { classificationReport } from "../../training/classification-report.ts";
@@ -115,9 +114,8 @@ async function writeResults(
 ): Promise<void> {
   const pictureFiles = pictureNames(explained.map(({ subject }) => subject));
   for (const [i, one] of explained.entries()) {
-    const picture = explainedPicture(one, set, i, flags);
-    await files.writeAtomic(join(out, pictureFiles[i]), await pictures.encodePng(picture));
-    for (const line of flags.json ? [] : resultLines(one, names)) output.result(line);
+    await files.writeAtomic(join(out, pictureFiles[i]), await explainedPicture(one, names, set, i, flags));
+    for (const line of flags.json ? [] : resultLines(one, names, pictureFiles[i])) output.result(line);
   }
   const measured = faithfulness && explained.length > 0 ? { faithfulness: faithfulness.figures() } : {};
   if (measured.faithfulness && !flags.json)

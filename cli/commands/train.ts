@@ -19,6 +19,7 @@ import {
   type RunConfig,
   type RunFolder,
 } from "../../training/index.ts";
+import type { LrFinderResult } from "../../training/lr-finder/index.ts";
 import { preset } from "../../training/presets/index.ts";
 import { describeData, loadCommandData, sizeIsFixed } from "./shared/data-flags.ts";
 import { describeDevice, openCommandDevice } from "./shared/device-flags.ts";
@@ -26,7 +27,7 @@ import { STATUS, usage } from "./shared/errors.ts";
 import { Interrupt } from "./shared/interrupt.ts";
 import { findRate } from "./shared/find-rate.ts";
 import { grouped, Output } from "./shared/output.ts";
-import { checkRunFolder, freshRunFolder, makeOutFolder, readInput } from "./shared/paths.ts";
+import { checkResumeFolder, checkRunFolder, freshRunFolder, makeOutFolder, readInput } from "./shared/paths.ts";
 import { runCommand } from "./shared/run.ts";
 import { versions } from "./shared/versions.ts";
 import { applyConfigFile, applyPreset } from "./train/config-file.ts";
@@ -35,7 +36,15 @@ import { autoMethod, trainCommand, type TrainFlags } from "./train/flags.ts";
 import { report } from "./train/report.ts";
 import { tuneKernels } from "./train/tune.ts";
 import { reportResult } from "./train/result.ts";
-import { refuseContradictions, refuseOtherData, runRecord, matchDevice, type RunRecord } from "./train/resume.ts";
+import {
+  explainRunOption,
+  matchDevice,
+  refuseContradictions,
+  refuseMissingData,
+  refuseOtherData,
+  runRecord,
+  type RunRecord,
+} from "./train/resume.ts";
 import { checkFlags, chooseModel, describeInit, resolve, type ModelChoice, type Settings } from "./train/settings.ts";
 
 export function main(args: readonly string[]): Promise<never> {
@@ -93,12 +102,17 @@ async function planNew(flags: TrainFlags, output: Output): Promise<Plan> {
 }
 
 async function planResume(command: Command, flags: TrainFlags, output: Output): Promise<Plan> {
-  const folder = await openRunFolder(flags.resume!);
+  const dir = flags.resume!;
+  checkResumeFolder(dir);
+  const folder = await openRunFolder(dir);
   const record = runRecord(folder);
   refuseContradictions(command, flags, record);
-  const moved = command.getOptionValueSource("data") === "cli" ? { data: flags.data } : {};
+  const moved = command.getOptionValueSource("data") === "cli" ? { data: flags.data } : null;
+  if (!moved) refuseMissingData(dir, record);
   const settings = { ...record.settings, ...moved };
-  const raw = await loadData({ ...flags, ...settings }, settings, output);
+  const raw = await loadData({ ...flags, ...settings }, settings, output).catch((error: unknown) => {
+    throw explainRunOption(error, dir);
+  });
   refuseOtherData(raw, record);
   return { settings, raw, init: null, out: null, folder, findRate: null, report: flags.report, record };
 }
@@ -127,20 +141,29 @@ async function trainOn(
   const parameters = model.parameters().reduce((sum, { size }) => sum + size, 0);
   output.note(`model   ${plan.settings.model}, ${grouped(parameters)} parameters`);
   if (!plan.folder && plan.settings.tune === "on") await tuneKernels(device, trainer, data.train, signal, output);
-  const opened = plan.folder ? { ...plan, folder: plan.folder } : await open(device, plan, run, data, signal, output);
+  const opened = plan.folder
+    ? { folder: plan.folder, settings: plan.settings, rates: null }
+    : await open(device, plan, run, data, signal, output);
   if (!opened) return "interrupted";
-  const { folder, settings } = opened;
+  const { folder, settings, rates } = opened;
   if (folder.state) restoreTrainer(trainer, folder.state);
   output.note(`run     ${folder.dir}${folder.state ? `, from step ${folder.state.position.step}` : ""}`);
   const schedule = buildSchedule(settings, data.train);
   const { epochs, tta, earlyStop: patience } = settings;
   const earlyStop = patience === undefined ? undefined : { patience };
   const result = await fit(trainer, data, folder, { epochs, schedule, tta, earlyStop, signal }, output);
-  reportResult(result, folder, plan.raw, settings, output);
+  reportResult(result, folder, plan.raw, settings, rates, output);
   if (result.end.reason === "stopped") return "interrupted";
   if (!plan.report) return "done";
   const written = await report(trainer, data, folder, settings, result.tensorboard, signal, output);
   return written ? "done" : "interrupted";
+}
+
+interface Opened {
+  readonly folder: RunFolder;
+  readonly settings: Settings;
+  /** What `--lr auto` found, where it was asked for. */
+  readonly rates: LrFinderResult | null;
 }
 
 /** The folder of a new run, and its settings with the rate that was found where one was asked for. Null where it was interrupted. */
@@ -151,10 +174,12 @@ async function open(
   data: Dataset,
   signal: AbortSignal,
   output: Output,
-): Promise<{ readonly folder: RunFolder; readonly settings: Settings } | null> {
+): Promise<Opened | null> {
   const { settings, out } = plan;
   if (settings.preset !== undefined) await preset(settings.preset).hooks?.prepare(model, data.train);
-  if (plan.findRate === null) return { folder: await createRunFolder(out!, configOf(device, plan, data)), settings };
+  if (plan.findRate === null) {
+    return { folder: await createRunFolder(out!, configOf(device, plan, data)), settings, rates: null };
+  }
   await makeOutFolder(out!);
   const { result } = await findRate(trainer, data.train, out!, { signal, method: plan.findRate }, output);
   if (result.stopped.reason === "interrupted") return null;
@@ -166,7 +191,7 @@ async function open(
   const found = { ...settings, lr: result.suggestion };
   trainer.optimizer.setLr(found.lr);
   const folder = await createRunFolder(out!, configOf(device, { ...plan, settings: found }, data));
-  return { folder, settings: found };
+  return { folder, settings: found, rates: result };
 }
 
 function configOf(device: Device, { settings, raw }: Plan, data: Dataset): RunConfig {

@@ -7,7 +7,12 @@ import { runCli } from "./run-cli.ts";
 const cwd = temporaryFolder();
 
 /** A run folder with made-up figures. */
-function makeRun(dir: string, settings: object, accuracies: readonly number[]): void {
+function makeRun(
+  dir: string,
+  settings: object,
+  accuracies: readonly number[],
+  validation: readonly number[] = [],
+): void {
   mkdirSync(join(cwd, dir), { recursive: true });
   const config = {
     model: { name: "resnet8" },
@@ -23,6 +28,7 @@ function makeRun(dir: string, settings: object, accuracies: readonly number[]): 
       trainAccuracy: accuracy,
       testLoss: 2.2 - accuracy,
       testAccuracy: accuracy - 0.05,
+      ...(validation.length > 0 && { validationLoss: 1, validationAccuracy: validation[i] }),
       seconds: 30,
       imagesPerSecond: 100,
     }),
@@ -34,6 +40,18 @@ beforeAll(() => {
   makeRun("a/run", { lr: 0.1, augment: "flip" }, [0.4, 0.6, 0.5]);
   makeRun("b/run", { lr: 0.2, ema: 0.99 }, [0.3, 0.5]);
   makeRun("same", { lr: 0.1, augment: "flip" }, [0.5]);
+  makeRun(
+    "far",
+    { data: "/far", classes: 3, mean: [0.303090887686093], lr: 0.08697490026177834 },
+    [0.4, 0.6],
+    [0.9, 0.1],
+  );
+  makeRun(
+    "near",
+    { data: "/near", classes: 4, mean: [0.203090887686093], lr: 0.0869849002617783 },
+    [0.4, 0.6],
+    [0.9, 0.1],
+  );
   makeRun("empty", {}, []);
   mkdirSync(join(cwd, "other"));
 });
@@ -62,6 +80,18 @@ describe("compare", () => {
       expect(svg).toContain("a/run");
       expect(svg).not.toContain("var(");
     }
+  });
+
+  it("names what chose the best epoch, leaves out what follows from the data, and rounds", async () => {
+    const { status, stdout } = await runCli("compare", ["far", "near", "--out", "out3"], { cwd });
+    expect(status).toBe(0);
+    const lines = stdout.split("\n").map((line) => line.trim().split(/ {2,}/));
+    expect(lines).toContainEqual(["test accuracy at the best validation epoch", "35.00 %", "35.00 %"]);
+    const from = lines.findIndex(([name]) => name === "settings that differ");
+    expect(lines.slice(from + 1, -1)).toEqual([
+      ["data", "/far", "/near"],
+      ["lr", "0.08697", "0.08698"],
+    ]);
   });
 
   it("says so where nothing differs, and prints JSON", async () => {

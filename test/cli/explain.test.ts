@@ -37,6 +37,7 @@ const explain = (args: string, env = {}): Promise<Finished> =>
 interface Written {
   readonly maps: readonly {
     readonly index?: number;
+    readonly path?: string;
     readonly image?: string;
     readonly layer: string;
     readonly class: string;
@@ -75,12 +76,15 @@ describe("explain.js", () => {
       expect(map.flat().every((value) => value >= 0 && value <= 1)).toBe(true);
     }
     expect(images.map((image) => image.picture)).toEqual(["image-wide.png", "image-alpha.png", "image-wide_2.png"]);
-    // The image and two maps, seven times as large, with gaps of 4.
-    expect(sizeOf("own/image-wide.png")).toEqual([3 * 224 + 2 * 4, 224]);
+    // The image and two maps, seven times as large, each in a cell 16 wider with lines of words below it.
+    expect(sizeOf("own/image-wide.png")).toEqual([3 * 240, 240 + 2 * (3 * 12.5 + 4)]);
     expect(readdirSync(join(cwd, "own")).sort()).toEqual([...images.map((image) => image.picture), "maps.json"].sort());
     const blocks = stdout.trim().split(/\n(?=\S)/);
     expect(blocks).toHaveLength(3);
-    for (const block of blocks) expect(block).toMatch(/^\S+\.png(\n {2}\w+ +\d+\.\d\d %){5}$/);
+    for (const block of blocks)
+      expect(block).toMatch(
+        /^\S+\.png(\n {2}\w+ +\d+\.\d\d %){5}\n {2}image-\w+\.png: the image, cow( \(predicted\))?, ant/,
+      );
   });
 
   it("shows of the most confident mistakes predicted and true class and their difference", async () => {
@@ -94,7 +98,7 @@ describe("explain.js", () => {
       expect(truth).not.toBe(prediction);
       expect([maps[2 * i].class, maps[2 * i + 1].class]).toEqual([prediction, truth]);
       expect(maps[2 * i]).toMatchObject({ index: maps[2 * i + 1].index, layer: "layer3", method: "grad-cam" });
-      expect(sizeOf(`wrong/${picture}`)).toEqual([4 * 224 + 3 * 4, 224]);
+      expect(sizeOf(`wrong/${picture}`)).toEqual([4 * 240, 240 + 2 * (3 * 12.5 + 4)]);
     }
     expect(Object.keys(faithfulness!)).toEqual([
       "confidenceDrop",
@@ -124,7 +128,30 @@ describe("explain.js", () => {
     expect(maps.map(({ index }) => index)).toEqual([7, 2, 3].flatMap((index) => new Array<number>(10).fill(index)));
     expect(new Set(maps.map((map) => map.class)).size).toBe(10);
     expect(stdout).toMatch(/^test image 7, truly \w+\n/);
-    expect(sizeOf("all/test-7.png")).toEqual([6 * 224 + 5 * 4, 2 * 224 + 4]);
+    expect(stdout).toContain("test-7.png: the image, maps of 10 classes\n");
+    expect(sizeOf("all/test-7.png")).toEqual([6 * 240, 2 * (240 + 2 * (3 * 12.5 + 4))]);
+  });
+
+  it("says which file of the data's folder a test image is", async () => {
+    for (const part of ["train", "test"]) {
+      for (const name of NAMES) {
+        mkdirSync(join(cwd, "photos", part, name), { recursive: true });
+        writeFileSync(join(cwd, "photos", part, name, `my ${name}.png`), png(32, 32, picture(1)));
+      }
+    }
+    const { status, stdout, stderr } = await explain(
+      "--checkpoint named.safetensors --data photos --index 4 --out photo",
+    );
+    expect({ status, stderr }).toMatchObject({ status: 0 });
+    const { maps, images } = written("photo");
+    const [{ path }] = maps;
+    expect(path).toMatch(/^test\/(\w+)\/my \1\.png$/);
+    expect(images[0]).toMatchObject({
+      index: 4,
+      path,
+      picture: expect.stringMatching(/^test-4-my_\w+\.png$/) as string,
+    });
+    expect(stdout).toMatch(new RegExp(`^test image 4 \\(${path}\\), truly \\w+\n`));
   });
 
   it("refuses what is wrong before a device is opened", async () => {

@@ -1,6 +1,6 @@
 // Training and evaluating as a user does, on a few of the built-in images.
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { readCheckpoint } from "../../nn/index.ts";
@@ -169,6 +169,33 @@ describe("train", () => {
     for (const name of ["loss.png", "confusion.png", "misclassified.png"]) expect(pictures).toContain(name);
   });
 
+  it("tells of a run that is done how it ended", async () => {
+    const again = await runCli("train", ["--resume", "whole", "--no-report", "--json"], { cwd, env });
+    expect(json(again.stdout)["last"]).toEqual(lines("whole/metrics.jsonl").at(-1));
+  });
+
+  it("says where to name the photos of a run that have moved, and that a --split is the run's own", async () => {
+    cpSync(join(cwd, "whole"), join(cwd, "moved"), { recursive: true });
+    const config = json(read("moved/config.json").toString());
+    Object.assign(config["settings"] as object, { data: "/nowhere", split: 0.8 });
+    writeFileSync(join(cwd, "moved/config.json"), JSON.stringify(config));
+    for (const part of ["train", "test"]) {
+      for (const kind of ["ant", "bee"]) put(join(cwd, "parted", part, kind, "1.png"), png(9, 9, picture(1)));
+    }
+    const resume = (...args: string[]): Promise<Finished> =>
+      runCli("train", ["--resume", "moved", ...args], { cwd, env });
+    const missing = await resume();
+    expect([missing.status, missing.stderr]).toEqual([
+      1,
+      "train: /nowhere, which the run is trained on, is not there: name its new place,\n" +
+        "  node cli/train.js --resume moved --data FOLDER\n",
+    ]);
+    const other = await resume("--data", "parted");
+    expect(other.status).toBe(2);
+    expect(other.stderr).toMatch(/^train: the settings of moved do not fit .*--split.*\n {2}.* --data FOLDER\n$/);
+    expect(other.stderr).not.toContain("leave");
+  });
+
   it("finds the rate first with --lr auto, and trains by it with everything else on", async () => {
     const more = ["--lr", "auto:steepest", "--ema", "0.9", "--mixup", "0.2", "--accumulate", "2", "--tta", "mirror"];
     const flags = [...RECIPE, "--epochs", "1.5", ...more, "--schedule", "linear:total_iters=1+cosine", "--out", "auto"];
@@ -204,6 +231,13 @@ describe("train", () => {
     expect(lines("diverged/steps.jsonl").map((line) => line["step"])).toEqual(
       Array.from({ length: step }, (_, i) => i),
     );
+  });
+
+  it("tells what --lr auto found, with --json", async () => {
+    const auto = ["--epochs", "1", "--lr", "auto", "--no-report", "--json", "--out", "found"];
+    const again = await runCli("train", [...RECIPE, ...auto], { cwd, env });
+    const { suggestion, suggestions, method } = json(read("found/lr-finder.json").toString());
+    expect([again.status, json(again.stdout)["lrFinder"]]).toEqual([0, { lr: suggestion, method, suggestions }]);
   });
 
   it("says that a run has ended early, then and afterwards", async () => {

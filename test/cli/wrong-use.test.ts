@@ -1,5 +1,5 @@
 // What is wrong on the command line or on the disk ends in a line or two and exit status 1 or 2, without a device being opened.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it, describe } from "vitest";
 import { writeSafetensors } from "../../nn/index.ts";
@@ -112,6 +112,10 @@ describe("wrong use (exit status 2)", () => {
         ["--config range.json", /^train: --batch-size must be a whole number from 1, not 0$/],
         ["--config nested.json", /^train: nested.json: config cannot be set in a file$/],
         ["--config missing.json", /^train: --config missing.json: there is no such file$/],
+        [
+          "--data parted --model airbench94 --image-size 8",
+          /^train: images of 8 x 8 are too small for airbench94 \(.*\): raise --image-size$/,
+        ],
         ["--augment cutout:100 --limit 8", /^train: --augment: .*a square of 100 pixels does not fit/],
       ],
       2,
@@ -133,6 +137,8 @@ describe("wrong use (exit status 2)", () => {
 describe("what cannot be done (exit status 1)", () => {
   it("data that is missing, empty or damaged", async () => {
     mkdirSync(join(cwd, "empty"));
+    mkdirSync(join(cwd, "loop/train"), { recursive: true });
+    symlinkSync("ant", join(cwd, "loop/train/ant"));
     const labels = [[1], [2], [3]];
     for (const folder of ["cut", "label"]) {
       for (let i = 1; i <= 5; i++) put(join(cwd, folder, `data_batch_${i}.bin`), cifarBytes(labels));
@@ -148,6 +154,10 @@ describe("what cannot be done (exit status 1)", () => {
         ["--data cut", /data_batch_2\.bin/],
         ["--data label", /data_batch_3\.bin.*11/],
         ["--data flags.json", /^train: data: flags.json is a file/],
+        [
+          "--data loop",
+          /^train: data: loop\/train cannot be read \(ELOOP.*\); make it readable or take it out of the data$/,
+        ],
       ],
       1,
     );
@@ -211,6 +221,16 @@ describe("what cannot be done (exit status 1)", () => {
       [["--checkpoint none --logits file", /^evaluate: --logits file exists and is something else/]],
       1,
     );
+    // Nobody can write there, root included.
+    if (existsSync("/proc/self")) {
+      const logits = "--checkpoint none --logits /proc/logits.jsonl";
+      await refuseAll("evaluate", [[logits, /^evaluate: --logits .*: \/proc cannot be written to \(/]], 1);
+      await refuseAll(
+        "train",
+        [["--resume /proc", /^train: --resume \/proc: .*; make it writable, or copy the run/]],
+        1,
+      );
+    }
     expect(readFileSync(join(cwd, "file"), "utf8")).toBe("mine");
     expect(readFileSync(join(cwd, "run/config.json"), "utf8")).toBe("{}");
   });
@@ -227,10 +247,12 @@ describe("what cannot be done (exit status 1)", () => {
   });
 
   it("no adapter", async () => {
-    expectRefusal(await runCli("doctor", [], options), /no WebGPU adapter answers/, 1);
+    const unset = /no WebGPU adapter .*; VK_DRIVER_FILES is set to \/nonexistent, which is not there: unset it, or /;
+    const answers = new RegExp(unset.source.replace(".*;", "answers:"));
+    expectRefusal(await runCli("doctor", [], options), answers, 1);
     const json = await runCli("doctor", ["--json"], options);
     expect(JSON.parse(json.stdout)).toMatchObject({ ok: false, adapter: null });
-    expectRefusal(await runCli("bench", ["--model", "resnet8"], options), /^bench: no WebGPU adapter was found/, 1);
+    expectRefusal(await runCli("bench", ["--model", "resnet8"], options), unset, 1);
     const train = await runCli("train", ["--limit", "8", "--out", "none"], options);
     expectRefusal(train, /^train: no WebGPU adapter was found/, 1);
     expect(existsSync(join(cwd, "none"))).toBe(false);

@@ -230,6 +230,13 @@ describe("suggestRates", () => {
     ]);
     const flat = Array.from({ length: 40 }, (_, k) => 2.3 + 0.001 * Math.sin(k));
     expect(run(flat).warnings.join()).toContain("the loss hardly fell");
+    const cut = { reason: "interrupted", iteration: 6, message: "" } as const;
+    const series = {
+      lrs: rangeRates(1e-7, 1, 7, "exp"),
+      losses: Array<number>(7).fill(2),
+      smoothed: Array<number>(7).fill(2),
+    };
+    expect(suggestRates(series, cut, 10).warnings.join()).not.toMatch(/--iterations/);
     const short = run([2, 1]);
     expect([short.suggestion, short.method]).toEqual([NaN, null]);
   });

@@ -138,6 +138,15 @@ describe("createRunFolder", () => {
     }
   });
 
+  it("leaves a run alone that has saved nothing: it may be in its first epoch", async () => {
+    const dir = fresh();
+    const begun = await createRunFolder(dir, { model: info, lr: 7 });
+    await begun.record(epochEvent(1, 0.25));
+    const attempt = createRunFolder(dir, { model: info });
+    await expect(attempt).rejects.toThrow("or remove the folder if that run is over: it has saved nothing");
+    expect(JSON.parse(readFileSync(join(dir, "config.json"), "utf8"))).toMatchObject({ lr: 7 });
+  });
+
   it("takes an empty folder and one with other files", async () => {
     const dir = fresh();
     mkdirSync(dir);

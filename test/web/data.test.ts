@@ -259,6 +259,33 @@ describe.skipIf(skipsWithoutChromium("no images were opened in the page"))("the 
     expect(await at("#camera-video").isVisible()).toBe(false);
   });
 
+  it("are not taken by a camera that is granted when training has begun", async () => {
+    await arrive("model=resnet8&epochs=50&batch-size=20", CAMERA);
+    await here.page.evaluate(() => {
+      const devices = navigator.mediaDevices;
+      const ask = devices.getUserMedia.bind(devices);
+      const page = globalThis as unknown as { grant(): void; stream: MediaStream };
+      const granted = new Promise<void>((done) => (page.grant = done));
+      devices.getUserMedia = (wanted) => granted.then(async () => (page.stream = await ask(wanted)));
+    });
+    await button(here, "Use the camera").click();
+    await says(here, "Opening the camera");
+    await button(here, "Train").click();
+    await says(here, /Compiling|Training:/);
+    await here.page.evaluate(() => (globalThis as unknown as { grant(): void }).grant());
+    const states = (): Promise<string[] | undefined> =>
+      here.page.evaluate(() => {
+        const { stream } = globalThis as unknown as { stream?: MediaStream };
+        return stream?.getTracks().map(({ readyState }) => readyState);
+      });
+    await expect.poll(states).toEqual(["ended"]);
+    expect(await at("#camera").isVisible()).toBe(false);
+    await button(here, "Stop").click();
+    await says(here, "Stopped.");
+    await button(here, "Use the camera").click();
+    await says(here, "The camera is on");
+  });
+
   it("are augmented as the text and the sliders say, and not at all where the text is wrong", async () => {
     await arrive("augment=pad-crop:2,cutout:8");
     const text = field(here, "Augmentation");

@@ -243,6 +243,57 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
     expect(await button(here, "Download checkpoint").isEnabled()).toBe(true);
   });
 
+  it("keeps what was saved where the browser has no room for more, and takes it up again", async () => {
+    const context = await site.newcomer();
+    const here = await visit(
+      context,
+      `${site.url}?${link({ epochs: 3, limit: 40, "limit-test": 16, "batch-size": 8 })}`,
+    );
+    const devtools = await context.newCDPSession(here.page);
+    const allow = (size: { quotaSize?: number }) =>
+      devtools.send("Storage.overrideQuotaForOrigin", { origin: new URL(site.url).origin, ...size });
+    const rows = here.page.locator("table").first().locator("tbody tr");
+    await says(here, "Press Train");
+    await button(here, "Train").click();
+    await rows.first().waitFor();
+    await allow({ quotaSize: 1 });
+    const problem = here.page.getByRole("alert").filter({ hasText: "no more room" });
+    await problem.waitFor();
+    const message = await problem.locator("p").innerText();
+    expect(message).toContain("What was saved is kept");
+    expect(message).not.toContain("--out");
+    // Train would begin anew, in the place of what was saved.
+    expect(await button(here, "Train").isDisabled()).toBe(true);
+    // A click elsewhere does not take the way back away.
+    await button(here, "Copy link to this recipe").click();
+    await allow({});
+    await here.page.getByRole("button", { name: "Take it up again" }).click();
+    await says(here, "Train continues it");
+    expect(await rows.count()).toBeGreaterThan(0);
+    await button(here, "Train").click();
+    await says(here, "Training is done");
+    expect(await rows.count()).toBe(3);
+    expect(await losses(here)).toHaveLength(15);
+  });
+
+  it("has a link's recipe wait for Stop where a run is paused", async () => {
+    const here = await visit(await site.newcomer(), `${site.url}?${link({ autostart: 1, epochs: 50 })}`);
+    await says(here, "Training:");
+    await button(here, "Pause").click();
+    await says(here, "Paused and saved");
+    // The range test's fields are no part of a run.
+    await here.page.goto(`${site.url}?${link({ epochs: 50, iterations: 60 })}`);
+    await says(here, "Train continues it, Stop ends it.");
+    expect(await here.status.textContent()).not.toContain("link");
+    await here.page.goto(`${site.url}?${link({ epochs: 7, limit: 64 })}#train`);
+    await says(here, "The recipe of this page's link waits: press Stop to use it.");
+    expect(await field(here, "Epochs").inputValue()).toBe("50");
+    await button(here, "Stop").click();
+    await says(here, "128 images in 10 classes are loaded. Press Train.");
+    expect(await field(here, "Epochs").inputValue()).toBe("7");
+    expect(await button(here, "Stop").isDisabled()).toBe(true);
+  });
+
   it("has one run for all tabs: the others say so", async () => {
     const context = await site.newcomer();
     const first = await visit(context, `${site.url}?${link({ autostart: 1, epochs: 50 })}`);
@@ -272,8 +323,14 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
     await see("visible");
     await throttled.waitFor({ state: "hidden" });
     expect(await here.page.title()).toBe("Kiln");
+    // Also where the training ends unseen.
+    await see("hidden");
+    expect(await here.page.title()).toContain("in the background");
     await button(here, "Stop").click();
     await says(here, "Stopped.");
+    expect(await here.page.title()).toBe("Kiln");
+    await see("visible");
+    expect(await throttled.filter({ hasText: "is in the background" }).isVisible()).toBe(false);
     expect(await button(here, "Stop").isDisabled()).toBe(true);
     expect(await button(here, "Explain").isEnabled()).toBe(true);
     await here.page.reload();

@@ -257,6 +257,14 @@ describe.skipIf(skipsWithoutChromium("nothing was explained in the page"))("the 
     await says(here, `seven.png: the model says ${raw.classes[label]}, ${(100 * want[label]).toFixed(0)} % sure.`);
     expect(await rgb(at("#heat-picture"))).toEqual([...data]);
 
+    // What cannot be read is not chosen: the picture before is still the one that is looked into.
+    const broken = put(join(folder, "broken.png"), "no picture");
+    await here.page.getByLabel("Drop a picture here or choose one").setInputFiles(broken);
+    await problem().filter({ hasText: "broken.png is no picture" }).waitFor();
+    await looked(() => button(here, "Explain").click());
+    await says(here, `seven.png: the model says ${raw.classes[label]}`);
+    expect(await problem().isVisible()).toBe(false);
+
     expect(await button(here, "Classify drawing").isDisabled()).toBe(true);
     await at("#sketch").scrollIntoViewIfNeeded();
     await here.page.getByLabel("Pen size").fill("70");

@@ -1,6 +1,7 @@
 import { files } from "#files";
 import type { FileEntry } from "../files.ts";
 import type { ImageSet, Rgb } from "./dataset.ts";
+import { listFolder } from "./list-folder.ts";
 
 /** The layout of the CIFAR binary files: a record is its label bytes, then 1024 red, 1024 green and 1024 blue bytes, row by row. */
 interface Layout {
@@ -74,12 +75,12 @@ export interface CifarData {
 
 /** Finds CIFAR binary files in a folder or in the sub-folder that the archives unpack to; undefined where there are none. */
 export async function findCifar(folder: string): Promise<CifarFolder | undefined> {
-  const entries = await files.list(folder);
+  const entries = await listFolder(folder);
   for (const layout of [CIFAR10, CIFAR100]) {
     if (holdsAny(entries, layout)) return { folder, layout };
     const inner = `${folder}/${layout.folder}`;
     if (entries.some((entry) => entry.directory && entry.name === layout.folder)) {
-      if (holdsAny(await files.list(inner), layout)) return { folder: inner, layout };
+      if (holdsAny(await listFolder(inner), layout)) return { folder: inner, layout };
     }
   }
   return undefined;

@@ -1,9 +1,9 @@
-import { files } from "#files";
 import type { Fit } from "../files.ts";
 import { LoadOptionError, splitIndices } from "./dataset.ts";
 import type { ImageSet } from "./dataset.ts";
 import { decodeFiles } from "./decode-files.ts";
 import type { DecodeOptions, ImageFile } from "./decode-files.ts";
+import { listFolder } from "./list-folder.ts";
 
 const IMAGE = /\.(png|jpe?g|webp|gif|avif|tiff?|bmp)$/i;
 const HELD_OUT = ["val", "valid", "validation"] as const;
@@ -56,7 +56,7 @@ export async function readImageFolder(folder: string, options: FolderOptions): P
 }
 
 async function findImages(folder: string, options: FolderOptions): Promise<Layout> {
-  const folders = (await files.list(folder)).filter((entry) => entry.directory && !entry.name.startsWith("."));
+  const folders = (await listFolder(folder)).filter((entry) => entry.directory && !entry.name.startsWith("."));
   const names = new Set(folders.map((entry) => entry.name));
   if (names.has("train")) return findParts(folder, names, options);
   if (names.has("test"))
@@ -124,7 +124,7 @@ function byLabel(list: readonly ImageFile[]): Map<number, ImageFile[]> {
 
 async function findPart(folder: string, name: string): Promise<Part> {
   const root = name === "" ? folder : `${folder}/${name}`;
-  const entries = await files.list(root);
+  const entries = await listFolder(root);
   const classes = entries.filter((entry) => entry.directory && !entry.name.startsWith("."));
   if (classes.length === 0) {
     const what = entries.some((entry) => IMAGE.test(entry.name)) ? "images but no class folders" : "no class folders";
@@ -151,7 +151,7 @@ async function findPart(folder: string, name: string): Promise<Part> {
 /** All images in a class folder and the folders in it. */
 async function imagesBelow(folder: string, path: string, label: number): Promise<ImageFile[]> {
   const found: ImageFile[] = [];
-  for (const entry of await files.list(`${folder}/${path}`)) {
+  for (const entry of await listFolder(`${folder}/${path}`)) {
     if (entry.name.startsWith(".")) continue;
     const inner = `${path}/${entry.name}`;
     if (entry.directory) found.push(...(await imagesBelow(folder, inner, label)));

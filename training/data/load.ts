@@ -5,6 +5,7 @@ import { limit, LoadOptionError, pixelStatistics, split } from "./dataset.ts";
 import type { ImageSet, LoadProgress, RawDataset, Rgb } from "./dataset.ts";
 import { downloadCifar, isDownloadable } from "./download.ts";
 import { readImageFolder } from "./image-folder.ts";
+import { listFolder } from "./list-folder.ts";
 import { shapes } from "./shapes.ts";
 
 export interface LoadOptions {
@@ -147,7 +148,7 @@ async function openFolder(spec: string, options: LoadOptions): Promise<Source> {
   if (!(await files.stat(path)).directory) {
     throw new Error(`data: ${path} is a file; give the folder that holds the images or the unpacked CIFAR files`);
   }
-  const entries = await files.list(path);
+  const entries = await listFolder(path);
   if (entries.length === 0) {
     throw new Error(
       `data: ${path} is empty; it needs train/<class>/*.{png,jpg,...} and test/<class>/..., or the CIFAR binary files`,

@@ -9,7 +9,7 @@ import type { Trainer } from "../trainer.ts";
 import { lrFinderSettings, type LrFinderOptions, type LrFinderSettings } from "./options.ts";
 import { RangeCurve } from "./range-curve.ts";
 import { indexOfLowest, rangeRates, type LossSeries } from "./series.ts";
-import { LEAST_POINTS, showRate, suggestRates, type LrSuggestion, type RangeStop } from "./suggest.ts";
+import { FEW_POINTS, LEAST_POINTS, showRate, suggestRates, type LrSuggestion, type RangeStop } from "./suggest.ts";
 
 export interface LrFinderResult extends LossSeries, LrSuggestion {
   readonly stopped: RangeStop;
@@ -193,8 +193,9 @@ function checked(result: LrFinderResult): LrFinderResult {
     throw new RangeTestError(`${what} from ${start}): lower --start-lr`, result);
   }
   if (suggestions.valley === null || (broke && indexOfLowest(usable) === 0)) {
+    const more = usable.length < FEW_POINTS ? ", raise --iterations" : "";
     const trained = "or there is nothing left to learn";
-    throw new RangeTestError(`the loss never fell from ${start} on: lower --start-lr, ${trained}`, result);
+    throw new RangeTestError(`the loss never fell from ${start} on: lower --start-lr${more}, ${trained}`, result);
   }
   return result;
 }

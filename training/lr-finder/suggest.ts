@@ -44,7 +44,8 @@ export interface LrSuggestion {
 
 /** Fewer points than this are no curve. */
 export const LEAST_POINTS = 5;
-const FEW_POINTS = 15;
+/** Fewer than this say little. */
+export const FEW_POINTS = 15;
 const DISAGREE = 10;
 const HARDLY = 0.02;
 
@@ -74,7 +75,7 @@ export function suggestRates(
   const warnings = [
     ...pointWarnings(losses, series, stopped),
     ...(collapse === null ? [] : [collapseWarning(series.lrs[collapse])]),
-    ...(enough ? shapeWarnings(losses) : []),
+    ...(enough ? shapeWarnings(losses, stopped) : []),
     ...methodWarnings(suggestions, wanted, method),
   ];
   return { suggestions, suggestion: method ? suggestions[method]! : NaN, method, window, warnings };
@@ -125,7 +126,9 @@ function pointWarnings(losses: readonly number[], { smoothed }: LossSeries, { re
   const warnings = [];
   if (losses.length < FEW_POINTS) {
     const count = losses.length === 1 ? "1 point" : `${losses.length} points`;
-    warnings.push(`only ${count} of the curve can be used: raise --iterations, or lower --start-lr`);
+    // Who stopped it knows why there are few.
+    const advice = reason === "interrupted" ? "" : ": raise --iterations, or lower --start-lr";
+    warnings.push(`only ${count} of the curve can be used${advice}`);
   }
   if (reason === "done") {
     const lowest = smoothed[indexOfLowest(smoothed)];
@@ -142,11 +145,12 @@ function pointWarnings(losses: readonly number[], { smoothed }: LossSeries, { re
 const collapseWarning = (lr: number): string =>
   `above ${showRate(lr)} the loss rose and fell again: that is a collapse, not learning, and is left out`;
 
-function shapeWarnings(losses: readonly number[]): string[] {
+function shapeWarnings(losses: readonly number[], { reason }: RangeStop): string[] {
   const lowest = losses[indexOfLowest(losses)];
   if (losses[0] - lowest >= HARDLY * Math.abs(losses[0])) return [];
   const [first, low] = [losses[0], lowest].map((loss) => loss.toPrecision(4));
-  return [`the loss hardly fell (${first} to ${low}): the suggestions are guesses; try more --iterations`];
+  const advice = reason === "interrupted" ? "" : "; try more --iterations";
+  return [`the loss hardly fell (${first} to ${low}): the suggestions are guesses${advice}`];
 }
 
 function methodWarnings(suggestions: LrSuggestions, wanted: LrMethod, method: LrMethod | null): string[] {

@@ -4,6 +4,7 @@ import type { Module } from "../../nn/index.ts";
 import { parseAugment } from "../augment-grammar.ts";
 import { classificationReport, type ClassificationReport } from "../classification-report.ts";
 import type { Dataset } from "../data/device-dataset.ts";
+import { classCounts } from "../data/looks.ts";
 import { evaluateBatches } from "../evaluate.ts";
 import type { Tta } from "../tta.ts";
 import { saveFigure } from "./figure.ts";
@@ -20,7 +21,7 @@ import { mistakesSection } from "./sections/mistakes.ts";
 import { ratesSection } from "./sections/rates.ts";
 import { modelSection, setupSection } from "./sections/setup.ts";
 import { summarySection } from "./sections/summary.ts";
-import { verdict } from "./verdict.ts";
+import { verdict, type Verdict } from "./verdict.ts";
 
 /** Where the pictures go, below the run's folder. */
 const PICTURES = "pictures";
@@ -112,9 +113,9 @@ async function test({ model, data, tta, batchSize, signal, onProgress }: ReportO
 }
 
 async function makeSections(material: Material, onProgress: ReportOptions["onProgress"]): Promise<Section[]> {
-  const { epochs, steps } = material.run;
+  const { epochs } = material.run;
   const makers: (() => Section | Promise<Section>)[] = [
-    () => summarySection(material, epochs.length > 0 ? verdict({ epochs, steps }) : null),
+    () => summarySection(material, epochs.length > 0 ? verdictOf(material) : null),
     () => curvesSection(material),
     () => ratesSection(material),
     () => classesSection(material),
@@ -131,6 +132,13 @@ async function makeSections(material: Material, onProgress: ReportOptions["onPro
     sections.push(await make());
   }
   return sections;
+}
+
+/** Measured against the images that the curves are of: the validation split where there is one. */
+function verdictOf({ run: { epochs, steps, config }, data }: Material): Verdict {
+  const { count, raw } = data.validation ?? data.test;
+  const chance = count > 0 ? Math.max(...classCounts(raw, data.classes)) / count : 0;
+  return verdict({ epochs, steps, images: count, chance, settings: inside(config, "settings") });
 }
 
 function titleOf({ run, data }: Material): string {

@@ -44,15 +44,16 @@ export function cameraPanel(app: App, use: (files: DroppedFile[]) => void): Came
   };
 
   async function open(): Promise<void> {
-    if (opening) return;
-    opening = true;
     panel.hidden = false;
     toggle.ariaExpanded = "true";
+    if (opening) return;
+    opening = true;
     app.say("Opening the camera…");
     const off = await app.attempt(() => openCamera(video));
     opening = false;
-    if (!off) return close();
-    turnOff = off;
+    turnOff = off ?? null;
+    // Training may have closed the panel while the browser asked.
+    if (!off || panel.hidden) return close();
     toggle.textContent = "Close the camera";
     app.say("The camera is on. Name a class, and hold its button.");
     name.focus();

@@ -22,7 +22,7 @@ const WHY_LOCKED: Readonly<Partial<Record<Phase, string>>> = {
   training: "The images cannot be changed while a model is being trained: press Stop first.",
   paused: "The images cannot be changed while a run is paused: press Stop to give it up.",
   finding: "The images cannot be changed during a range test.",
-  none: "Without a GPU nothing can be loaded.",
+  none: "Nothing can be loaded: see above why.",
 };
 
 type Limits = DataLimits & { readonly imageSize: number };
@@ -111,9 +111,9 @@ export function sourcePanel(app: App, recipe: RecipeFields): DataPanel {
   }
 
   async function takeFiles(list: AsyncIterable<DroppedFile> | Iterable<DroppedFile>): Promise<void> {
-    // Whatever comes of it, the files before are no longer with the worker.
-    if (load === loadDropped) load = null;
     const done = await replace(async (wanted) => {
+      // Whatever comes of it, the files before are no longer with the worker.
+      if (load === loadDropped) load = null;
       app.say("Looking through the files…");
       await send(app, list);
       return loadDropped(wanted);
@@ -149,7 +149,6 @@ export function sourcePanel(app: App, recipe: RecipeFields): DataPanel {
 
   return {
     async loadFirst(link) {
-      for (const field of fields) if (link.has(field.name)) field.value = link.get(field.name)!;
       if (!link.has("image-size")) imageSize.value = "";
       const name = link.get("data") ?? "shapes";
       if (name !== "shapes") {

@@ -4,7 +4,7 @@ import { byId, element } from "../parts/dom.ts";
 const WAYS: readonly (readonly [browser: string, what: string])[] = [
   [
     "Chrome and Edge",
-    "113 or newer on Windows, macOS, ChromeOS and Android. On Linux, 144 or newer, or turn on chrome://flags/#enable-unsafe-webgpu and chrome://flags/#enable-vulkan. chrome://gpu says why it is off.",
+    "113 or newer on Windows, macOS and ChromeOS, 121 or newer on Android. On Linux, 144 or newer, or turn on chrome://flags/#enable-unsafe-webgpu and chrome://flags/#enable-vulkan. chrome://gpu says why it is off.",
   ],
   [
     "Firefox",

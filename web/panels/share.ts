@@ -16,7 +16,7 @@ export function sharePanel(app: App, recipe: RecipeFields): void {
   let hasRun = false;
 
   const show = (): void => {
-    hasRun ||= app.model.value?.origin.startsWith("trained") ?? false;
+    hasRun ||= app.model.value?.trainedHere ?? false;
     const free = app.phase.value === "idle" || app.phase.value === "paused";
     checkpoint.disabled = !free || app.model.value === null;
     for (const button of ofRun) button.disabled = !free || !hasRun;

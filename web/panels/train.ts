@@ -2,7 +2,7 @@
 import { proxy } from "comlink";
 import type { App } from "../app.ts";
 import { byId } from "../parts/dom.ts";
-import { percent, short } from "../parts/format.ts";
+import { inPageWords, percent, short } from "../parts/format.ts";
 import type { RecipeFields } from "../parts/recipe-form.ts";
 import { watchThrottling } from "../parts/throttling.ts";
 import type { KeptRun, RunEnd, RunEvent } from "../protocol.ts";
@@ -73,18 +73,22 @@ export function trainPanel(app: App, recipe: RecipeFields): TrainPanel {
     app.model.set(null);
     const end = await app.attempt(train);
     view.progress(null);
-    if (!end) {
-      if (app.phase.value !== "training") return;
-      // What was refused at once has left the model before.
-      const model = await app.session.currentModel();
-      app.phase.set("idle");
-      app.model.set(model);
+    if (end?.reason === "failed") {
+      if (app.phase.value !== "none") {
+        app.say("Training failed, see the message.");
+        app.giveUp(`${inPageWords(end.message)}. What was saved is kept: take it up again from there.`);
+      }
       return;
     }
-    const paused = end.reason === "stopped" && !stopping;
-    if (end.reason === "stopped" && stopping) await app.session.end();
+    if (end?.reason === "stopped" && stopping) await app.attempt(() => app.session.end());
+    // What was refused at once has left the model before.
+    const model = end ? end.model : await app.session.currentModel();
+    // The GPU was lost.
+    if (app.phase.value === "none") return;
+    const paused = end?.reason === "stopped" && !stopping;
     app.phase.set(paused ? "paused" : "idle");
-    app.model.set(end.model);
+    app.model.set(model);
+    if (!end) return;
     app.say(
       paused
         ? "Paused and saved. Train continues, Stop ends the run."

@@ -1,4 +1,5 @@
 // The rows of the kernel table, and how their numbers are written.
+import { grouped } from "../parts/format.ts";
 import type { DispatchRow, StepListing } from "../worker/kernels.ts";
 
 /** A dispatch, or all dispatches of one kernel. */
@@ -45,7 +46,7 @@ export function byFile(rows: readonly Row[]): Row[] {
       ...sumOf(some),
       calls: some.length,
       workgroups,
-      grid: count(workgroups),
+      grid: grouped(workgroups),
       dispatch: longest.dispatch,
     };
   });
@@ -66,20 +67,18 @@ export function sumOf(some: readonly Sum[]): Sum {
   };
 }
 
-export const count = (value: number): string => value.toLocaleString("en-US");
-
 export const showGrid = ([columns, rows]: DispatchRow["grid"]): string =>
-  rows === 1 ? count(columns) : `${count(columns)} × ${count(rows)}`;
+  rows === 1 ? grouped(columns) : `${grouped(columns)} × ${grouped(rows)}`;
 
 /** Milliseconds. */
 export const time = (milliseconds: number): string =>
-  milliseconds >= 100 ? count(Math.round(milliseconds)) : milliseconds.toFixed(milliseconds >= 1 ? 2 : 3);
+  milliseconds >= 100 ? grouped(Math.round(milliseconds)) : milliseconds.toFixed(milliseconds >= 1 ? 2 : 3);
 
 /** Billions a second. */
 export function rate(amount: number, milliseconds: number): string {
   if (amount === 0 || milliseconds <= 0) return "–";
   const billions = amount / milliseconds / 1e6;
-  return billions >= 100 ? count(Math.round(billions)) : billions.toFixed(billions >= 10 ? 1 : 2);
+  return billions >= 100 ? grouped(Math.round(billions)) : billions.toFixed(billions >= 10 ? 1 : 2);
 }
 
 export function size(bytes: number): string {

@@ -1,8 +1,9 @@
 // The text of one kernel, and the numbers that this dispatch gives it.
 import type { App } from "../app.ts";
 import { element } from "../parts/dom.ts";
+import { grouped } from "../parts/format.ts";
 import type { DispatchRow, KernelText, StepListing } from "../worker/kernels.ts";
-import { count, rate, showGrid, size, time } from "./underneath-rows.ts";
+import { rate, showGrid, size, time } from "./underneath-rows.ts";
 import { tokens, workgroupSize } from "./underneath-wgsl.ts";
 
 export function showSource(place: HTMLElement, dispatch: DispatchRow, listing: StepListing, app: App): void {
@@ -33,11 +34,11 @@ export function showSource(place: HTMLElement, dispatch: DispatchRow, listing: S
 function facts(dispatch: DispatchRow, kernel: KernelText): HTMLElement[] {
   const { grid, milliseconds, flops, bytes, bound, params } = dispatch;
   const [groups, lanes] = [grid[0] * grid[1], workgroupSize(kernel.wgsl)];
-  const invocations = lanes === null ? "" : ` of ${lanes}, ${count(groups * lanes)} invocations in all`;
+  const invocations = lanes === null ? "" : ` of ${lanes}, ${grouped(groups * lanes)} invocations in all`;
   const work = {
     Grid: `${showGrid(grid)} ${groups === 1 ? "workgroup" : "workgroups"}${invocations}`,
     Time: `${time(milliseconds)} ms`,
-    Calculates: flops === 0 ? "not counted" : `${count(flops)} FLOP, ${rate(flops, milliseconds)} GFLOP/s`,
+    Calculates: flops === 0 ? "not counted" : `${grouped(flops)} FLOP, ${rate(flops, milliseconds)} GFLOP/s`,
     "Is given": `${size(bytes)}, ${rate(bytes, milliseconds)} GB/s`,
   };
   const bindings = kernel.bindings.map(({ name, access }, i): [string, string] => [

@@ -1,7 +1,8 @@
 // The table of dispatches: sorted by any column, filtered by name, grouped by kernel.
 import { byId, element } from "../parts/dom.ts";
+import { grouped } from "../parts/format.ts";
 import type { DispatchRow, StepListing } from "../worker/kernels.ts";
-import { byFile, count, rate, rowsOf, time, type Row } from "./underneath-rows.ts";
+import { byFile, rate, rowsOf, time, type Row } from "./underneath-rows.ts";
 
 interface Column {
   readonly name: string;
@@ -60,14 +61,14 @@ export class KernelTable {
     const share = ({ milliseconds }: Row): number => milliseconds / this.#total || 0;
     return [
       this.#group.checked
-        ? { name: "Dispatches", key: ({ calls }) => calls, show: ({ calls }) => count(calls) }
+        ? { name: "Dispatches", key: ({ calls }) => calls, show: ({ calls }) => grouped(calls) }
         : { name: "No.", key: ({ number }) => number, show: ({ number }) => String(number) },
       { name: "Kernel", key: ({ file }) => file, show: ({ file }) => element("button", { type: "button" }, file) },
       { name: "Workgroups", key: ({ workgroups }) => workgroups, show: ({ grid }) => grid },
       { name: "ms", key: ({ milliseconds }) => milliseconds, show: ({ milliseconds }) => time(milliseconds) },
       { name: "Share", key: share, show: (row) => bar(share(row), this.#longest) },
-      { name: "GFLOP/s", key: (row) => row.flops / row.milliseconds, show: (row) => rate(row.flops, row.milliseconds) },
-      { name: "GB/s", key: (row) => row.bytes / row.milliseconds, show: (row) => rate(row.bytes, row.milliseconds) },
+      { name: "GFLOP/s", key: (row) => speed(row.flops, row), show: (row) => rate(row.flops, row.milliseconds) },
+      { name: "GB/s", key: (row) => speed(row.bytes, row), show: (row) => rate(row.bytes, row.milliseconds) },
     ];
   }
 
@@ -139,6 +140,9 @@ function setChosen(line: HTMLTableRowElement, chosen: boolean): void {
   line.classList.toggle("chosen", chosen);
   line.querySelector("button")!.setAttribute("aria-pressed", String(chosen));
 }
+
+/** A dispatch without a time is shown without a rate. */
+const speed = (amount: number, { milliseconds }: Row): number => (milliseconds > 0 ? amount / milliseconds : 0);
 
 const compare = (a: number | string, b: number | string): number =>
   typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));

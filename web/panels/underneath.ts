@@ -43,7 +43,7 @@ export function underneathPanel(app: App, recipe: RecipeFields): void {
 const inWords = (progress: ListingProgress): string =>
   typeof progress === "string" ? progress : `timed ${progress.done} of ${progress.count} dispatches`;
 
-function showTotals({ by, model, batchSize, stepMilliseconds, dispatches, kernels }: StepListing): void {
+function showTotals({ by, model, images, stepMilliseconds, dispatches, kernels }: StepListing): void {
   const total = sumOf(dispatches);
   const tiles = {
     Dispatches: grouped(dispatches.length),
@@ -64,6 +64,6 @@ function showTotals({ by, model, batchSize, stepMilliseconds, dispatches, kernel
       : "This browser's timestamps are missing or too coarse, so that times are about: each dispatch ran again, alone and " +
         "several times over, until the GPU said that it was done. Some waiting is included.";
   byId("kernel-note", HTMLElement).textContent =
-    `One step of ${model} over ${batchSize} images. ${way} GFLOP/s count what convolutions and matrix products calculate; GB/s count ` +
+    `One step of ${model} over ${images} images. ${way} GFLOP/s count what convolutions and matrix products calculate; GB/s count ` +
     "everything that a dispatch is given, each byte once.";
 }

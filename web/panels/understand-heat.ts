@@ -40,6 +40,8 @@ export class HeatView {
   readonly #asked = new Latest();
   #model: ModelReport | null = null;
   #subject: Subject | null = null;
+  /** Asked for, and not answered yet. */
+  #pending: Subject | null = null;
   #answer: Explanation | null = null;
   #enabled = false;
 
@@ -80,7 +82,7 @@ export class HeatView {
     this.#enabled = enabled;
     for (const select of [this.#layer, this.#class, this.#method]) select.disabled = !enabled;
     this.#every.disabled = !enabled || !this.#answer;
-    if (!enabled) this.#asked.forget();
+    if (!enabled) this.#forget();
   }
 
   /** What is shown: its source has pixels, not what they were read from. */
@@ -101,14 +103,23 @@ export class HeatView {
   /** Explains a picture and says what the model said. @param focus moves there, for who pressed a button far from it */
   explain(subject: Subject, { focus }: { readonly focus: boolean }): void {
     if (!this.#enabled) return;
-    this.#subject = subject;
+    this.#pending = subject;
     this.#app.say("Looking…");
     this.#asked.ask(() => this.#look(subject, { move: true, focus }));
   }
 
   #recompute(): void {
-    const subject = this.#subject;
-    if (subject && this.#enabled) this.#asked.ask(() => this.#look(subject, { move: false, focus: false }));
+    if (!this.#enabled) return;
+    this.#asked.ask(async () => {
+      // It may take the place of a look that was asked for and not begun.
+      const subject = this.#pending ?? this.#subject;
+      if (subject) await this.#look(subject, { move: false, focus: false });
+    });
+  }
+
+  #forget(): void {
+    this.#asked.forget();
+    this.#pending = null;
   }
 
   async #look(subject: Subject, { move, focus }: { readonly move: boolean; readonly focus: boolean }): Promise<void> {
@@ -116,6 +127,7 @@ export class HeatView {
     this.#part.setAttribute("aria-busy", "true");
     const answer = await this.#app.attempt(() => this.#app.session.explainPicture(subject.source, this.#options()));
     this.#part.removeAttribute("aria-busy");
+    if (this.#pending === subject) this.#pending = null;
     if (!answer || this.#model !== model) return;
     this.#answer = answer;
     this.#subject = { ...subject, source: { picture: answer.picture } };
@@ -191,14 +203,14 @@ export class HeatView {
 
   #clear(): void {
     this.#subject = this.#answer = null;
-    this.#asked.forget();
+    this.#forget();
     this.#title.textContent = NOTHING;
     this.#caption.textContent = "Choose a picture";
     this.#answers.replaceChildren();
     this.#classes.replaceChildren();
     this.#heat.hidden = true;
     this.#picture.width = this.#heat.width = 1;
-    this.#picture.removeAttribute("aria-label");
+    this.#picture.setAttribute("aria-label", NOTHING);
     this.#every.disabled = true;
   }
 }

@@ -11,12 +11,16 @@ export async function openCamera(video: HTMLVideoElement): Promise<() => void> {
   if (!devices) throw new Error("the camera is only there for pages that came over https: or from localhost");
   const wanted = { video: { width: { ideal: 640 }, height: { ideal: 480 } }, audio: false };
   const stream = await devices.getUserMedia(wanted).catch((error: unknown) => refused(error));
-  video.srcObject = stream;
-  await video.play();
-  return () => {
+  const off = (): void => {
     for (const track of stream.getTracks()) track.stop();
     video.srcObject = null;
   };
+  video.srcObject = stream;
+  await video.play().catch((error: unknown) => {
+    off();
+    refused(error);
+  });
+  return off;
 }
 
 function refused(error: unknown): never {

@@ -11,6 +11,8 @@ const BATCH_SIZE = 128;
 
 /** Parameters of a link that say what to do, not how. */
 const NOT_RECIPE: readonly string[] = ["autostart", "data"];
+/** The range test's fields, which no run has. */
+const NOT_RUN: readonly string[] = [...NOT_RECIPE, "start-lr", "end-lr", "iterations"];
 
 /** Reads and fills the fields of `<form id="recipe">`. */
 export class RecipeFields {
@@ -130,7 +132,7 @@ export class RecipeFields {
   matches(parameters: URLSearchParams, settings: KeptRun["settings"]): boolean {
     const values = settings as unknown as Readonly<Record<string, unknown>>;
     return [...parameters].every(([name, value]) => {
-      if (NOT_RECIPE.includes(name)) return true;
+      if (NOT_RUN.includes(name)) return true;
       const kept = values[name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())];
       return typeof kept === "number" ? kept === Number(value) : kept === value;
     });

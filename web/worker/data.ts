@@ -25,6 +25,7 @@ import {
   type DroppedFolder,
   type LoadStep,
 } from "./dropped.ts";
+import { copyOf } from "./pictures.ts";
 import { needData, type State } from "./state.ts";
 
 /** How much of each class trains, where a folder has no test images. */
@@ -147,6 +148,3 @@ function folderOptions({ kind, divided }: DroppedFolder, { imageSize, ...limits 
 }
 
 const sentence = (message: string): string => message.charAt(0).toUpperCase() + message.slice(1);
-
-/** Posting a part of an array would send all of it. */
-const copyOf = ({ width, height, data }: Picture): Picture => ({ width, height, data: data.slice() });

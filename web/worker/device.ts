@@ -18,11 +18,7 @@ export function deviceCalls(state: State) {
         state.working?.abort();
         if (!device.disposed) onLost(message || reason);
       });
-      return {
-        name: adapterName(device.info),
-        software: device.info.software,
-        timestamps: device.gpu.features.has("timestamp-query"),
-      };
+      return { name: adapterName(device.info), software: device.info.software };
     },
 
     /** Loses the GPU as a driver would: to try out what the page does then, from the console. */

@@ -57,12 +57,16 @@ export async function writeDropped(
   onProgress: (step: LoadStep) => void,
 ): Promise<DroppedFolder> {
   await removeDropped();
-  refuseTooLarge(dropped.reduce((sum, { file }) => sum + file.size, 0));
+  let size = dropped.reduce((sum, { file }) => sum + file.size, 0);
+  refuseTooLarge(size);
   const found: Found[] = [];
   for (const { path, file } of dropped) {
     if (isHidden(path)) continue;
-    if (!ZIP.test(path)) found.push({ path, read: async () => new Uint8Array(await file.arrayBuffer()) });
-    else found.push(...(await openZip(path, file, onProgress)));
+    const read = () => bytesOf(path, file);
+    // What was packed counts as what comes out of it.
+    const admit = (unpacked: number) => refuseTooLarge((size += unpacked - file.size));
+    if (!ZIP.test(path)) found.push({ path, read });
+    else found.push(...openZip(path, await read(), admit, onProgress));
   }
   const wanted = found.filter(({ path }) => isWanted(path));
   const ignored = found.filter(({ path }) => !isWanted(path)).map(({ path }) => path);
@@ -84,14 +88,20 @@ const isHidden = (path: string): boolean =>
 
 const isWanted = (path: string): boolean => IMAGE.test(path) || CIFAR.test(path) || CIFAR_NAMES.test(path);
 
-async function openZip(path: string, file: Blob, onProgress: (step: LoadStep) => void): Promise<Found[]> {
+function openZip(
+  path: string,
+  archive: Uint8Array,
+  admit: (bytes: number) => void,
+  onProgress: (step: LoadStep) => void,
+): Found[] {
   const found: Found[] = [];
   // An archive stands for the folder of its name, and usually holds it too.
   const folder = path.replace(ZIP, "");
   const name = folder.split("/").pop()!;
-  const members = await unpackZip(path, file, {
+  const members = unpackZip(path, archive, {
     // The names of what is left out are worth a warning, their bytes are not.
     wanted: (member) => !isHidden(member) && isWanted(member),
+    admit,
     onProgress: (done, total) => onProgress({ phase: "unpack", done, total }),
   });
   for (const [member, bytes] of members) {
@@ -193,17 +203,28 @@ async function write(entries: readonly Found[], onProgress: (step: LoadStep) => 
   const writer = async (): Promise<void> => {
     for (let i = next++; i < entries.length; i = next++) {
       const { path, read } = entries[i];
-      await files.writeAtomic(path, await read().catch((error: unknown) => unreadable(path, error)));
+      try {
+        await files.writeAtomic(path, await read());
+      } catch (error) {
+        next = entries.length;
+        throw error;
+      }
       progress(i + 1);
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, writer));
+  // All of them: one that is still at it would write among the files of the next load.
+  const ends = await Promise.allSettled(Array.from({ length: AT_ONCE }, writer));
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
 }
 
-/** Files that were moved or changed since they were chosen. */
-function unreadable(path: string, error: unknown): never {
-  const reason = error instanceof Error ? error.message : String(error);
-  throw new Error(`${inUsersPaths(path)} cannot be read (${reason.replace(/\.$/, "")}): choose the files again`);
+/** @throws Error of one line where it was moved or changed since it was chosen */
+async function bytesOf(path: string, file: Blob): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await file.arrayBuffer());
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`${path} cannot be read (${reason.replace(/\.$/, "")}): choose the files again`, { cause: error });
+  }
 }
 
 /** Passes a call on at most ten times a second. */

@@ -1,7 +1,7 @@
 // Looking into the model: its test, and where in a picture it looks.
 import { fromData } from "../../engine/index.ts";
 import { gradCam, heatMap, rawImage, type CamMethod, type DecodedImage } from "../../training/index.ts";
-import { pixelsOf, type PictureSource } from "./pictures.ts";
+import { copyOf, pixelsOf, type PictureSource } from "./pictures.ts";
 import { needData, needModel, type ExplainedModel, type State } from "./state.ts";
 import { softmax, testModel, type TestReport, type TestWatch, type Unfit } from "./test.ts";
 
@@ -32,8 +32,7 @@ export function explainCalls(state: State) {
     /** Some of the test images. */
     testPictures(indices: readonly number[]): DecodedImage[] {
       const { test } = needData(state).raw;
-      // Copies: what is posted takes all the memory along that it is a view of.
-      return indices.map((index) => ({ ...rawImage(test, index), data: rawImage(test, index).data.slice() }));
+      return indices.map((index) => copyOf(rawImage(test, index)));
     },
 
     /**

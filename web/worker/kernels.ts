@@ -31,7 +31,8 @@ export interface DispatchRow {
 
 export interface StepListing {
   readonly model: string;
-  readonly batchSize: number;
+  /** How many the step is over: the batch size, or all training images where there are fewer. */
+  readonly images: number;
   /** How the times were taken: see `Device.profile`. */
   readonly by: "timestamps" | "waiting";
   /** A whole step as it runs in training. */
@@ -63,7 +64,7 @@ export function kernelCalls(state: State) {
         if (stepMilliseconds === null) return null;
         const { by, times } = await measure(device, steps, { signal, stepMilliseconds }, watch);
         if (signal.aborted) return null;
-        return { model: settings.model, batchSize: settings.batchSize, by, stepMilliseconds, ...listed(times) };
+        return { model: settings.model, images: steps.images, by, stepMilliseconds, ...listed(times) };
       });
     },
   };
@@ -80,6 +81,10 @@ class Steps {
     this.#run = run;
     this.#train = train;
     this.#indices = run.trainer.order(train, 1).subarray(0, run.trainer.stepImages);
+  }
+
+  get images(): number {
+    return this.#indices.length;
   }
 
   async compile(): Promise<void> {

@@ -6,7 +6,7 @@ import type { ExplainedModel, State } from "./state.ts";
 export function modelCalls(state: State) {
   return {
     /** The model that is explained; null where there is none. */
-    currentModel: (): ModelReport | null => state.model && describe(state.model),
+    currentModel: (): ModelReport | null => state.model && describe(state, state.model),
   };
 }
 
@@ -16,10 +16,10 @@ export function explain(state: State, explained: ExplainedModel): ModelReport {
   // One that was opened belongs to nobody else.
   if (before && before.model !== explained.model && before.model !== run?.model) before.model.dispose();
   state.model = explained;
-  return describe(explained);
+  return describe(state, explained);
 }
 
-function describe(explained: ExplainedModel): ModelReport {
+function describe({ run }: State, explained: ExplainedModel): ModelReport {
   const { model, settings, classes, origin } = explained;
   const { imageSize } = settings;
   return {
@@ -29,5 +29,6 @@ function describe(explained: ExplainedModel): ModelReport {
     layers: spatialLayers(model, imageSize).map(({ name }) => name),
     defaultLayer: defaultLayer(model, [imageSize, imageSize]),
     origin,
+    trainedHere: model === run?.model,
   };
 }

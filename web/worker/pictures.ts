@@ -34,10 +34,12 @@ export async function pixelsOf(source: PictureSource, size: number, state: State
   }
 }
 
+/** For posting, which takes all the memory along that pixels are a view of. */
+export const copyOf = ({ width, height, data }: DecodedImage): DecodedImage => ({ width, height, data: data.slice() });
+
 function fitted(picture: DecodedImage, size: number): DecodedImage {
-  const { width, height, data } = picture;
-  // A copy: what is posted takes all the memory along that it is a view of.
-  if (width === size && height === size) return { width, height, data: data.slice() };
+  const { width, height } = picture;
+  if (width === size && height === size) return copyOf(picture);
   const whole = new OffscreenCanvas(width, height);
   whole.getContext("2d")!.putImageData(imageDataOf(picture), 0, 0);
   return pictureOf(whole, { size, mode: "crop" });

@@ -6,7 +6,7 @@ import { useDocument } from "../../training/pictures.browser.ts";
 import type { ModelReport } from "../protocol.ts";
 import { RUN_DIR } from "./kept.ts";
 import { explain } from "./model.ts";
-import { needData, needModel, type ExplainedModel, type State } from "./state.ts";
+import { needData, needModel, refuseWhileTraining, type ExplainedModel, type State } from "./state.ts";
 
 /** Files of the run's folder that are the page's own business. */
 const PRIVATE = ["ended"];
@@ -44,19 +44,21 @@ export function shareCalls(state: State) {
      * @param watch told what is being done
      */
     async report(watch: (what: string) => void): Promise<Download> {
-      const { run } = state;
-      const { data } = needData(state);
-      needModel(state);
-      if (!run) throw new Error("there is no run yet: train first");
       // Plot draws into a document, and a worker has none.
       const { parseHTML } = await import("linkedom/worker");
       useDocument(parseHTML("<!doctype html><html><body></body></html>").document);
-      const { model, trainer, settings } = run;
-      const weights = `of epoch ${trainer.position.epoch} of ${Math.ceil(settings.epochs)}`;
-      const write = () =>
-        writeReport({ dir: RUN_DIR, model, data, weights, tta: settings.tta, pictures: false, onProgress: watch });
-      await state.turns.take(() => trainer.withAverage(write));
-      return { name: "report.html", type: "text/html", bytes: (await files.read(`${RUN_DIR}/report.html`)).slice() };
+      // Nothing is looked at before the turn: training may begin while the import or the turn is waited for.
+      return state.turns.take(async () => {
+        refuseWhileTraining(state);
+        const { data } = needData(state);
+        if (!state.run) throw new Error("there is no run yet: train first");
+        const { model, trainer, settings } = state.run;
+        const weights = `of epoch ${trainer.position.epoch} of ${Math.ceil(settings.epochs)}`;
+        await trainer.withAverage(() =>
+          writeReport({ dir: RUN_DIR, model, data, weights, tta: settings.tta, pictures: false, onProgress: watch }),
+        );
+        return { name: "report.html", type: "text/html", bytes: (await files.read(`${RUN_DIR}/report.html`)).slice() };
+      });
     },
 
     /** The whole folder as a ZIP: unpacked, `train.js --resume` and `compare.js` take it. */

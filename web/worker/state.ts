@@ -82,6 +82,7 @@ export async function working<T>(state: State, work: (signal: AbortSignal) => Pr
   }
 }
 
-function refuseWhileTraining({ working }: State): void {
+/** @throws Error of one line where a training or a range test is under way */
+export function refuseWhileTraining({ working }: State): void {
   if (working) throw new Error("the model is being trained: press Pause or wait for the end");
 }

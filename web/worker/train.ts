@@ -29,6 +29,9 @@ import { refuseTooLarge } from "./memory.ts";
 import { explain } from "./model.ts";
 import { needData, working, type ActiveRun, type State } from "./state.ts";
 
+/** The package's version, put in by Vite. */
+declare const __KILN_VERSION__: string;
+
 /** What a reload may lose, in seconds of training. */
 const SAVE_EVERY = 20;
 
@@ -100,7 +103,7 @@ export function trainCalls(state: State) {
   };
 }
 
-/** Makes a run and its folder, in place of the one before; that stays where anything is wrong with the new one. */
+/** Makes a run and its folder, in place of the one before; that stays where the new one's recipe is wrong or its batch too large. */
 async function begin(state: State, form: RecipeForm): Promise<void> {
   const { raw, data } = needData(state);
   if (!(await claimRun()))
@@ -110,24 +113,24 @@ async function begin(state: State, form: RecipeForm): Promise<void> {
   try {
     buildSchedule(settings, data.train);
     await refuseTooLarge(state.device!, run.trainer, data.train);
+    release(state);
+    await files.remove(RUN_DIR);
+    await keepData(raw);
+    const folder = await createRunFolder(RUN_DIR, {
+      model: exportInfo(settings, data),
+      settings: { ...settings, ...limitsOf(raw) },
+      data: recordData(raw),
+      ...environment(state.device!),
+      versions: { kiln: __KILN_VERSION__, browser: navigator.userAgent },
+      started: new Date().toISOString(),
+    });
+    // From now on a reload finds the run.
+    await folder.saveState(run.trainer);
+    state.run = { ...run, settings, folder };
   } catch (error) {
     run[Symbol.dispose]();
     throw error;
   }
-  release(state);
-  await files.remove(RUN_DIR);
-  await keepData(raw);
-  const folder = await createRunFolder(RUN_DIR, {
-    model: exportInfo(settings, data),
-    settings: { ...settings, ...limitsOf(raw) },
-    data: recordData(raw),
-    ...environment(state.device!),
-    versions: { kiln: __KILN_VERSION__, browser: navigator.userAgent },
-    started: new Date().toISOString(),
-  });
-  state.run = { ...run, settings, folder };
-  // From now on a reload finds the run.
-  await folder.saveState(run.trainer);
 }
 
 /** As `train.js` resolves its flags. */
@@ -186,16 +189,19 @@ async function go(state: State, signal: AbortSignal, watch: (event: RunEvent) =>
       await folder.record(event);
       if (event.type === "save" || event.type === "epoch" || event.type === "end") await folder.saveState(trainer);
       if (event.type === "end") reason = event.reason;
-      const { bytes, peakBytes } = state.device!.memory();
-      if (event.type === "progress") relay.send({ type: "memory", bytes, peak: peakBytes });
+      if (event.type === "progress") relay.send({ type: "memory", bytes: state.device!.memory().bytes });
       relay.pass(event);
     }
     if (reason !== "stopped") await markEnded();
     return { reason, model: explainRun(state, run) };
   } catch (error) {
     // What was saved before would only diverge again.
-    if (error instanceof DivergedError) await markEnded();
-    throw error;
+    const diverged = error instanceof DivergedError;
+    // The last steps show how it came to this. That something cannot be written must not hide why it did.
+    await Promise.allSettled([folder.flush(), diverged && markEnded()]);
+    // Before the first step there is nothing to keep.
+    if (diverged || trainer.position.step === 0) throw error;
+    return { reason: "failed", message: error instanceof Error ? error.message : String(error) };
   }
 }
 

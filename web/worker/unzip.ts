@@ -1,5 +1,5 @@
 // ZIP archives, read by the list at their end: what a browser or a system packs has its sizes only there.
-import { unzipSync } from "fflate";
+import { unzipSync, type UnzipFileFilter, type Unzipped } from "fflate";
 
 /** How much is unpacked between two reports, in bytes. */
 const BITE = 2 ** 24;
@@ -7,6 +7,8 @@ const BITE = 2 ** 24;
 interface Options {
   /** Whether a member is worth unpacking. */
   readonly wanted: (name: string) => boolean;
+  /** Told how many bytes will be unpacked; throws where they are too many. */
+  readonly admit: (bytes: number) => void;
   readonly onProgress: (done: number, total: number) => void;
 }
 
@@ -15,15 +17,14 @@ interface Options {
  *
  * @throws Error of one line where it is damaged, locked with a password, or no archive
  */
-export async function unpackZip(
+export function unpackZip(
   name: string,
-  file: Blob,
-  { wanted, onProgress }: Options,
-): Promise<Map<string, Uint8Array>> {
-  const archive = new Uint8Array(await file.arrayBuffer());
+  archive: Uint8Array,
+  { wanted, admit, onProgress }: Options,
+): Map<string, Uint8Array> {
   const members = new Map<string, Uint8Array>();
   const bites: Set<string>[] = [];
-  let room = 0;
+  let [room, bytes] = [0, 0];
   const list = (member: string, size: number): void => {
     members.set(slashes(member), new Uint8Array());
     if (!wanted(slashes(member))) return;
@@ -32,32 +33,32 @@ export async function unpackZip(
       room = BITE;
     }
     room -= size;
+    bytes += size;
     bites.at(-1)!.add(member);
   };
-  try {
-    unzipSync(archive, {
-      filter: ({ name: member, originalSize }) => {
-        if (!/[/\\]$/.test(member)) list(member, originalSize);
-        return false;
-      },
-    });
-    let done = 0;
-    const total = bites.reduce((sum, bite) => sum + bite.size, 0);
-    for (const bite of bites) {
-      const unpacked = unzipSync(archive, { filter: (member) => bite.has(member.name) });
-      for (const [member, bytes] of Object.entries(unpacked)) members.set(slashes(member), bytes);
-      onProgress((done += bite.size), total);
-    }
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(
-      `${name} cannot be unpacked (${reason}): it is damaged, locked with a password, or no ZIP archive`,
-      {
-        cause: error,
-      },
-    );
+  unzip(name, archive, ({ name: member, originalSize }) => {
+    if (!/[/\\]$/.test(member)) list(member, originalSize);
+    return false;
+  });
+  admit(bytes);
+  let done = 0;
+  const total = bites.reduce((sum, bite) => sum + bite.size, 0);
+  for (const bite of bites) {
+    const unpacked = unzip(name, archive, (member) => bite.has(member.name));
+    for (const [member, data] of Object.entries(unpacked)) members.set(slashes(member), data);
+    onProgress((done += bite.size), total);
   }
   return members;
+}
+
+function unzip(name: string, archive: Uint8Array, filter: UnzipFileFilter): Unzipped {
+  try {
+    return unzipSync(archive, { filter });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `${name} cannot be unpacked (${reason}): it is damaged, locked with a password, or no ZIP archive`;
+    throw new Error(message, { cause });
+  }
 }
 
 /** Some systems write the paths of theirs. */

@@ -19,6 +19,19 @@ export function figuresOf({ name, dir, epochs }: ComparedRun) {
   return { name, dir, epochs: epochs.length, last, best, seconds, imagesPerSecond };
 }
 
+/** With a validation split the best epoch is the one that did best there: its test accuracy may well be below the last one's. */
+const BEST = {
+  test: "test accuracy, best",
+  validation: "test accuracy at the best validation epoch",
+  both: "test accuracy, best (or at the best validation epoch)",
+} as const;
+
+function bestBy(runs: readonly ComparedRun[]): keyof typeof BEST {
+  const validated = runs.filter(({ epochs }) => epochs.some((report) => typeof report.validationAccuracy === "number"));
+  if (validated.length === 0) return "test";
+  return validated.length === runs.length ? "validation" : "both";
+}
+
 export function resultRows(runs: readonly ComparedRun[]): Row[] {
   const all = runs.map(figuresOf);
   type Figures = (typeof all)[number];
@@ -27,7 +40,7 @@ export function resultRows(runs: readonly ComparedRun[]): Row[] {
   return [
     row("epochs", ({ epochs }) => String(epochs)),
     row("test accuracy, last", ({ last }) => share(last.testAccuracy)),
-    row("test accuracy, best", ({ best }) => share(best.testAccuracy)),
+    row(BEST[bestBy(runs)], ({ best }) => share(best.testAccuracy)),
     row("in epoch", ({ best }) => String(best.epoch)),
     row("test loss, last", ({ last }) => last.testLoss?.toFixed(4) ?? NOTHING),
     row("training accuracy", ({ last }) => percent(last.trainAccuracy)),
@@ -38,13 +51,31 @@ export function resultRows(runs: readonly ComparedRun[]): Row[] {
   ];
 }
 
-/** Settings with different values, in the order of the first run that has them. */
+/** What merely follows from other settings: the normalisation is measured on the training images. */
+const FOLLOWS: Readonly<Record<string, readonly string[]>> = {
+  classes: ["data"],
+  mean: ["data", "split", "validation", "limit", "imageSize", "resize"],
+  std: ["data", "split", "validation", "limit", "imageSize", "resize"],
+};
+
+/** Settings with different values, in the order of the first run that has them; what merely follows from others is left out. */
 export function differences(runs: readonly ComparedRun[]): Row[] {
   const keys = new Set(runs.flatMap(({ settings }) => Object.keys(settings)));
+  const differ = (key: string): boolean => new Set(runs.map(({ settings }) => settings[key])).size > 1;
   return [...keys]
+    .filter((key) => !FOLLOWS[key]?.some(differ))
     .map((key): Row => [key, ...runs.map(({ settings }) => settings[key] ?? NOTHING)])
     .filter(([, ...values]) => new Set(values).size > 1);
 }
+
+/** Rows for people: fractions with four digits, unless values that differ would then read the same. */
+export const readable = (rows: readonly Row[]): Row[] =>
+  rows.map(([name, ...values]) => {
+    const short = values.map((value) =>
+      value.replace(/-?\d+\.\d{4,}(?:e[-+]?\d+)?/gi, (number) => String(Number(Number(number).toPrecision(4)))),
+    );
+    return [name, ...(new Set(short).size === new Set(values).size ? short : values)];
+  });
 
 /** Columns as wide as what is in them. */
 export function tableLines(head: Row, rows: readonly Row[]): string[] {

@@ -1,5 +1,6 @@
 // What to install where no adapter answers: the same words and commands as `npm run setup`.
 import { existsSync, readFileSync } from "node:fs";
+import { missingDriverFiles } from "../shared/driver-files.ts";
 import { projectFile } from "../shared/versions.ts";
 
 /** What is used of scripts/driver.js, which is JavaScript because it runs before anything is installed. */
@@ -10,6 +11,8 @@ interface DriverScript {
 
 /** Lines for the user. */
 export async function driverAdvice(): Promise<string[]> {
+  const missing = missingDriverFiles();
+  if (missing !== null) return [`no WebGPU adapter answers: ${missing}`];
   const script = projectFile("scripts/driver.js");
   if (!existsSync(script)) {
     return ["no WebGPU adapter answers: install the GPU's Vulkan driver, or Mesa's software one"];

@@ -20,6 +20,14 @@ export interface Explained {
   readonly maps: readonly Float32Array[];
 }
 
+/** What a class is to an image: "predicted", "true", both, or "" where it is neither. */
+export const roleOf = ({ prediction, subject }: Explained, label: number): string =>
+  [label === prediction && "predicted", label === subject.label && "true"].filter(Boolean).join(", ");
+
+/** Whether the maps are of a mistake's predicted and true class, so that their difference says something. */
+export const isMistake = ({ classes, prediction, subject }: Explained): boolean =>
+  classes.length === 2 && prediction !== subject.label && classes[0] === prediction && classes[1] === subject.label;
+
 /** Called with each batch and the places of its images among the subjects. */
 export type BatchVisitor = (images: Tensor, maps: CamMaps, places: readonly number[]) => Promise<void>;
 

@@ -1,21 +1,35 @@
 // What explain.js says: lines for people, maps.json for programs.
 import type { ImageSet } from "../../../training/index.ts";
 import { percent } from "../shared/output.ts";
-import type { Explained } from "./maps.ts";
+import { isMistake, roleOf, type Explained } from "./maps.ts";
 import type { Subject } from "./subjects.ts";
 
 const SHOWN_CLASSES = 5;
 
 /** The name of an image, and its most probable classes. */
-export function resultLines({ subject, probabilities }: Explained, names: readonly string[]): string[] {
-  const { image, index, label } = subject;
-  const title = image ?? `test image ${index}`;
-  const best = topClasses(probabilities);
+export function resultLines(explained: Explained, names: readonly string[], picture: string): string[] {
+  const { image, index, path, label } = explained.subject;
+  const title = image ?? `test image ${index}${path === undefined ? "" : ` (${path})`}`;
+  const best = topClasses(explained.probabilities);
   const width = Math.max(...best.map(({ label }) => names[label].length));
   return [
     `${title}${label === undefined ? "" : `, truly ${names[label]}`}`,
     ...best.map(({ label, probability }) => `  ${names[label].padEnd(width)}  ${percent(probability).padStart(8)}`),
+    `  ${picture}: the image, ${panelWords(explained, names).join(", ")}`,
   ];
+}
+
+const MOST_PANELS = 6;
+
+/** What the panels after the image show; of many classes only how many, since the picture names them. */
+function panelWords(explained: Explained, names: readonly string[]): string[] {
+  const { classes } = explained;
+  if (classes.length > MOST_PANELS) return [`maps of ${classes.length} classes`];
+  const maps = classes.map((label) => {
+    const role = roleOf(explained, label);
+    return names[label] + (role && ` (${role})`);
+  });
+  return isMistake(explained) ? [...maps, "their difference"] : maps;
 }
 
 const topClasses = (probabilities: readonly number[]): { label: number; probability: number }[] =>
@@ -58,5 +72,5 @@ export const describeMaps = (
     })),
   );
 
-const nameOf = ({ index, image }: Subject): { index: number } | { image: string } =>
-  image === undefined ? { index: index! } : { image };
+const nameOf = ({ index, path, image }: Subject): { index: number; path?: string } | { image: string } =>
+  image === undefined ? { index: index!, ...(path !== undefined && { path }) } : { image };

@@ -18,6 +18,8 @@ import type { ExplainFlags } from "./flags.ts";
 /** What an image is called in maps.json, and its true class where that is known. */
 export interface Subject {
   readonly index?: number;
+  /** The test image's file below the data's folder, where it came from one. */
+  readonly path?: string;
   readonly image?: string;
   readonly label?: number;
 }
@@ -66,7 +68,8 @@ export async function fileSubjects(
 
 export function testSubjects(test: ImageSet, indices: readonly number[]): Subjects {
   const set = subset(test, Uint32Array.from(indices));
-  return { list: indices.map((index) => ({ index, label: test.labels[index] })), set };
+  const { labels, paths } = test;
+  return { list: indices.map((index) => ({ index, label: labels[index], ...(paths && { path: paths[index] }) })), set };
 }
 
 /** The classes and the normalisation that go with the checkpoint, and the test images where such are asked for. */

@@ -1,6 +1,7 @@
 // The device of a command.
 import type { Command } from "commander";
-import { adapterName, openDevice, type Device } from "../../../engine/index.ts";
+import { adapterName, NoAdapterError, openDevice, type Device } from "../../../engine/index.ts";
+import { missingDriverFiles } from "./driver-files.ts";
 import { anyText, flag, toggle } from "./flags.ts";
 
 export interface DeviceFlags {
@@ -16,8 +17,13 @@ export function addDeviceFlags(command: Command): Command {
     .addOption(toggle("--debug", "print stacks, and what the GPU's driver says"));
 }
 
-export function openCommandDevice({ adapter, debug }: DeviceFlags): Promise<Device> {
-  return openDevice({ ...(adapter && { adapter }), debug });
+export async function openCommandDevice({ adapter, debug }: DeviceFlags): Promise<Device> {
+  try {
+    return await openDevice({ ...(adapter && { adapter }), debug });
+  } catch (error) {
+    const missing = adapter === undefined && error instanceof NoAdapterError ? missingDriverFiles() : null;
+    throw missing === null ? error : new NoAdapterError(`no WebGPU adapter was found; ${missing}`, { cause: error });
+  }
 }
 
 export function describeDevice({ info, family }: Device): string {

@@ -73,7 +73,7 @@ function resultLines({ stopped, suggestions, suggestion, method }: LrFinderResul
   const rows = LR_METHODS.map((name) => {
     const lr = suggestions[name];
     const shown = lr === null ? "no answer" : showRate(lr);
-    return `${name === method ? "*" : " "} ${name.padEnd(9)} ${shown.padEnd(9)} ${LR_MEANINGS[name]}`;
+    return `${name === method ? "*" : " "} ${name.padEnd(9)} ${shown.padEnd(9)}  ${LR_MEANINGS[name]}`;
   });
   const lines = [stopped.message];
   if (method === null) return [...lines, "no suggestion: too little was measured"];

@@ -1,7 +1,8 @@
 // Ctrl-C.
 /** A terminal sends Ctrl-C to every process of `npm start`, and npm and start.js pass theirs on: within this time it is one. */
 const SAME_MILLISECONDS = 500;
-const SHOW_CURSOR = "\x1b[?25h";
+/** What a bar takes away: the cursor, and the wrapping of long lines. */
+const RESTORE_TERMINAL = "\x1b[?25h\x1b[?7h";
 
 /**
  * The first SIGINT or SIGTERM aborts `signal`, so that work under way can be finished and saved; a second one ends the process at once.
@@ -27,7 +28,7 @@ export class Interrupt implements Disposable {
   /** By the signal's own action: process.exit() would wait for the GPU. Shells call the status 130 too. */
   #dieNow(): void {
     this[Symbol.dispose]();
-    if (process.stderr.isTTY) process.stderr.write(SHOW_CURSOR);
+    if (process.stderr.isTTY) process.stderr.write(RESTORE_TERMINAL);
     process.kill(process.pid, "SIGINT");
   }
 

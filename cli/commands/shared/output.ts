@@ -3,6 +3,8 @@
 /** Where the lines of a command go. With `--json` standard output is kept for one JSON document. */
 export class Output {
   readonly json: boolean;
+  /** The bar on the terminal. Every line hides it first: a bar that goes later would put the cursor back to where it began. */
+  bar: { hide(): void } | null = null;
 
   constructor(json = false) {
     this.json = json;
@@ -10,16 +12,20 @@ export class Output {
 
   /** A line that people read as the result; with `--json` it goes to standard error. */
   result(line: string): void {
+    this.bar?.hide();
     (this.json ? process.stderr : process.stdout).write(`${line}\n`);
   }
 
   /** The machine-readable result: one line, with `--json` only. */
   document(value: unknown): void {
-    if (this.json) process.stdout.write(`${JSON.stringify(value)}\n`);
+    if (!this.json) return;
+    this.bar?.hide();
+    process.stdout.write(`${JSON.stringify(value)}\n`);
   }
 
   /** What is going on. */
   note(line: string): void {
+    this.bar?.hide();
     process.stderr.write(`${line}\n`);
   }
 

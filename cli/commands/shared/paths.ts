@@ -30,6 +30,12 @@ export function checkRunFolder(dir: string): void {
   refuseHeld(dir, (name) => existsSync(join(dir, name)));
 }
 
+/** The folder of a run that is continued: where there is none, opening it says so. */
+export function checkResumeFolder(dir: string): void {
+  if (statSync(dir, { throwIfNoEntry: false })?.isDirectory())
+    tryWriting(dir, `--resume ${dir}`, "make it writable, or copy the run and resume the copy");
+}
+
 /** `runs/<time>-<name>`, one that does not exist yet. Times are local: people look for "the run of this morning". */
 export function freshRunFolder(name: string): string {
   const now = new Date();
@@ -48,13 +54,15 @@ export function checkOutFolder(dir: string): void {
   // What exists of the path decides: everything below it can be created.
   while (!existsSync(at) && at !== dirname(at)) at = dirname(at);
   if (!statSync(at).isDirectory()) throw new Error(`${dir}: ${at} is a file, not a folder; choose another --out`);
+  tryWriting(at, dir, "choose another --out");
+}
+
+/** Trying is the only answer that is right for root, read-only disks and /proc (where Node's recursive mkdir never ends). */
+function tryWriting(folder: string, what: string, advice: string): void {
   try {
-    // Trying is the only answer that is right for root, read-only disks and /proc (where Node's recursive mkdir never ends).
-    rmdirSync(mkdtempSync(join(at, ".kiln-")));
+    rmdirSync(mkdtempSync(join(folder, ".kiln-")));
   } catch (cause) {
-    throw new Error(`${dir}: ${at} cannot be written to (${(cause as Error).message}); choose another --out`, {
-      cause,
-    });
+    throw new Error(`${what}: ${folder} cannot be written to (${(cause as Error).message}); ${advice}`, { cause });
   }
 }
 
@@ -74,6 +82,7 @@ export function checkOutFile(path: string, flag: string, begins: string): void {
   if (!existsSync(dirname(path))) throw new Error(`${flag} ${path}: there is no folder ${dirname(path)}`);
   if (existing?.isFile() && existing.size > 0 && beginning(path, begins.length) !== begins)
     throw new Error(`${flag} ${path} exists and is something else: name another file`);
+  tryWriting(dirname(path), `${flag} ${path}`, "name a file in another folder");
 }
 
 function beginning(path: string, bytes: number): string {

@@ -28,12 +28,14 @@ export interface Stand {
   readonly text: string;
 }
 
-/** One bar at a time. `hide()` before other output; the next `show()` draws it again. */
+/** One bar at a time. What `Output` prints hides it; the next `show()` draws it again. */
 export class Progress {
+  readonly #output: Output;
   readonly #lines: PlainProgress;
   #bar: SingleBar | null = null;
 
   constructor(output: Output) {
+    this.#output = output;
     this.#lines = new PlainProgress(output);
   }
 
@@ -55,6 +57,7 @@ export class Progress {
         // Ours are in interrupt.ts.
         gracefulExit: false,
       });
+      this.#output.bar = this;
       this.#bar.start(total, done, { title, text });
     }
     this.#bar.setTotal(total);
@@ -62,7 +65,9 @@ export class Progress {
   }
 
   hide(): void {
-    this.#bar?.stop();
+    if (!this.#bar) return;
+    this.#bar.stop();
     this.#bar = null;
+    this.#output.bar = null;
   }
 }

@@ -1,5 +1,6 @@
 // What a run came to.
 import type { RawDataset, RunFolder } from "../../../training/index.ts";
+import type { LrFinderResult } from "../../../training/lr-finder/index.ts";
 import { duration, percent, type Output } from "../shared/output.ts";
 import type { FitResult } from "./fit.ts";
 import type { Settings } from "./settings.ts";
@@ -9,6 +10,7 @@ export function reportResult(
   folder: RunFolder,
   data: RawDataset,
   settings: Settings,
+  rates: LrFinderResult | null,
   output: Output,
 ): void {
   const { best, dir } = folder;
@@ -23,7 +25,8 @@ export function reportResult(
     interrupted,
     endedEarly: end.reason === "early-stop",
     best: best && { ...best, by },
-    last: reports.at(-1) ?? null,
+    last: folder.last,
+    lrFinder: rates && { lr: rates.suggestion, method: rates.method, suggestions: rates.suggestions },
     seconds,
   });
   if (interrupted) {

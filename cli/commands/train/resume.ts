@@ -1,10 +1,14 @@
 // `--resume DIR`: the settings come from the run's config.json.
+import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { adapterName, type ChoiceTable, type Device, type KernelFamily } from "../../../engine/index.ts";
 import { recordData, type DataRecord, type RawDataset, type RunFolder } from "../../../training/index.ts";
+import { isDownloadable } from "../../../training/data/download.ts";
+import { LoadOptionError } from "../../../training/data/dataset.ts";
 import { UsageError } from "../shared/errors.ts";
 import type { Output } from "../shared/output.ts";
 import { RUN_FLAGS, type TrainFlags } from "./flags.ts";
+import { quote } from "./result.ts";
 import type { Settings } from "./settings.ts";
 
 /** What config.json holds besides the model. */
@@ -39,6 +43,24 @@ export function refuseContradictions(command: Command, flags: TrainFlags, { sett
 }
 
 const show = (value: unknown): string => (typeof value === "string" ? value : (JSON.stringify(value) ?? "not set"));
+
+/** @throws where the run's images are no longer where they were */
+export function refuseMissingData(dir: string, { settings: { data } }: RunRecord): void {
+  if (data === "shapes" || isDownloadable(data) || existsSync(data)) return;
+  throw new Error(`${data}, which the run is trained on, is not there: name its new place,\n${withData(dir)}`);
+}
+
+/** Says of an option that does not fit the data that it is the run's own: nobody typed it. */
+export function explainRunOption(error: unknown, dir: string): unknown {
+  if (!(error instanceof UsageError && error.cause instanceof LoadOptionError)) return error;
+  const what = error.message.replace(/^data: |; leave .*$/g, "");
+  return new UsageError(
+    `the settings of ${dir} do not fit this data (${what}): name the images that the run began with,\n${withData(dir)}`,
+    { cause: error },
+  );
+}
+
+const withData = (dir: string): string => `node cli/train.js --resume ${quote(dir)} --data FOLDER`;
 
 /** @throws where the images are not those that the run began with */
 export function refuseOtherData(raw: RawDataset, { data }: RunRecord): void {

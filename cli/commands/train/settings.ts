@@ -6,6 +6,7 @@ import {
   defaultAugment,
   makeSchedule,
   parseAugment,
+  type ImageSet,
   type RawDataset,
   type Recipe,
   type RunSettings,
@@ -87,6 +88,7 @@ export const recipeOf = ({ lr, ...flags }: TrainFlags): Recipe =>
   chooseRecipe({ ...flags, lr: typeof lr === "number" ? lr : undefined });
 
 export function resolve(flags: TrainFlags, choice: ModelChoice, data: RawDataset): Settings {
+  checkImageSize(choice, data.train);
   usage(() => stepsPerEpoch(data.train.count, flags), "--drop-last");
   const kept = Object.fromEntries(Object.entries(flags).filter(([key]) => !RUN_FLAGS.includes(key)));
   return {
@@ -100,6 +102,18 @@ export function resolve(flags: TrainFlags, choice: ModelChoice, data: RawDataset
     std: data.std,
     augment: chooseAugment(flags, data),
   };
+}
+
+/** Images that shrink to nothing inside the model are found here, before a device is opened. */
+function checkImageSize({ model, stem }: ModelChoice, { height, width }: ImageSet): void {
+  try {
+    createModel(model, { stem, classes: 1 }).outputShape([1, height, width, 3], () => undefined);
+  } catch (cause) {
+    const reason = (cause as Error).message.replace(/; x is .*$/, "");
+    throw new UsageError(`images of ${height} x ${width} are too small for ${model} (${reason}): raise --image-size`, {
+      cause,
+    });
+  }
 }
 
 /** A folder from the root, so that the run can be continued from anywhere. */

@@ -5,7 +5,14 @@ import { describe, expect, it } from "vitest";
 import { pictures } from "#pictures";
 import { classificationReport, type EpochReport } from "../../../training/index.ts";
 import { plainColors, saveFigure, type Figure } from "../../../training/report/figure.ts";
-import { classBars, confusionMatrix, countBars, reliability } from "../../../training/report/figures/classes.ts";
+import {
+  classBars,
+  confusionMatrix,
+  countBars,
+  hiddenClasses,
+  reliability,
+} from "../../../training/report/figures/classes.ts";
+import { compareCurves } from "../../../training/report/figures/compare.ts";
 import {
   accuracyCurves,
   lossCurves,
@@ -99,6 +106,15 @@ describe("figures", () => {
       expectSound(figure);
   });
 
+  it("compare more runs than there are colours: the second round is dashed", () => {
+    const runs = Array.from({ length: 10 }, (_, i) => ({ name: `run ${i}`, epochs: [epoch(1, 2), epoch(2, 1)] }));
+    const [figure] = compareCurves(runs);
+    expectSound(figure);
+    const dashed = [...parse(figure).querySelectorAll('[aria-label="line"][stroke-dasharray]')];
+    expect(dashed).toHaveLength(2);
+    expect(words(figure)).toEqual(expect.arrayContaining(["― run 7", "- - run 8"]));
+  });
+
   it("thin 100,000 steps to means within the extremes", () => {
     const rows = Array.from({ length: 100_000 }, (_, step) => ({
       step,
@@ -140,6 +156,8 @@ describe("figures", () => {
     expect(words(classBars(ten)).filter((text) => text === "50.0 %")).toHaveLength(5);
     const hundred = reportOf(100, (i) => i % 3 !== 0);
     expect(confusionMatrix(hundred, { normalised: true }).title).toContain("the first 30");
+    expect(words(confusionMatrix(hundred, { normalised: false })).join()).toContain("the first 30 of 100 classes");
+    expect([hiddenClasses(ten), hiddenClasses(hundred)]).toEqual([0, 70]);
     expect(classBars(hundred).title).toContain("40 worst");
     for (const report of [ten, hundred, reportOf(1, () => true)]) {
       const counts = report.perClass.map(({ count }) => count);

@@ -73,6 +73,52 @@ describe("verdict", () => {
     const spike = steps.map((row) => (row.step === 205 ? { ...row, loss: 9 } : row));
     expect(kinds(verdict({ epochs: run(smooth), steps: spike }))).toEqual(["fit"]);
   });
+  it("never praises a model at chance, whatever it learned by heart", () => {
+    const rows = Array.from({ length: 8 }, (_, i): Row => [1.1 - 0.02 * i, 0.35 + 0.018 * i, 1.1, 1 / 3]);
+    const images = { images: 60, chance: 1 / 3 };
+    const found = verdict({ epochs: run(rows), ...images });
+    expect(kinds(found)).toEqual(["chance"]);
+    expect(found.summary).toBe("33.3 % test accuracy after 8 epochs: not surely better than guessing.");
+    expect(found.findings[0].evidence).toContain("always naming the commonest class gives 33.3 %");
+    // Two points better, on so few images, is no evidence; on many it is.
+    const slightly = run(rows.map(([a, b, c]): Row => [a, b, c, 0.354]));
+    expect(kinds(verdict({ epochs: slightly, ...images }))).toEqual(["chance"]);
+    expect(kinds(verdict({ epochs: slightly, ...images, images: 10_000 }))).not.toContain("chance");
+  });
+  it("does not praise a gap above 8 points, nor a held-out loss that never fell", () => {
+    const gap = run(smooth.map(([a, b, c, d]): Row => [a, b + 0.06, c, d]));
+    expect(kinds(verdict({ epochs: gap, images: 10_000 }))).toEqual(["gap"]);
+    const few = verdict({ epochs: gap, images: 20 });
+    expect(kinds(few)).toEqual(["gap"]);
+    expect(few.findings[0].text).toContain("by chance: test on more");
+    const flat = run(smooth.map(([a, b]): Row => [a, b, 0.5, 0.87]));
+    expect(kinds(verdict({ epochs: flat }))).toEqual(["no-gain"]);
+  });
+  it("takes no drop or gain for real that a single image of a small test set makes", () => {
+    const one = smooth.map(([a, b, c], i): Row => [a, b, c, i % 2 === 0 ? 5 / 6 : 4 / 6]);
+    expect(kinds(verdict({ epochs: run(one) }))).toContain("unstable");
+    expect(kinds(verdict({ epochs: run(one), images: 6 }))).toEqual(["gap"]);
+  });
+  it("advises neither what the run did already nor fewer and more epochs at once", () => {
+    const wild = smooth.map(([a, b, c, d], i): Row => [a, b, c, d! - (i >= 4 && i % 2 === 1 ? 0.09 : 0)]);
+    const advice = (settings: object): string =>
+      verdict({ epochs: run(wild), settings: { ...settings } }).findings.find(({ kind }) => kind === "unstable")!.text;
+    expect(advice({ schedule: "cosine", ema: 0.99 })).toMatch(/too high\. Lower its peak \(--lr\)\.$/);
+    expect(advice({ schedule: "linear:total_iters=5+constant" })).toContain("--schedule onecycle");
+    const over = smooth.map(([a, , c], i): Row => [
+      a,
+      0.5 + 0.07 * i,
+      c! + (i > 4 ? 0.2 * (i - 4) : 0),
+      0.4 + 0.02 * i,
+    ]);
+    const found = verdict({ epochs: run(over) });
+    expect(kinds(found)).toEqual(["overfitting"]);
+    expect(found.findings[0].text).toContain("or fewer epochs");
+  });
+  it("does not call a model underfitted that does well on images that are not mixed", () => {
+    const mixed = run(smooth.map(([a, , c, d]): Row => [a, 0.5, c, d]));
+    expect(kinds(verdict({ epochs: mixed }))).toEqual(["fit"]);
+  });
   it("prefers validation figures, and says little about few epochs or none held out", () => {
     expect(verdict({ epochs: run(smooth, true) }).summary).toContain("87.0 % validation accuracy");
     const one = verdict({ epochs: run(smooth.slice(0, 1)) });

@@ -16,6 +16,9 @@ const short = (name: string): string => (name.length > MOST_LETTERS ? `${name.sl
 const marginFor = (names: readonly string[]): number =>
   24 + 7.5 * names.reduce((most, name) => Math.max(most, short(name).length), 0);
 
+/** How many classes the confusion matrices leave out. */
+export const hiddenClasses = ({ perClass }: ClassificationReport): number => Math.max(0, perClass.length - MOST_CELLS);
+
 /** Accuracy of each class, the mean as a line. */
 export function classBars({ perClass, accuracy }: ClassificationReport): Figure {
   const all = perClass.filter(({ count }) => count > 0);
@@ -25,21 +28,20 @@ export function classBars({ perClass, accuracy }: ClassificationReport): Figure 
   return drawFigure("class-accuracy", title, {
     height: 60 + 24 * bars.length,
     marginLeft: marginFor(bars.map(({ name }) => name)),
-    marginRight: 54,
+    marginRight: 60,
     x: { label: "accuracy (%)", domain: [0, 100], grid: true },
     y: { label: null, domain: bars.map(({ name }) => name), tickFormat: short },
     marks: [
       barX(bars, { x: "percent", y: "name", fill: ink.train, insetTop: 2, insetBottom: 2 }),
       ruleX([100 * accuracy], { stroke: ink.test, strokeWidth: 2, strokeDasharray: "5 3" }),
+      // In the margin: at the bars' ends the mean's line would cross them.
       text(bars, {
-        x: "percent",
+        frameAnchor: "right",
         y: "name",
         text: ({ percent }: { percent: number }) => `${percent.toFixed(1)} %`,
-        textAnchor: "start",
-        dx: 5,
+        textAnchor: "end",
+        dx: 54,
         fill: ink.text,
-        stroke: ink.background,
-        strokeWidth: 4,
       }),
     ],
   });
@@ -97,14 +99,15 @@ export function confusionMatrix(
   );
   const size = shown > MOST_NUMBERS ? 18 : 48;
   const margin = marginFor(names);
-  const part = perClass.length > shown ? ` (the first ${shown} classes)` : "";
+  const cut = perClass.length > shown;
+  const part = cut ? ` (the first ${shown} of ${perClass.length} classes)` : "";
   const what = normalised ? "Confusion matrix, shares of each true class" : "Confusion matrix, numbers of images";
   return drawFigure(normalised ? "confusion-normalised" : "confusion", what + part, {
     width: margin + 24 + size * shown,
-    height: margin + 40 + size * shown * 0.72,
+    height: margin + (cut ? 60 : 40) + size * shown * 0.72,
     marginLeft: margin,
     marginBottom: margin,
-    marginTop: 24,
+    marginTop: cut ? 44 : 24,
     x: { label: "predicted", domain: names, tickRotate: -45, tickFormat: short },
     y: { label: "true", domain: names, tickFormat: short },
     color: { type: "linear", domain: [0, 1], range: ["rgba(0,114,178,0.04)", "rgba(0,114,178,1)"] },
@@ -116,6 +119,18 @@ export function confusionMatrix(
         fill: ({ share }: { share: number }) => Math.sqrt(share),
         inset: 0.5,
       }),
+      // A file by itself has no caption that says so.
+      ...(cut
+        ? [
+            text([what + part], {
+              frameAnchor: "top-right",
+              lineAnchor: "bottom",
+              dy: -24,
+              fill: ink.text,
+              fontWeight: "bold",
+            }),
+          ]
+        : []),
       ...(shown <= MOST_NUMBERS
         ? [
             text(cells, {

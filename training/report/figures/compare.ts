@@ -17,6 +17,9 @@ const TITLES: Readonly<Record<Key, readonly [name: string, title: string, label:
   testAccuracy: ["compare-test-accuracy", "Test accuracy", "accuracy (%)"],
 };
 
+/** The colours come round again with dashes, then with dots. */
+const DASHES = [undefined, "7 4", "2 3"] as const;
+
 /** The four curves, each with a line for every run that has the figure; those without any are left out. */
 export function compareCurves(runs: readonly NamedRun[]): Figure[] {
   return (Object.keys(TITLES) as Key[]).flatMap((key) => {
@@ -24,6 +27,7 @@ export function compareCurves(runs: readonly NamedRun[]): Figure[] {
       .map(({ name, epochs }, i) => ({
         name,
         color: series[i % series.length],
+        dash: DASHES[Math.floor(i / series.length) % DASHES.length],
         points: epochs.flatMap((report) => {
           const y = report[key];
           return y === null ? [] : [{ x: report.epoch, y: key.endsWith("Accuracy") ? 100 * y : y }];
@@ -37,6 +41,7 @@ export function compareCurves(runs: readonly NamedRun[]): Figure[] {
 interface Line {
   readonly name: string;
   readonly color: string;
+  readonly dash: string | undefined;
   readonly points: readonly { readonly x: number; readonly y: number }[];
 }
 
@@ -58,12 +63,12 @@ function chart(key: Key, lines: readonly Line[]): Figure {
     y: { label, grid: true, nice: true },
     marks: [
       frame({ strokeOpacity: 0.25 }),
-      ...lines.flatMap(({ points, color }) => [
-        lineY(points, { x: "x", y: "y", stroke: color, strokeWidth: 2 }),
+      ...lines.flatMap(({ points, color, dash }) => [
+        lineY(points, { x: "x", y: "y", stroke: color, strokeWidth: 2, ...(dash && { strokeDasharray: dash }) }),
         ...(points.length <= 60 ? [dot(points, { x: "x", y: "y", fill: color, r: 2.5 })] : []),
       ]),
       ...lines.map((line, i) =>
-        text([`― ${line.name}`], {
+        text([`${line.dash ? (line.dash === DASHES[1] ? "- -" : "···") : "―"} ${line.name}`], {
           frameAnchor: "top-right",
           dy: -8 - LINE_HEIGHT * (lines.length - i),
           fill: line.color,

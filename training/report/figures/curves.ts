@@ -18,16 +18,18 @@ interface Line {
   readonly points: readonly { readonly x: number; readonly y: number }[];
 }
 
-/** Names in the lines' colours, one below the other in a corner. */
-export function legend(
-  lines: readonly Pick<Line, "label" | "color">[],
-  anchor: "top-right" | "bottom-right",
-): Markish[] {
+/** Room of a letter of a legend in one row. */
+const LETTER = 8;
+
+/** Names in the lines' colours: one below the other in the corner, or in one row above the chart, where they cover no line. */
+export function legend(lines: readonly Pick<Line, "label" | "color">[], place: "top-right" | "above"): Markish[] {
+  const after = (i: number): number =>
+    lines.slice(i + 1).reduce((sum, { label }) => sum + LETTER * (label.length + 4), 0);
   return lines.map(({ label, color }, i) =>
     text([`― ${label}`], {
-      frameAnchor: anchor,
-      dx: -8,
-      dy: anchor === "top-right" ? 8 + 15 * i : -8 - 15 * (lines.length - 1 - i),
+      frameAnchor: "top-right",
+      dx: place === "above" ? -after(i) : -8,
+      dy: place === "above" ? -20 : 8 + 15 * i,
       fill: color,
       stroke: ink.background,
       strokeWidth: 4,
@@ -65,7 +67,7 @@ export function lossCurves(reports: readonly EpochReport[]): Figure {
     ["test", ink.test, "testLoss"],
     ["validation", ink.validation, "validationLoss"],
   ]);
-  return epochChart("loss", "Loss of each epoch", "loss", lines, reports, "top-right");
+  return epochChart("loss", "Loss of each epoch", "loss", lines, reports);
 }
 
 /** Training, test and validation accuracy of each epoch, in percent. */
@@ -75,7 +77,7 @@ export function accuracyCurves(reports: readonly EpochReport[]): Figure {
     ["test", ink.test, "testAccuracy"],
     ["validation", ink.validation, "validationAccuracy"],
   ]).map((line) => ({ ...line, points: line.points.map(({ x, y }) => ({ x, y: 100 * y })) }));
-  return epochChart("accuracy", "Accuracy of each epoch", "accuracy (%)", lines, reports, "bottom-right");
+  return epochChart("accuracy", "Accuracy of each epoch", "accuracy (%)", lines, reports);
 }
 
 /** One of the four curves by itself; null where no epoch has the figure. */
@@ -93,7 +95,7 @@ export function singleCurve(
   if (lines.length === 0) return null;
   const what = isLoss ? "loss" : "accuracy";
   const title = `${who[0].toUpperCase()}${who.slice(1)} ${what}`;
-  return epochChart(`${who}-${what}`, title, isLoss ? "loss" : "accuracy (%)", lines, reports, null);
+  return epochChart(`${who}-${what}`, title, isLoss ? "loss" : "accuracy (%)", lines, reports);
 }
 
 function epochChart(
@@ -102,10 +104,12 @@ function epochChart(
   label: string,
   lines: readonly Line[],
   reports: readonly EpochReport[],
-  anchor: "top-right" | "bottom-right" | null,
 ): Figure {
   const ticks = wholeTicks(reports);
+  // The title of a single curve names it.
+  const named = name === "loss" || name === "accuracy";
   return drawFigure(name, title, {
+    ...(named && { height: 290, marginTop: 32 }),
     x: { label: "epoch", domain: [Math.min(1, ticks[0]), Math.max(reports.at(-1)?.epoch ?? 1, 2)] },
     y: { label, grid: true, nice: true },
     marks: [
@@ -115,7 +119,7 @@ function epochChart(
         lineY(points, { x: "x", y: "y", stroke: color, strokeWidth: 2 }),
         ...(points.length <= 60 ? [dot(points, { x: "x", y: "y", fill: color, r: 2.5 })] : []),
       ]),
-      ...(anchor ? legend(lines, anchor) : []),
+      ...(named ? legend(lines, "above") : []),
     ],
   });
 }

@@ -40,7 +40,10 @@ export async function dataSection(material: Material): Promise<Section> {
     <h3>Augmentation</h3>
     ${
       views.length > 0
-        ? html`<p>The same training image as the first ${VIEWS} epochs show it to the model.</p>
+        ? html`<p>
+              The same training image, drawn ${VIEWS} times: as the first epochs of a run with this seed show it to the
+              model.
+            </p>
             ${grid(views)}`
         : html`<p>None: every epoch shows the images as they are.</p>`
     }`;
@@ -88,10 +91,10 @@ async function augmentationGrids({ data: { train }, augment, seed }: Material): 
   if (augment.length === 0) return [];
   const [index] = labelledSamples(train.raw, 1);
   const views = await augmentedViews(train, index, { augment, count: VIEWS, seed });
-  const caption = (_: unknown, i: number): string => `epoch ${i + 1}`;
+  // A short run has not seen all of them, so that they are not called epochs.
   const make = (name: string, title: string, key: "picture" | "normalised"): Promise<Figure> =>
     gallery(
-      views.map((view, i) => ({ picture: fitted(view[key]), caption: caption(view, i) })),
+      views.map((view, i) => ({ picture: fitted(view[key]), caption: `view ${i + 1}` })),
       { name, title, columns: 4, size: 96 },
     );
   return [

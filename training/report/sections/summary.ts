@@ -5,7 +5,7 @@ import { duration, grouped, loss, percent, plural } from "../format.ts";
 import { html, type Html, type Part } from "../html.ts";
 import type { Material } from "../material.ts";
 import type { Section } from "../section.ts";
-import type { Verdict } from "../verdict.ts";
+import { standardError, type Verdict } from "../verdict.ts";
 
 export function summarySection(material: Material, verdict: Verdict | null): Section {
   const { result, weights, tta, bestBy } = material;
@@ -16,8 +16,8 @@ export function summarySection(material: Material, verdict: Verdict | null): Sec
   return {
     id: "summary",
     title: "Summary",
-    body: html`${tiles(numbers(material))} ${verdict && verdictWords(verdict)} ${bestNote(material.run.epochs, bestBy)}
-    ${tests}`,
+    body: html`${tiles(numbers(material))} ${verdict && verdictWords(verdict)}
+    ${bestNote(material.run.epochs, bestBy, material.data)} ${tests}`,
     figures: [],
   };
 }
@@ -75,14 +75,22 @@ function numbers({ result, run: { epochs }, model }: Material): [string, Part][]
 }
 
 /** The best epoch by what chose it, and what that choice is worth. */
-function bestNote(epochs: readonly EpochReport[], bestBy: "validation" | "test"): Html | null {
+function bestNote(
+  epochs: readonly EpochReport[],
+  bestBy: "validation" | "test",
+  { test: { count } }: Material["data"],
+): Html | null {
   const best = bestEpoch(epochs);
   if (!best) return null;
+  const last = epochs.at(-1)?.testAccuracy;
+  const error = `${(100 * standardError(best.accuracy, count)).toFixed(1)} points`;
+  const behind = typeof last === "number" && last < best.accuracy ? ` The last epoch had ${percent(last)}.` : "";
   const said = `Best epoch: ${best.epoch}, with ${percent(best.accuracy)} on the ${bestBy} set. `;
   return bestBy === "test"
     ? html`<p>
-        ${said}"Best" was chosen by the test set itself, so that figure flatters the model by about 0.1 to 0.2 points;
-        hold images out (--validation 0.1) to choose without looking.
+        ${said}"Best" was chosen by the test set itself, so that figure flatters the model.${behind} On
+        ${plural(count, "image")} one standard error is ${error}: smaller differences between epochs may be luck. Hold
+        images out (--validation 0.1) to choose without looking.
       </p>`
     : html`<p>${said}Chosen by images held out of training; the test set had no part in it.</p>`;
 }

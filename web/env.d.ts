@@ -1,2 +1,0 @@
-/** The package's version, put in by Vite. */
-declare const __KILN_VERSION__: string;
