@@ -207,7 +207,10 @@ describe("what cannot be done (exit status 1)", () => {
       [
         ["--out file", /file is a file, not a folder/],
         ["--out file/below", /file is a file, not a folder/],
-        ["--out run", /run holds another run \(config\.json\): choose another --out$/],
+        [
+          "--out run",
+          /run holds another run \(config\.json\): choose another --out, or remove the folder .* saved nothing$/,
+        ],
         ["--out weights", /weights holds another run \(best\.safetensors\): choose another --out$/],
         ["--out whole", /whole holds another run \(config\.json\): .*--resume whole$/],
         ["--resume run", /run\/config\.json is damaged/],

@@ -128,12 +128,15 @@ describe("createRunFolder", () => {
   });
 
   it("says nothing of resuming where that is not possible", async () => {
-    for (const name of ["best.safetensors", "steps.jsonl"]) {
+    for (const [name, advice] of [
+      ["best.safetensors", ""],
+      ["steps.jsonl", ", or remove the folder if that run is over: it has saved nothing"],
+    ]) {
       const dir = fresh();
       mkdirSync(dir);
       writeFileSync(join(dir, name), "");
       await expect(createRunFolder(dir, { model: info })).rejects.toThrow(
-        new Error(`${dir} holds another run (${name}): choose another --out`),
+        new Error(`${dir} holds another run (${name}): choose another --out${advice}`),
       );
     }
   });
