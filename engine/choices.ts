@@ -2,6 +2,7 @@
 import type { Shape } from "./shape.ts";
 import type { DType, Tensor } from "./tensor.ts";
 
+/** What a tensor for measuring is like; a tensor is like itself. */
 export interface ChoiceInput {
   readonly shape: Shape;
   readonly dtype: DType;
@@ -24,7 +25,7 @@ export interface Choice<V extends string = string> {
   readonly run: (variant: V, inputs: readonly Tensor[]) => void;
 }
 
-/** A choice that fell back to the fixed table. */
+/** A choice, and how much it matters. */
 export interface OpenChoice extends Choice {
   /** How often ops have asked. */
   readonly uses: number;
@@ -56,7 +57,9 @@ export class KernelChoices {
     this.#used.set(name, variant);
     if (!known && choice.variants.length > 1) {
       const uses = (this.#open.get(name)?.uses ?? 0) + 1;
-      this.#open.set(name, { ...(choice as unknown as Choice), uses });
+      // Not the tensors themselves, which would live on.
+      const inputs = choice.inputs.map(({ shape, dtype }) => ({ shape, dtype }));
+      this.#open.set(name, { ...(choice as unknown as Choice), inputs, uses });
     }
     return variant;
   }
@@ -90,6 +93,7 @@ export class KernelChoices {
     this.load({ [nameOf(choice)]: variant });
   }
 
+  /** Choices that were asked for and fell back to the fixed table. */
   get open(): readonly OpenChoice[] {
     return [...this.#open.values()];
   }

@@ -2,7 +2,7 @@
 import type { Device } from "./gpu/device.ts";
 import type { BoundBuffer, Dispatch } from "./gpu/dispatch.ts";
 import { packParams, type Constants, type KernelSource, type ParamValue } from "./gpu/kernel.ts";
-import { showShape } from "./shape.ts";
+import { showShape, whatFits } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
 import { currentDevice } from "./current.ts";
 
@@ -84,11 +84,8 @@ function bind(kernel: string, name: string, tensor: Tensor, device: Device): Bou
   const limit = device.limits.maxStorageBufferBindingSize;
   const size = Math.max(1, Math.ceil(byteLength / 16)) * 16; // a binding may not be empty; no buffer is
   if (size > limit) {
-    const fits = Math.floor((limit / size) * (tensor.shape[0] ?? 1));
-    throw new Error(
-      `${kernel}: ${name} ${showShape(tensor.shape)} needs a binding of ${size} bytes, this adapter allows ${limit}` +
-        (fits > 0 ? ` (a first dimension of ${fits} fits)` : ""),
-    );
+    const what = `${name} ${showShape(tensor.shape)} needs a binding of ${size} bytes, this adapter allows ${limit}`;
+    throw new Error(`${kernel}: ${what}${whatFits(tensor.shape, limit / size)}`);
   }
   return { buffer, offset, size };
 }

@@ -75,6 +75,12 @@ export function windowCounts(op: string, x: Shape, windows: Windows): [P: number
   return [count(0), count(1)];
 }
 
+/** For errors about size: " (a first dimension of 2 fits)" where a tensor of that shape may only be `share` as large; "" where none fits. */
+export function whatFits(shape: Shape, share: number): string {
+  const fits = Math.floor(share * (shape[0] ?? 1));
+  return fits > 0 ? ` (a first dimension of ${fits} fits)` : "";
+}
+
 export const ceilDiv = (a: number, b: number): number => Math.ceil(a / b);
 
 /** Throws `op: message` unless the condition holds. */

@@ -6,7 +6,7 @@ import { largestBuffer, type PooledBuffer } from "./gpu/buffers.ts";
 import { currentDevice } from "./current.ts";
 import { halvesToNumbers, numberToHalf } from "./half-floats.ts";
 import { adopt } from "./scope.ts";
-import { showShape, sizeOf, type Shape } from "./shape.ts";
+import { showShape, sizeOf, whatFits, type Shape } from "./shape.ts";
 
 /** f16 is for storing: kernels compute in f32. Pairs of elements are packed into 4 bytes. */
 export type DType = "f32" | "f16" | "u32";
@@ -198,11 +198,8 @@ export function empty(shape: Shape, dtype: DType = "f32"): Tensor {
   const bytes = Math.max(16, sizeOf(shape) * bytesOf(dtype));
   const most = largestBuffer(device.limits);
   if (bytes > most) {
-    const fits = Math.floor((most / bytes) * shape[0]);
-    const hint = fits > 0 ? ` (a first dimension of ${fits} fits)` : "";
-    throw new Error(
-      `a tensor ${dtype}${showShape(shape)} has ${bytes} bytes, this adapter's largest buffer ${most}${hint}`,
-    );
+    const what = `a tensor ${dtype}${showShape(shape)} has ${bytes} bytes, this adapter's largest buffer ${most}`;
+    throw new Error(what + whatFits(shape, most / bytes));
   }
   return new Tensor(shape, dtype, new Storage(device, bytes));
 }
@@ -230,8 +227,9 @@ function flatten(values: NestedNumbers, shape: Shape, into: number[]): void {
     const found = typeof values === "number" ? "a number" : `an array of ${values.length}`;
     throw new Error(`tensor: the nested arrays are ragged (${found} where others are ${showShape(shape)})`);
   }
-  if (typeof values === "number") into.push(values);
-  else for (const value of values) flatten(value, shape.slice(1), into);
+  if (typeof values === "number") return void into.push(values);
+  const inner = shape.slice(1);
+  for (const value of values) flatten(value, inner, into);
 }
 
 function toTyped(values: ArrayLike<number>, dtype: DType): Float32Array | Uint32Array | Uint16Array {

@@ -104,11 +104,11 @@ export class Averages implements Disposable {
         "Trainer: lookahead goes by the length of the run: give step() its `steps` beside epoch and step",
       );
     }
-    this.prepare();
+    this.#prepare();
   }
 
   /** Before the first step: both start as copies of the weights as they are. */
-  prepare(): void {
+  #prepare(): void {
     if (this.#ema) this.#average ??= new WeightAverage(this.#model);
     if (this.#lookahead) this.#slow ??= new WeightAverage(this.#model);
   }
@@ -153,7 +153,7 @@ export class Averages implements Disposable {
     if (Boolean(ema) !== Boolean(this.#ema) || Boolean(slow) !== Boolean(this.#lookahead)) {
       throw new Error(`${origin} was saved with other averages (ema, lookahead): continue with the same`);
     }
-    this.prepare();
+    this.#prepare();
     if (ema) this.#average?.loadState(ema, origin);
     if (slow) this.#slow?.loadState(slow, origin);
   }

@@ -12,7 +12,13 @@ import { profileKernels, type KernelProfile } from "./bench/kernels.ts";
 import { hasTimestamps, measureSteps, warmUp, type Measurement, type MeasureOptions } from "./bench/measure.ts";
 import { roofline } from "./bench/roofline.ts";
 import { TrainingSteps } from "./bench/steps.ts";
-import { addDeviceFlags, describeDevice, openCommandDevice, type DeviceFlags } from "./shared/device-flags.ts";
+import {
+  addDeviceFlags,
+  describeDevice,
+  openCommandDevice,
+  tuneFlag,
+  type DeviceFlags,
+} from "./shared/device-flags.ts";
 import { usage, UsageError } from "./shared/errors.ts";
 import { anyText, flag, makeCommand, oneOf, toggle, wholeFrom } from "./shared/flags.ts";
 import { imageSizeFlag, modelFlag, stemFlag } from "./shared/model-flags.ts";
@@ -63,14 +69,7 @@ export function main(args: readonly string[]): Promise<never> {
     .addOption(flag("--batch-size <n>", "images a step", wholeFrom(1), 32))
     .addOption(flag("--steps <n>", "steps that are measured, after a warm-up", wholeFrom(1), 10))
     .addOption(flag("--precision <name>", PRECISIONS.join(" or "), oneOf(...PRECISIONS), "f32"))
-    .addOption(
-      flag(
-        "--tune <mode>",
-        "on: measure once which kernels are fastest on this adapter; off: use a fixed table",
-        oneOf("on", "off"),
-        "on",
-      ),
-    )
+    .addOption(tuneFlag())
     .addOption(toggle("--kernels", "also each kernel, beside the adapter's measured ceilings"))
     .addOption(toggle("--shapes", "each kernel with a row for each shape that it runs on"))
     .addOption(toggle("--growth", "also other batch sizes, and narrower, shallower and deeper nets"))

@@ -38,7 +38,7 @@ export function gatherSubgroup(
       op: "conv2d.rows",
       shape: `${shapes.join(" ")} ${gather.origin.join(" ")} ${spacing}${stats ? " stats" : ""} ${x.dtype}`,
       flops: gatherFlops(gather),
-      inputs: [x, weight].map(({ shape, dtype }) => ({ shape, dtype })),
+      inputs: [x, weight],
     },
     (columns, [x, weight]) =>
       void gatherRows(x, weight, empty(gather.y, x.dtype), { ...gather, adds: false }, stats, columns),
@@ -47,13 +47,13 @@ export function gatherSubgroup(
 }
 
 /** Places of y that a lane of the row kernels computes. */
-const ROW_PLACES = 8;
+export const ROW_PLACES = 8;
 /** Columns that a lane computes, in a narrower and a wider variant. */
 const ROW_COLUMNS = 16;
 const WIDE_COLUMNS = 32;
 
 /** The share of parts of `part` that n elements fill. */
-const filled = (n: number, part: number): number => n / (part * ceilDiv(n, part));
+export const filled = (n: number, part: number): number => n / (part * ceilDiv(n, part));
 
 /** Multiply-adds, counted twice, of a pass from which the wider variant is taken unmeasured. */
 const WIDE_FLOPS = 1e9;
@@ -145,7 +145,7 @@ export function weightGradientSubgroup(x: Tensor, dy: Tensor, g: Geometry, into:
       op: "conv2d.weightRows",
       shape: `${g.x.join("x")} ${g.weight.join("x")} /${g.stride[0]} +${g.padding.join("+")} ${x.dtype}`,
       flops: weightGradientFlops(g),
-      inputs: [x, dy].map(({ shape, dtype }) => ({ shape, dtype })),
+      inputs: [x, dy],
     },
     (columns, [x, dy]) => void weightGradientRows(x, dy, g, null, columns),
   );

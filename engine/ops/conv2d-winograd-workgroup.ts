@@ -25,7 +25,7 @@ export function multiplyPlanes(a: Tensor, b: Tensor, transposed: boolean): Tenso
     variants: tileNames(columns),
     fixed: choosePlaneTile(size, transposed),
     flops: flopsOf(size),
-    inputs: [a, b].map(({ shape, dtype }) => ({ shape, dtype })),
+    inputs: [a, b],
     run: (variant, inputs) => run(inputs[0], inputs[1], size, transposed, variant),
   });
   return run(a, b, size, transposed, tile);

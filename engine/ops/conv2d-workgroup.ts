@@ -61,7 +61,7 @@ export function gatherWorkgroup(
         variants: tileNames(gather.y[3]),
         fixed,
         flops,
-        inputs: [x, weight].map(({ shape, dtype }) => ({ shape, dtype })),
+        inputs: [x, weight],
         run: (variant, inputs) => {
           gatherTiles(inputs[0], inputs[1], empty(gather.y, y.dtype), gather, stats, TILES[variant]);
         },

@@ -199,7 +199,7 @@ function launchWorkgroup(a: Operand, b: Operand, y: Tensor, size: Size): void {
     variants: ["128x128", "128x64", "64x64"],
     fixed: chooseMatmulTile(size),
     flops: flopsOf(size),
-    inputs: [a.tensor, b.tensor].map(({ shape, dtype }) => ({ shape, dtype })),
+    inputs: [a.tensor, b.tensor],
     run: (variant, inputs) => {
       const [left, right] = strides.map((batchStride, at) => ({ batchStride, tensor: inputs[at] }));
       scope(() => matmulTiles(left, right, empty([batches, M, N]), size, TILES[variant]));

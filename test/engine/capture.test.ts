@@ -1,10 +1,11 @@
-// capture(): replays give the bits of the same program without it, and whatever would make them differ is an error.
+// capture(): replays give the bits of the same program without it. What they could not repeat: capture-refusals.test.ts.
 import { beforeAll, describe, expect, it } from "vitest";
 import { capture, currentDevice, fromData, keep, scope, tensor, type Tensor } from "../../engine/index.ts";
 import { Conv2d, Dropout, Linear, Module, BatchNorm2d } from "../../nn/index.ts";
 import { Adam, crossEntropy, SGD, type Optimizer } from "../../training/index.ts";
 import { testDevice } from "../support/gpu.ts";
 import { randomArr } from "../support/random.ts";
+import { numbers, results } from "./captured.ts";
 
 beforeAll(testDevice);
 
@@ -81,19 +82,6 @@ class AdamW extends Adam {
   constructor(model: Net) {
     super(model.parameters(), { weightDecay: 1e-2 }, true);
   }
-}
-
-const numbers = (...values: number[]): Tensor => keep(fromData(values, [values.length]));
-
-/** Calls a step with the numbers 1, 2, 3, ... and gives what it returns. */
-async function results(step: (x: Tensor) => Tensor, calls: number): Promise<number[]> {
-  const all: number[] = [];
-  for (let i = 1; i <= calls; i++) {
-    using x = numbers(i);
-    using y = scope(() => step(x));
-    all.push(await y.item());
-  }
-  return all;
 }
 
 describe("a captured step", () => {
@@ -206,133 +194,5 @@ describe("a captured step", () => {
     expect(text).toMatch(/#\s+kernel\s+grid\s+buffers\s+bytes\s+flops/);
     expect(text).toMatch(/conv2d\/\S+ \{.*\}\s+\d+ x 1\s+x=argument0 weight=argument1 y=planned0 .*34,560/);
     expect(text).toMatch(/elementwise\/unary .*=planned0 .*=result0/);
-  });
-});
-
-describe("what a replay could not repeat", () => {
-  it("a number that changes", async () => {
-    let factor = 1;
-    const step = capture((x: Tensor) => x.scale(factor++));
-    await expect(results(step, 3)).rejects.toThrow(
-      /capture: the captured step does not do the same at each call: the number \w+ of elementwise\/unary is 3 now and was 2 when recorded; pass a tensor/,
-    );
-  });
-
-  it("a number that changes late", async () => {
-    let calls = 0;
-    let rate = 0.5;
-    const step = capture((x: Tensor) => x.scale(rate));
-    const later = (x: Tensor): Tensor => {
-      if (++calls === 6) rate = 0.25;
-      return step(x);
-    };
-    await expect(results(later, 8)).rejects.toThrow(/is 0.25 now and was 0.5 when recorded/);
-  });
-
-  it("numbers as arguments", () => {
-    const step = capture((x: Tensor, rate: boolean) => x.scale(Number(rate)));
-    using x = numbers(1);
-    expect(() => step(x, 0.1 as unknown as boolean)).toThrow(
-      /argument 1 of the captured step is 0.1: it would become a constant; pass a tensor/,
-    );
-  });
-
-  it("reading back inside", () => {
-    const step = capture((x: Tensor) => {
-      void x.square().data();
-      return x;
-    });
-    using x = numbers(1);
-    expect(() => step(x)).toThrow(
-      "a captured step cannot read results back; return the tensor and read it after the call",
-    );
-  });
-
-  it("an await inside", () => {
-    const step = capture((x: Tensor) => Promise.resolve(x));
-    using x = numbers(1);
-    expect(() => step(x)).toThrow(/returned a Promise/);
-  });
-
-  it("a tensor of the outside that was freed, its memory used for something else", async () => {
-    let batch = numbers(5);
-    const step = capture((x: Tensor) => x.add(batch));
-    const later = (x: Tensor): Tensor => {
-      const y = step(x);
-      batch.dispose();
-      batch = numbers(7);
-      return y;
-    };
-    await expect(results(later, 3)).rejects.toThrow(
-      /binary binds another tensor as \w+ than when recorded; pass what changes as an argument/,
-    );
-    batch.dispose();
-  });
-
-  it("a tensor of the outside that was freed after the check", async () => {
-    const batch = numbers(5);
-    const step = capture((x: Tensor) => x.add(batch));
-    expect(await results(step, 2)).toEqual([6, 7]);
-    batch.dispose();
-    using other = numbers(9); // in its memory
-    await expect(results(step, 1)).rejects.toThrow(
-      /a tensor that elementwise\/binary uses was freed since the step was recorded/,
-    );
-    expect(await other.item()).toBe(9);
-  });
-
-  it("writing into a tensor of the outside", () => {
-    using batch = numbers(5);
-    const step = capture((x: Tensor) => x.add(batch.write([6])));
-    using x = numbers(1);
-    expect(() => step(x)).toThrow(/cannot write into a tensor that was there before.*pass the tensor as an argument/);
-  });
-
-  it("uploads that change", async () => {
-    let value = 1;
-    const step = capture((x: Tensor) => x.add(tensor([value++])));
-    await expect(results(step, 3)).rejects.toThrow(
-      /it uploads other values than when recorded; pass a tensor as an argument/,
-    );
-  });
-
-  it("a result that is only uploaded", async () => {
-    const step = capture(() => tensor([5]));
-    await expect(results(step as (x: Tensor) => Tensor, 4)).rejects.toThrow(
-      "it returns a tensor that it uploads; pass it as an argument",
-    );
-  });
-
-  it("another branch", async () => {
-    let calls = 0;
-    const step = capture((x: Tensor) => (++calls === 3 ? x.exp() : x.square()));
-    await expect(results(step, 8)).rejects.toThrow(
-      /it runs elementwise\/unary \{.*\} now where it ran elementwise\/unary/,
-    );
-  });
-
-  it("arguments that want gradients, and the graph of what is returned", () => {
-    const step = capture((x: Tensor) => x.square().sum());
-    using x = numbers(1);
-    x.requiresGrad = true;
-    expect(() => step(x)).toThrow(/argument 0 of the captured step requires a gradient: make that tensor inside/);
-    using w = tensor([2], { requiresGrad: true });
-    const loss = capture((y: Tensor) => w.mul(y).sum());
-    using y = numbers(3);
-    for (let i = 0; i < 3; i++) {
-      using value = loss(y);
-      expect(() => value.backward()).toThrow(
-        "what a captured step returns has no graph; call backward() inside of the step",
-      );
-    }
-  });
-
-  it("ever new shapes", () => {
-    const step = capture((x: Tensor) => x.square());
-    const run = (n: number): void =>
-      scope(() => void step(fromData(Float32Array.from({ length: n }, (_, i) => i), [n]))); // prettier-ignore
-    for (let n = 1; n <= 32; n++) run(n);
-    expect(() => run(33)).toThrow(/the captured step got more than 32 shapes of arguments/);
-    step.dispose();
   });
 });

@@ -51,12 +51,10 @@ export function resultRows(runs: readonly ComparedRun[]): Row[] {
   ];
 }
 
-/** What merely follows from other settings: the normalisation is measured on the training images. */
-const FOLLOWS: Readonly<Record<string, readonly string[]>> = {
-  classes: ["data"],
-  mean: ["data", "split", "validation", "limit", "imageSize", "resize"],
-  std: ["data", "split", "validation", "limit", "imageSize", "resize"],
-};
+/** What decides which images are trained on, and how they look: the normalisation is measured on them. */
+const IMAGES = ["data", "split", "validation", "limit", "imageSize", "resize"];
+/** What merely follows from other settings. */
+const FOLLOWS: Readonly<Record<string, readonly string[]>> = { classes: ["data"], mean: IMAGES, std: IMAGES };
 
 /** Settings with different values, in the order of the first run that has them; what merely follows from others is left out. */
 export function differences(runs: readonly ComparedRun[]): Row[] {

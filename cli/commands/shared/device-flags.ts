@@ -1,8 +1,8 @@
 // The device of a command.
-import type { Command } from "commander";
+import type { Command, Option } from "commander";
 import { adapterName, NoAdapterError, openDevice, type Device } from "../../../engine/index.ts";
 import { missingDriverFiles } from "./driver-files.ts";
-import { anyText, flag, toggle } from "./flags.ts";
+import { anyText, flag, oneOf, toggle } from "./flags.ts";
 
 export interface DeviceFlags {
   readonly adapter?: string;
@@ -16,6 +16,14 @@ export function addDeviceFlags(command: Command): Command {
     )
     .addOption(toggle("--debug", "print stacks, and what the GPU's driver says"));
 }
+
+export const tuneFlag = (): Option =>
+  flag(
+    "--tune <mode>",
+    "on: measure once which kernels are fastest on this adapter; off: use a fixed table",
+    oneOf("on", "off"),
+    "on",
+  );
 
 export async function openCommandDevice({ adapter, debug }: DeviceFlags): Promise<Device> {
   try {

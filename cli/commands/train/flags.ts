@@ -13,7 +13,7 @@ import { presetNames } from "../../../training/presets/index.ts";
 import { scheduleNames } from "../../../training/schedule-grammar.ts";
 import { suggestion } from "../../../training/suggest.ts";
 import { addDataFlags, addNormalisationFlags, type DataFlags } from "../shared/data-flags.ts";
-import { addDeviceFlags, type DeviceFlags } from "../shared/device-flags.ts";
+import { addDeviceFlags, tuneFlag, type DeviceFlags } from "../shared/device-flags.ts";
 import {
   above0,
   anyText,
@@ -166,14 +166,7 @@ export function addRecipeFlags(command: Command): void {
       flag("--seed <n>", "draws weights, order and augmentation; splits and shapes do not depend on it", seedNumber, 0),
     )
     .addOption(flag("--precision <name>", "f32, or mixed: activations in half precision", oneOf(...PRECISIONS), "f32"))
-    .addOption(
-      flag(
-        "--tune <mode>",
-        "on: measure once which kernels are fastest on this adapter; off: use a fixed table",
-        oneOf("on", "off"),
-        "on",
-      ),
-    );
+    .addOption(tuneFlag());
 }
 
 /** "auto" or "auto:steepest": the range test, and whose answer counts. */

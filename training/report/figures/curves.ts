@@ -67,7 +67,7 @@ export function lossCurves(reports: readonly EpochReport[]): Figure {
     ["test", ink.test, "testLoss"],
     ["validation", ink.validation, "validationLoss"],
   ]);
-  return epochChart("loss", "Loss of each epoch", "loss", lines, reports);
+  return epochChart("loss", "Loss of each epoch", "loss", lines, reports, true);
 }
 
 /** Training, test and validation accuracy of each epoch, in percent. */
@@ -77,7 +77,7 @@ export function accuracyCurves(reports: readonly EpochReport[]): Figure {
     ["test", ink.test, "testAccuracy"],
     ["validation", ink.validation, "validationAccuracy"],
   ]).map((line) => ({ ...line, points: line.points.map(({ x, y }) => ({ x, y: 100 * y })) }));
-  return epochChart("accuracy", "Accuracy of each epoch", "accuracy (%)", lines, reports);
+  return epochChart("accuracy", "Accuracy of each epoch", "accuracy (%)", lines, reports, true);
 }
 
 /** One of the four curves by itself; null where no epoch has the figure. */
@@ -95,19 +95,19 @@ export function singleCurve(
   if (lines.length === 0) return null;
   const what = isLoss ? "loss" : "accuracy";
   const title = `${who[0].toUpperCase()}${who.slice(1)} ${what}`;
-  return epochChart(`${who}-${what}`, title, isLoss ? "loss" : "accuracy (%)", lines, reports);
+  return epochChart(`${who}-${what}`, title, isLoss ? "loss" : "accuracy (%)", lines, reports, false);
 }
 
+/** @param named a legend names the lines; of a single one the title does */
 function epochChart(
   name: string,
   title: string,
   label: string,
   lines: readonly Line[],
   reports: readonly EpochReport[],
+  named: boolean,
 ): Figure {
   const ticks = wholeTicks(reports);
-  // The title of a single curve names it.
-  const named = name === "loss" || name === "accuracy";
   return drawFigure(name, title, {
     ...(named && { height: 290, marginTop: 32 }),
     x: { label: "epoch", domain: [Math.min(1, ticks[0]), Math.max(reports.at(-1)?.epoch ?? 1, 2)] },

@@ -1,0 +1,39 @@
+// What watches an epoch's figures: see also "decisions at the end of an epoch" in trainer-options.test.ts.
+import { describe, expect, it } from "vitest";
+import { START, type EpochReport, type Position } from "../../training/index.ts";
+import { Monitors } from "../../training/monitors.ts";
+
+describe("Monitors", () => {
+  const epoch = (testLoss: number, testAccuracy = 0): EpochReport => ({
+    epoch: 1,
+    lr: 0.1,
+    trainLoss: 1,
+    trainAccuracy: 0,
+    testLoss,
+    testAccuracy,
+    seconds: 1,
+    imagesPerSecond: 1,
+  });
+
+  it("holds nothing to be better than a loss that is not finite", () => {
+    let monitors = new Monitors(undefined, { patience: 2 }, START);
+    monitors.observe(epoch(NaN));
+    expect(monitors.state()).toEqual({ earlyStop: { bad: 1 } });
+    const position = JSON.parse(JSON.stringify({ ...START, ...monitors.state() })) as Position;
+    monitors = new Monitors(undefined, { patience: 2 }, position);
+    for (const loss of [0.9, 0.5]) {
+      monitors.observe(epoch(loss));
+      expect(monitors.state()).toEqual({ earlyStop: { best: loss, bad: 0 } });
+    }
+    for (const loss of [NaN, Infinity]) monitors.observe(epoch(loss));
+    expect([monitors.state(), monitors.stopped]).toEqual([{ earlyStop: { best: 0.5, bad: 2 } }, true]);
+  });
+
+  it("takes any accuracy as better than none", () => {
+    const monitors = new Monitors(undefined, { patience: 1, monitor: "testAccuracy" }, START);
+    monitors.observe(epoch(1, 0));
+    expect(monitors.state()).toEqual({ earlyStop: { best: 0, bad: 0 } });
+    monitors.observe(epoch(1, 0));
+    expect(monitors.stopped).toBe(true);
+  });
+});
