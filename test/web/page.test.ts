@@ -202,7 +202,7 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
   });
 
   it("goes on after a reload and after the GPU was lost, to the numbers of a run that nothing disturbed", async () => {
-    const same = { epochs: 2, limit: 40, "limit-test": 16, "batch-size": 8, autostart: 1 };
+    const same = { epochs: 2, limit: 64, "limit-test": 16, "batch-size": 4, autostart: 1 };
     const whole = await visit(await site.newcomer(), `${site.url}?${link(same)}`);
     await says(whole, "Training is done");
 
@@ -214,11 +214,11 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
     expect(await rows.count()).toBe(1);
     await button(here, "Pause").click();
     await says(here, "Paused and saved");
-    expect((await losses(here)).length).toBeGreaterThan(5);
+    expect((await losses(here)).length).toBeGreaterThan(16);
 
-    await button(here, "Train").click();
-    await says(here, /Compiling|Training:/);
+    // At once: a quick machine has few steps left.
     await here.page.evaluate(() => {
+      document.getElementById("start")!.click();
       const { kiln } = globalThis as unknown as { kiln: { session: { loseDevice(): Promise<void> } } };
       return kiln.session.loseDevice();
     });
@@ -228,7 +228,7 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
     await here.page.evaluate(() => history.replaceState(null, "", location.pathname));
     await here.page.getByRole("button", { name: "Take it up again" }).click();
     await says(here, "Train continues it");
-    expect(await field(here, "Batch size").inputValue()).toBe("8");
+    expect(await field(here, "Batch size").inputValue()).toBe("4");
     await button(here, "Train").click();
     await says(here, "Training is done");
     expect(await losses(here)).toEqual(await losses(whole));

@@ -58,8 +58,16 @@ export async function visit(context: BrowserContext, url: string): Promise<Visit
 }
 
 /** Waits until the status line says so. */
-export const says = ({ status }: Visit, words: string | RegExp): Promise<void> =>
-  status.filter({ hasText: words }).waitFor();
+export async function says({ page, status }: Visit, words: string | RegExp): Promise<void> {
+  try {
+    await status.filter({ hasText: words }).waitFor();
+  } catch (error) {
+    const alerts = await page.getByRole("alert").allInnerTexts();
+    throw new Error(`the page says ${JSON.stringify([await status.innerText(), ...alerts])}, not "${words}"`, {
+      cause: error,
+    });
+  }
+}
 
 export const button = ({ page }: Visit, name: string): Locator => page.getByRole("button", { name, exact: true });
 
