@@ -7,7 +7,13 @@ const CORE =
   "{augment,batch-norm,binary,cast,conv2d,conv2d-grouped,conv2d-mixed,conv2d-sums,conv2d-winograd,conv2d-winograd-choice,cross-entropy,dropout,gather,matmul,optimizer-step,pool,reduce,resize,softmax,strided,unary,view}";
 
 const minutes = 60_000;
-const common = { testTimeout: 2 * minutes, hookTimeout: 2 * minutes, isolate: false, fileParallelism: false };
+const common = {
+  testTimeout: 2 * minutes,
+  hookTimeout: 2 * minutes,
+  expect: { poll: { timeout: 0.5 * minutes } },
+  isolate: false,
+  fileParallelism: false,
+};
 
 // One worker and one shared device: every worker would compile every pipeline again (0.5 to 2 s each on a software GPU).
 // The `source` condition makes `#open-gpu` and `#files` resolve to the TypeScript sources, never to a stale build.

@@ -30,8 +30,9 @@ export class Run {
   readonly #results: StepResult[] = [];
   /** Steps recorded; those of `trainer.position` are read too. */
   #recorded: number;
-  #lastRead = now();
-  #lastProgress = now();
+  /** The first step is read and reported at once: whoever waits sees that it goes on. */
+  #lastRead = -Infinity;
+  #lastProgress = -Infinity;
   #lastSave = now();
   #evaluationSeconds = 0;
   /** The epoch under way: when it began (or was resumed), images and training time since then, the rate at its first step. */

@@ -105,7 +105,7 @@ describe.skipIf(skipsWithoutChromium("no images were opened in the page"))("the 
     expect(warnings).toContain("Left out, no image: pets/more/read me.txt");
     expect(warnings.join("\n")).toMatch(/Skipped 1 of \d+ images that cannot be decoded: .*red\/cut\.png/);
     expect(warnings.join("\n")).toContain("of each class 80 % train, and 20 % test");
-    expect(await samples().allInnerTexts()).toEqual(["blue", "red", "blue", "red", "blue", "red"]);
+    await expect.poll(() => samples().allInnerTexts()).toEqual(["blue", "red", "blue", "red", "blue", "red"]);
     await expectSamplesOfTheirClass();
   });
 
@@ -126,6 +126,7 @@ describe.skipIf(skipsWithoutChromium("no images were opened in the page"))("the 
     await at("#data-summary").filter({ hasText: smaller }).waitFor();
     expect(await counts()).toEqual(["blue 4", "red 4"]);
     expect(await at("#data-warnings li").count()).toBe(0);
+    await samples().first().locator("canvas[width='16']").waitFor();
     await expectSamplesOfTheirClass();
 
     await button(here, "Train").click();
@@ -177,6 +178,10 @@ describe.skipIf(skipsWithoutChromium("no images were opened in the page"))("the 
     await drop(zip);
     await says(here, "6 images in 2 classes");
     expect(await problem().isVisible()).toBe(false);
+    await samples()
+      .first()
+      .filter({ hasText: /red|blue/ })
+      .waitFor();
     await expectSamplesOfTheirClass();
   });
 
@@ -195,6 +200,10 @@ describe.skipIf(skipsWithoutChromium("no images were opened in the page"))("the 
     const train = labels.slice(0, 5).flat();
     const count = (label: number): number => train.filter((one) => one === label).length;
     expect(await counts()).toEqual(classes.map((name, label) => `${name} ${count(label)}`));
+    await samples()
+      .first()
+      .filter({ hasText: new RegExp(classes.join("|")) })
+      .waitFor();
     for (const sample of (await samples().all()).slice(0, 12)) {
       const index = Number(await sample.getAttribute("data-index"));
       expect(await sample.innerText()).toBe(classes[train[index]]);

@@ -6,7 +6,18 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runCli } from "../cli/run-cli.ts";
 import { skipsWithoutChromium } from "../support/chromium.ts";
 import { temporaryFolder } from "../training/data/fixtures.ts";
-import { button, downloaded, field, openSite, says, visit, type Site, type Visit } from "./visit.ts";
+import {
+  button,
+  downloaded,
+  field,
+  openSite,
+  pressWhen,
+  says,
+  saysAndDisables,
+  visit,
+  type Site,
+  type Visit,
+} from "./visit.ts";
 
 const axePath = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 /** What axe leaves on the page's globalThis. */
@@ -57,9 +68,9 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
     for (const name of ["Pause", "Stop", "Explain", "Download checkpoint"]) {
       expect(await button(here, name).isDisabled(), name).toBe(true);
     }
+    const locked = saysAndDisables(here, /^Training:/, "[name=epochs]", "#start");
     await button(here, "Train").click();
-    await says(here, "Training:");
-    expect(await here.page.getByLabel("Epochs", { exact: true }).isDisabled()).toBe(true);
+    await locked;
     await says(here, "Training is done");
     const rows = await here.page.locator("table").first().locator("tbody tr").allInnerTexts();
     expect(rows).toHaveLength(2);
@@ -96,9 +107,9 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
       `${site.url}?${link({ "batch-size": 2, limit: 32, iterations: 60 })}`,
     );
     await says(here, "Press Train");
+    const testing = saysAndDisables(here, /^Range test: \d+ of 60/, "#start");
     await button(here, "Find learning rate").click();
-    await says(here, /Range test: \d+ of 60/);
-    expect(await button(here, "Train").isDisabled()).toBe(true);
+    await testing;
     await says(here, /suggested learning rate|too early/);
     expect(await here.page.locator("#range-chart svg").isVisible()).toBe(true);
     await here.page.locator("#range-answers button").first().click();
@@ -135,7 +146,7 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
     const refused = async (words: string): Promise<void> => {
       await button(here, "Train").click();
       await problem.filter({ hasText: words }).waitFor();
-      expect(await button(here, "Train").isEnabled()).toBe(true);
+      await expect.poll(() => button(here, "Train").isEnabled()).toBe(true);
     };
     await field(here, "Batch size").fill("0");
     await refused("Batch size");
@@ -160,7 +171,7 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
       await problem.filter({ hasText: words }).waitFor();
     }
     expect(await field(here, "Epochs").inputValue()).toBe("7");
-    await here.page.waitForTimeout(500);
+    // A start disables it in the moment of "Press Train".
     expect(await button(here, "Train").isEnabled()).toBe(true);
   });
 
@@ -208,12 +219,13 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
 
     const here = await visit(await site.newcomer(), `${site.url}?${link(same)}`);
     const rows = here.page.locator("table").first().locator("tbody tr");
-    await rows.nth(0).waitFor();
-    await here.page.reload();
-    await says(here, "Training:");
-    expect(await rows.count()).toBe(1);
-    await button(here, "Pause").click();
+    const loaded = here.page.waitForEvent("load");
+    // The way back after a failure: it loads the page again, and with it the answer may be gone.
+    await pressWhen(here, "#epochs tbody", /./, "problem-retry").catch(() => {});
+    await loaded;
+    await pressWhen(here, "#status", /^Training:/, "pause");
     await says(here, "Paused and saved");
+    expect(await rows.count()).toBe(1);
     expect((await losses(here)).length).toBeGreaterThan(16);
 
     // At once: a quick machine has few steps left.
@@ -255,8 +267,10 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
     const rows = here.page.locator("table").first().locator("tbody tr");
     await says(here, "Press Train");
     await button(here, "Train").click();
-    await rows.first().waitFor();
+    await pressWhen(here, "#epochs tbody", /./, "pause");
+    await says(here, "Paused and saved");
     await allow({ quotaSize: 1 });
+    await button(here, "Train").click();
     const problem = here.page.getByRole("alert").filter({ hasText: "no more room" });
     await problem.waitFor();
     const message = await problem.locator("p").innerText();

@@ -5,7 +5,17 @@ import type { BrowserContext, Locator } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { skipsWithoutChromium } from "../support/chromium.ts";
 import { temporaryFolder } from "../training/data/fixtures.ts";
-import { button, downloaded, openSite, says, visit, type Site, type Visit } from "./visit.ts";
+import {
+  button,
+  downloaded,
+  openSite,
+  pressWhen,
+  says,
+  saysAndDisables,
+  visit,
+  type Site,
+  type Visit,
+} from "./visit.ts";
 
 const BATCH = 8;
 const RECIPE = `model=resnet8&epochs=1&limit=16&limit-test=8&batch-size=${BATCH}&lr=0.01&seed=1`;
@@ -56,10 +66,9 @@ describe.skipIf(skipsWithoutChromium("no kernels were listed"))("the kernels of 
     here = await visit(context, `${site.url}?autostart=1&${RECIPE}`);
     await says(here, /Training is done.* Test accuracy/);
     checkpoint = await checkpointBytes();
+    const listing = saysAndDisables(here, /^Listing the kernels: /, "#start", "#explain");
     await button(here, "List the kernels of a step").click();
-    await says(here, /^Listing the kernels: /);
-    expect(await button(here, "Train").isDisabled()).toBe(true);
-    expect(await button(here, "Explain").isDisabled()).toBe(true);
+    await listing;
     await says(here, /A step of resnet8 is \d+ dispatches/);
     listed = Number(/\d+(?= dispatches)/.exec(await here.status.innerText())![0]);
   });
@@ -198,9 +207,9 @@ describe.skipIf(skipsWithoutChromium("no kernels were listed"))("the kernels of 
   it("are listed without a change to the weights, and Stop ends the listing", async () => {
     expect(checkpoint.length).toBeGreaterThan(78_042 * 4);
     expect(await checkpointBytes()).toEqual(checkpoint);
+    const stopped = pressWhen(here, "#status", /^Listing the kernels: /, "stop");
     await button(here, "List the kernels of a step").click();
-    await says(here, /^Listing the kernels: /);
-    await button(here, "Stop").click();
+    await stopped;
     await says(here, "Stopped: the kernels were not listed.");
     expect(await button(here, "Train").isEnabled()).toBe(true);
     // What was listed before stays, and so do the weights.

@@ -11,7 +11,7 @@ import { runCli } from "../cli/run-cli.ts";
 import { skipsWithoutChromium } from "../support/chromium.ts";
 import { testDevice } from "../support/gpu.ts";
 import { png, put, temporaryFolder } from "../training/data/fixtures.ts";
-import { button, downloaded, openSite, says, visit, type Site, type Visit } from "./visit.ts";
+import { button, downloaded, field, openSite, says, visit, type Site, type Visit } from "./visit.ts";
 
 const TESTS = 100;
 const RECIPE = `model=resnet8&epochs=2&limit=160&limit-test=${TESTS}&batch-size=20&lr=0.02&seed=1`;
@@ -91,12 +91,12 @@ describe.skipIf(skipsWithoutChromium("nothing was explained in the page"))("the 
     );
   /** Captions and test images of the gallery, where all are shown. */
   const gallery = async (): Promise<{ text: string; sure: number; index: number }[]> => {
+    await at("#gallery li").first().waitFor();
     while (await button(here, "Show more").isEnabled()) {
       const before = await at("#gallery li").count();
       await button(here, "Show more").click();
       await at(`#gallery li:nth-child(${before + 1})`).waitFor();
     }
-    await at("#gallery li").first().waitFor();
     return Promise.all(
       (await at("#gallery button").all()).map(async (item) => {
         const [, text, sure] = /^(.*) (\d+) %$/s.exec((await item.innerText()).replaceAll("\u00a0", " ").trim())!;
@@ -404,6 +404,7 @@ describe.skipIf(skipsWithoutChromium("nothing was explained in the page"))("the 
     // On a page that needs no scrolling, so that nothing but the training ends it.
     await here.page.setViewportSize({ width: 1200, height: 5000 });
     await start();
+    await field(here, "Epochs").fill("50");
     await button(here, "Train").click();
     await says(here, /Compiling|Training|Preparing/);
     await expect.poll(streams).toBe(false);

@@ -69,6 +69,33 @@ export async function says({ page, status }: Visit, words: string | RegExp): Pro
   }
 }
 
+/**
+ * Presses the button with this id as soon as what `selector` finds says so; to be called before that, and awaited after it.
+ * The page does both by itself: a message from here may come when the moment is over.
+ */
+export async function pressWhen({ page }: Visit, selector: string, words: RegExp, id: string): Promise<void> {
+  await page.waitForFunction(
+    ([selector, words, id]) => {
+      if (!new RegExp(words).test(document.querySelector(selector)?.textContent ?? "")) return false;
+      document.getElementById(id)!.click();
+      return true;
+    },
+    [selector, words.source, id] as const,
+    { polling: 5 },
+  );
+}
+
+/** Waits until the status line says so and these are disabled, in one look: it may not last. Called as `pressWhen` is. */
+export async function saysAndDisables({ page }: Visit, words: RegExp, ...selectors: string[]): Promise<void> {
+  await page.waitForFunction(
+    ([words, selectors]) =>
+      new RegExp(words).test(document.getElementById("status")!.textContent) &&
+      selectors.every((selector) => document.querySelector(selector)!.matches(":disabled")),
+    [words.source, selectors] as const,
+    { polling: 5 },
+  );
+}
+
 export const button = ({ page }: Visit, name: string): Locator => page.getByRole("button", { name, exact: true });
 
 /** A field of the recipe. */

@@ -43,7 +43,7 @@ export function trainPanel(app: App, recipe: RecipeFields): TrainPanel {
   app.data.watch(showPhase);
 
   /** Says how it goes, but not so often that a screen reader never gets to the end of a sentence. */
-  let said = 0;
+  let said = -Infinity;
   const sayProgress = (text: string): void => {
     if (performance.now() - said < SAY_EVERY) return;
     said = performance.now();
@@ -55,6 +55,7 @@ export function trainPanel(app: App, recipe: RecipeFields): TrainPanel {
     throttling.note(event);
     if (event.type === "start") {
       steps = event.steps;
+      said = -Infinity;
       app.say("Compiling the kernels…");
     }
     if (event.type === "progress") {

@@ -52,7 +52,14 @@ function cutAt(upTo: number): Answer {
       "Content-Length": bytes.length - start,
       "Content-Range": `bytes ${start}-${bytes.length - 1}/${bytes.length}`,
     });
-    response.write(bytes.subarray(start, Math.max(start, upTo)), () => setTimeout(() => response.destroy(), 30));
+    response.write(bytes.subarray(start, Math.max(start, upTo)));
+    // What has not reached the file when the connection breaks may be dropped.
+    const part = join(cache, "thing.tar.gz.part");
+    const timer = setInterval(() => {
+      if (!existsSync(part) || statSync(part).size < upTo) return;
+      clearInterval(timer);
+      response.destroy();
+    }, 5);
   };
 }
 
