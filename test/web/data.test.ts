@@ -70,7 +70,7 @@ describe.skipIf(skipsWithoutChromium("no images were opened in the page"))("the 
   afterEach(async () => {
     const { complaints, page } = here;
     const lines = await page.getByRole("status").count();
-    await page.context().browser()!.close();
+    await site.closeBrowsers();
     expect(complaints).toEqual([]);
     expect(lines).toBe(1);
   });

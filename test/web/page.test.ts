@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { runCli } from "../cli/run-cli.ts";
 import { skipsWithoutChromium } from "../support/chromium.ts";
 import { temporaryFolder } from "../training/data/fixtures.ts";
@@ -27,7 +27,7 @@ interface Axe {
 
 const folder = temporaryFolder();
 /** 8 steps. */
-const recipe = { model: "resnet8", epochs: 2, limit: 128, "limit-test": 64, "batch-size": 32, lr: 0.01, seed: 3 };
+const recipe = { model: "resnet8", epochs: 2, limit: 64, "limit-test": 32, "batch-size": 16, lr: 0.01, seed: 3 };
 const link = (more: Record<string, string | number> = {}): string =>
   new URLSearchParams(Object.entries({ ...recipe, ...more }).map(([name, value]) => [name, String(value)])).toString();
 const flags = Object.entries(recipe).flatMap(([name, value]) => [`--${name}`, String(value)]);
@@ -60,6 +60,7 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
   beforeAll(async () => {
     site = await openSite();
   });
+  afterEach(() => site.closeBrowsers());
   afterAll(() => site?.[Symbol.asyncDispose]());
 
   it("trains on shapes as the command line does, and each opens the other's checkpoint", async () => {
@@ -89,7 +90,7 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
     got.forEach((loss, step) => expect(Math.abs(loss - want[step].loss), `step ${step}`).toBeLessThan(1e-4));
     expect(got.at(-1)).toBeLessThan(got[0]);
 
-    const evaluated = await runCli("evaluate", ["--checkpoint", "page.safetensors", "--limit-test", "64", "--json"], {
+    const evaluated = await runCli("evaluate", ["--checkpoint", "page.safetensors", "--limit-test", "32", "--json"], {
       cwd: folder,
     });
     expect(evaluated.status, evaluated.stderr).toBe(0);
@@ -150,7 +151,7 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
     };
     await field(here, "Batch size").fill("0");
     await refused("Batch size");
-    await field(here, "Batch size").fill("32");
+    await field(here, "Batch size").fill("16");
     await here.page.getByLabel("Schedule", { exact: true }).fill("onecycl");
     await refused('did you mean "onecycle"');
     await here.page.getByLabel("Schedule", { exact: true }).fill("");
@@ -299,11 +300,11 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
     await here.page.goto(`${site.url}?${link({ epochs: 50, iterations: 60 })}`);
     await says(here, "Train continues it, Stop ends it.");
     expect(await here.status.textContent()).not.toContain("link");
-    await here.page.goto(`${site.url}?${link({ epochs: 7, limit: 64 })}#train`);
+    await here.page.goto(`${site.url}?${link({ epochs: 7, limit: 48 })}#train`);
     await says(here, "The recipe of this page's link waits: press Stop to use it.");
     expect(await field(here, "Epochs").inputValue()).toBe("50");
     await button(here, "Stop").click();
-    await says(here, "128 images in 10 classes are loaded. Press Train.");
+    await says(here, "80 images in 10 classes are loaded. Press Train.");
     expect(await field(here, "Epochs").inputValue()).toBe("7");
     expect(await button(here, "Stop").isDisabled()).toBe(true);
   });

@@ -1,6 +1,6 @@
 // Visits of the page, as a person makes them: the built page, a server, a browser of one's own.
 import { join } from "node:path";
-import type { BrowserContext, Locator, Page } from "playwright-core";
+import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
 import { build, preview } from "vite";
 import { launchChromium } from "../support/chromium.ts";
 import { temporaryFolder } from "../training/data/fixtures.ts";
@@ -9,8 +9,10 @@ const configFile = join(import.meta.dirname, "../../vite.config.ts");
 
 export interface Site extends AsyncDisposable {
   readonly url: string;
-  /** A browser that has never been here. Closing the site closes it. */
+  /** A browser that has never been here. */
   newcomer(options?: { readonly flags?: readonly string[]; readonly webgpu?: boolean }): Promise<BrowserContext>;
+  /** Closes the newcomers' browsers, as closing the site does: what goes on in them takes time from the next. */
+  closeBrowsers(): Promise<void>;
 }
 
 /** Builds the page into a folder of its own and serves it below /kiln/: it must work from any path. */
@@ -24,16 +26,22 @@ export async function openSite(): Promise<Site> {
     build: { outDir },
     preview: { port: 0, host: "127.0.0.1" },
   });
-  const closing: (() => Promise<unknown>)[] = [() => server.close()];
+  let browsers: Browser[] = [];
+  const closeBrowsers = async (): Promise<void> => {
+    await Promise.all(browsers.map((browser) => browser.close()));
+    browsers = [];
+  };
   return {
     url: new URL("/kiln/", server.resolvedUrls!.local[0]).href,
     async newcomer({ flags = [], webgpu = true } = {}) {
       const browser = await launchChromium({ webgpu, flags });
-      closing.unshift(() => browser.close());
+      browsers.push(browser);
       return browser.newContext({ viewport: { width: 1200, height: 900 }, acceptDownloads: true });
     },
+    closeBrowsers,
     async [Symbol.asyncDispose]() {
-      for (const close of closing) await close();
+      await closeBrowsers();
+      await server.close();
     },
   };
 }
