@@ -133,7 +133,7 @@ const STEPS: Partial<Record<string, readonly [down: number, right: number] | "fi
 };
 
 function headRow(names: readonly string[]): HTMLTableRowElement {
-  const corner = element("td", { className: "corner" }, "is ↓ / taken for →");
+  const corner = element("td", { className: "corner" }, "is\u00a0↓ / taken\u00a0for\u00a0→");
   const heads = names.map((name) =>
     element("th", { scope: "col", title: name }, element("span", { className: "upright" }, name)),
   );

@@ -1,7 +1,7 @@
 // The curves of a run while it goes on: the loss of each step, and the figures of each epoch.
 import { dot, frame, lineY, ruleX, type Markish } from "@observablehq/plot";
 import { drawFigure, ink } from "../../training/report/figure.ts";
-import { legend, thin } from "../../training/report/figures/curves.ts";
+import { LEGEND_SIZE, legend, thin } from "../../training/report/figures/curves.ts";
 import type { EpochReport, StepEvent } from "../../training/index.ts";
 
 const LINES = [
@@ -36,7 +36,7 @@ export function liveLoss(
       lineY(shown, { x: "epoch", y: "value", stroke: ink.train, strokeOpacity: 0.35, clip: true }),
       lineY(smoothed(shown), { x: "epoch", y: "value", stroke: ink.train, strokeWidth: 2, clip: true }),
       ...epochMarks(test, ink.test),
-      ...legend(LINES, "top-right"),
+      ...legend(LINES),
     ],
   );
 }
@@ -52,13 +52,14 @@ export function liveAccuracy(reports: readonly EpochReport[], { epochs }: { read
     [
       ...epochMarks(inPercent(pointsOf(reports, "trainAccuracy")), ink.train),
       ...epochMarks(inPercent(pointsOf(reports, "testAccuracy")), ink.test),
-      ...legend(LINES, "top-right"),
+      ...legend(LINES),
     ],
   );
 }
 
 function chart(label: string, title: string, epochs: number, domain: [number, number], marks: Markish[]): string {
   return drawFigure(label, title, {
+    ...LEGEND_SIZE,
     x: { label: "epoch", domain: [0, epochs] },
     y: { label, domain, grid: true },
     marks: [frame({ stroke: ink.faint, strokeOpacity: 0.5 }), ruleX([0], { strokeOpacity: 0 }), ...marks],

@@ -66,7 +66,12 @@ export function trainCalls(state: State) {
       const raw = await keptData(record.name, settings);
       const data = takeData(state, raw);
       const run = { ...buildRun(settings), settings, folder };
-      restoreTrainer(run.trainer, folder.state!);
+      try {
+        restoreTrainer(run.trainer, folder.state!);
+      } catch (error) {
+        run[Symbol.dispose]();
+        throw error;
+      }
       release(state);
       state.run = run;
       const { step, epoch } = run.trainer.position;

@@ -21,15 +21,18 @@ interface Line {
 /** Room of a letter of a legend in one row. */
 const LETTER = 8;
 
-/** Names in the lines' colours: one below the other in the corner, or in one row above the chart, where they cover no line. */
-export function legend(lines: readonly Pick<Line, "label" | "color">[], place: "top-right" | "above"): Markish[] {
+/** Of a figure with a legend: its row stands above the chart, where it covers no line. */
+export const LEGEND_SIZE = { height: 290, marginTop: 32 } as const;
+
+/** Names in the lines' colours, in a row; to be drawn in a figure of `LEGEND_SIZE`. */
+export function legend(lines: readonly Pick<Line, "label" | "color">[]): Markish[] {
   const after = (i: number): number =>
     lines.slice(i + 1).reduce((sum, { label }) => sum + LETTER * (label.length + 4), 0);
   return lines.map(({ label, color }, i) =>
     text([`― ${label}`], {
       frameAnchor: "top-right",
-      dx: place === "above" ? -after(i) : -8,
-      dy: place === "above" ? -20 : 8 + 15 * i,
+      dx: -after(i),
+      dy: -20,
       fill: color,
       stroke: ink.background,
       strokeWidth: 4,
@@ -109,7 +112,7 @@ function epochChart(
 ): Figure {
   const ticks = wholeTicks(reports);
   return drawFigure(name, title, {
-    ...(named && { height: 290, marginTop: 32 }),
+    ...(named && LEGEND_SIZE),
     x: { label: "epoch", domain: [Math.min(1, ticks[0]), Math.max(reports.at(-1)?.epoch ?? 1, 2)] },
     y: { label, grid: true, nice: true },
     marks: [
@@ -119,7 +122,7 @@ function epochChart(
         lineY(points, { x: "x", y: "y", stroke: color, strokeWidth: 2 }),
         ...(points.length <= 60 ? [dot(points, { x: "x", y: "y", fill: color, r: 2.5 })] : []),
       ]),
-      ...(named ? legend(lines, "above") : []),
+      ...(named ? legend(lines) : []),
     ],
   });
 }
