@@ -196,7 +196,7 @@ describe("train", () => {
 
   it("finds the rate first with --lr auto, and trains by it with everything else on", async () => {
     const more = ["--lr", "auto:steepest", "--ema", "0.9", "--mixup", "0.2", "--accumulate", "2", "--tta", "mirror"];
-    const flags = [...RECIPE, "--epochs", "1.5", ...more, "--schedule", "linear:total_iters=1+cosine", "--out", "auto"];
+    const flags = [...RECIPE, "--epochs", "1.5", "--batch-size", "10", ...more, "--schedule", "linear:total_iters=1+cosine", "--out", "auto"];
     const { status, stdout, stderr } = await runCli("train", flags, { cwd, env });
     expect([status, stderr.match(/^train:.*/m)]).toEqual([0, null]);
     const { suggestion, suggestions } = json(read("auto/lr-finder.json").toString()) as {
@@ -211,10 +211,10 @@ describe("train", () => {
       ema: 0.9,
     });
     for (const name of ["lr-finder.svg", "lr-finder.png"]) expect(existsSync(join(cwd, "auto", name))).toBe(true);
-    // 80 images in steps of 40 are 2 steps an epoch, 3 in one and a half; the first epoch is the warm-up's, at a third.
-    expect(lines("auto/steps.jsonl").map(({ epoch }) => epoch)).toEqual([1, 1, 2]);
+    // 80 images in steps of 20 are 4 steps an epoch, 6 in one and a half; the first epoch is the warm-up's, at a third.
+    expect(lines("auto/steps.jsonl").map(({ epoch }) => epoch)).toEqual([1, 1, 1, 1, 2, 2]);
     expect(lines("auto/steps.jsonl")[0]["lr"]).toBeCloseTo(suggestion / 3, 12);
-    expect(lines("auto/steps.jsonl")[2]["lr"]).toBeCloseTo(suggestion, 12);
+    expect(lines("auto/steps.jsonl")[4]["lr"]).toBeCloseTo(suggestion, 12);
     expect(lines("auto/metrics.jsonl")).toHaveLength(2);
     const again = await runCli("train", ["--resume", "auto", "--no-report"], { cwd, env });
     expect([again.status, again.stdout.split("\n")[0]]).toEqual([0, "nothing left to do: auto has all its 1.5 epochs"]);
@@ -232,7 +232,7 @@ describe("train", () => {
   });
 
   it("tells what --lr auto found, with --json", async () => {
-    const auto = ["--epochs", "1", "--lr", "auto", "--no-report", "--json", "--out", "found"];
+    const auto = ["--epochs", "1", "--batch-size", "4", "--lr", "auto", "--no-report", "--json", "--out", "found"];
     const again = await runCli("train", [...RECIPE, ...auto], { cwd, env });
     const { suggestion, suggestions, method } = json(read("found/lr-finder.json").toString());
     expect([again.status, json(again.stdout)["lrFinder"]]).toEqual([0, { lr: suggestion, method, suggestions }]);
