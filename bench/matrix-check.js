@@ -40,14 +40,14 @@ console.log(
 );
 
 let failed = false;
-if (!device.matrices) {
-  const why = info.subgroupMatrix
-    ? "its products came out wrong, or it lacks subgroups of 32"
-    : "it lists no fitting size";
+for (const problem of device.matrixProblems) console.log(`not used: ${problem}`);
+if (!device.matrix) {
+  const listed = info.subgroupMatrices.length > 0;
+  const why = listed ? "see above" : "it lists no fitting size";
   console.log(`matrix-check: this adapter has no usable subgroup matrices: ${why}`);
-  failed = info.subgroupMatrix !== null;
+  failed = listed;
 } else {
-  console.log("used:", JSON.stringify(info.subgroupMatrix));
+  console.log("used:", JSON.stringify(device.matrix));
   await checkProducts();
   await checkConvolutions();
 }

@@ -5,7 +5,7 @@ import { Device } from "./gpu/device.ts";
 import type { DeviceInfo, KernelFamily, SubgroupMatrix } from "./gpu/device-info.ts";
 import { dropCurrentDevice, setCurrentDevice } from "./current.ts";
 import { MATRIX_TILE_BYTES } from "./ops/matmul-matrix.ts";
-import { matricesWork, subgroupsWork } from "./ops/self-test.ts";
+import { matrixProblem, subgroupsWork } from "./ops/self-test.ts";
 
 export interface OpenDeviceOptions extends OpenGpuOptions {
   /** Overrides the choice of kernels, for tests and comparisons. */
@@ -27,7 +27,7 @@ export async function openDevice(options: OpenDeviceOptions = {}): Promise<Devic
   setCurrentDevice(device);
   try {
     device.family = await chooseFamily(device, options.family);
-    device.matrices = await canMultiplyMatrices(device);
+    if (access.matrices) await chooseMatrix(device);
   } catch (error) {
     device.dispose();
     throw error;
@@ -67,7 +67,7 @@ function describe(adapter: GPUAdapter): DeviceInfo {
     software: info.isFallbackAdapter || SOFTWARE.test(`${info.architecture} ${info.device} ${info.description}`),
     // Browsers without subgroups may not know these two.
     subgroupSize: subgroupMinSize === subgroupMaxSize ? (subgroupMinSize ?? 0) : 0,
-    subgroupMatrix: MATRIX_FEATURES.every((name) => adapter.features.has(name)) ? matrixOf(info as MatrixInfo) : null,
+    subgroupMatrices: MATRIX_FEATURES.every((name) => adapter.features.has(name)) ? matricesOf(info as MatrixInfo) : [],
   };
 }
 
@@ -88,19 +88,31 @@ const MATRIX_SIZES: readonly SubgroupMatrix[] = [
   { M: 16, N: 8, K: 8 },
 ];
 
-/** The best size of f16 operands and f32 sums that an adapter lists. */
-export function matrixOf(info: MatrixInfo): SubgroupMatrix | null {
+/** The known sizes of f16 operands and f32 sums that an adapter lists. */
+export function matricesOf(info: MatrixInfo): SubgroupMatrix[] {
   const mixed = [...(info.subgroupMatrixConfigs ?? [])].filter(
     ({ componentType, resultComponentType }) => componentType === "f16" && resultComponentType === "f32",
   );
-  return MATRIX_SIZES.find(({ M, N, K }) => mixed.some((c) => c.M === M && c.N === N && c.K === K)) ?? null;
+  return MATRIX_SIZES.filter(({ M, N, K }) => mixed.some((c) => c.M === M && c.N === N && c.K === K));
 }
 
-/** The kernels have 8 subgroups of 32 and tiles of up to 25 KB. Only the family for real GPUs uses them. */
-async function canMultiplyMatrices(device: Device): Promise<boolean> {
+/** The first size whose products come out right. Only the family for real GPUs uses them, in 8 subgroups of 32 and tiles of up to 25 KB. */
+export async function chooseMatrix(device: Device): Promise<void> {
   const { family, info, limits } = device;
-  if (!info.subgroupMatrix || family !== "workgroup" || info.subgroupSize !== 32) return false;
-  return limits.maxComputeWorkgroupStorageSize >= MATRIX_TILE_BYTES && (await matricesWork());
+  if (family !== "workgroup" || info.subgroupMatrices.length === 0) return;
+  const problems: string[] = [];
+  if (info.subgroupSize !== 32) problems.push(`subgroups must have 32 invocations, not ${info.subgroupSize}`);
+  const bytes = limits.maxComputeWorkgroupStorageSize;
+  if (bytes < MATRIX_TILE_BYTES)
+    problems.push(`workgroups need ${MATRIX_TILE_BYTES} bytes of memory, and have ${bytes}`);
+  for (const size of problems.length > 0 ? [] : info.subgroupMatrices) {
+    device.matrix = size;
+    const problem = await matrixProblem();
+    if (problem === null) break;
+    device.matrix = null;
+    problems.push(`${size.M} x ${size.N} x ${size.K}: ${problem}`);
+  }
+  device.matrixProblems = problems;
 }
 
 /**

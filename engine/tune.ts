@@ -51,7 +51,7 @@ export async function tune({ onProgress, onMeasured, signal }: TuneOptions = {})
 
 async function fastest(device: Device, choice: Choice): Promise<string> {
   const inputs = choice.inputs.map((input, i) => random(input, i));
-  const repeats = Math.min(50, Math.ceil((device.info.software ? 1e9 : 2e11) / choice.flops)); // longer than waiting is exact
+  const repeats = Math.min(50, Math.ceil((device.info.software ? 1e9 : 5e11) / choice.flops)); // longer than waiting is exact
   const least = new Map(choice.variants.map((variant) => [variant, Infinity]));
   try {
     await Promise.all(choice.variants.map((variant) => compile(choice, variant, inputs)));

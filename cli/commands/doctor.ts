@@ -55,10 +55,11 @@ async function reportDevice(device: Device, output: Output): Promise<void> {
   const ok = checks.every((check) => check.ok);
   const limits = Object.fromEntries(LIMITS.map((name) => [name, device.limits[name]]));
   const features = [...device.gpu.features].sort();
-  const { info: adapter, family: kernelFamily } = device;
+  const { info: adapter, family: kernelFamily, matrix, matrixProblems } = device;
   const kernels = await loadTuning(device, versions().kiln);
   if (output.json) {
-    output.document({ ok, adapter, kernelFamily, kernels, limits, features, checks, versions: versions() });
+    const chosen = { kernelFamily, matrix, matrixProblems, kernels };
+    output.document({ ok, adapter, ...chosen, limits, features, checks, versions: versions() });
   } else {
     for (const line of describe(device, limits, features, checks, kernels)) output.result(line);
   }
@@ -80,6 +81,7 @@ function describe(
     `adapter    ${describeDevice(device)}`,
     `vendor     ${[vendor, architecture].filter(Boolean).join(", ") || "unknown"}`,
     `subgroups  ${subgroupSize > 0 ? `${subgroupSize} invocations` : "of no fixed size"}`,
+    ...describeMatrices(device),
     `features   ${features.join(", ") || "none"}`,
     ...Object.entries(limits).map(([name, value]) => `limit      ${name} ${grouped(value)}`),
     ...describeKernels(device, kernels),
@@ -90,6 +92,13 @@ function describe(
     }),
     ...(checks.every((check) => check.ok) ? ["ready: try `npm start`, or `node cli/train.js --help`"] : []),
   ];
+}
+
+/** Those of tensor cores, where the adapter has any: mixed precision is several times as fast with them. */
+function describeMatrices({ info, matrix, matrixProblems }: Device): string[] {
+  if (info.subgroupMatrices.length === 0) return [];
+  const used = matrix ? `${matrix.M} x ${matrix.N} x ${matrix.K}` : "none that can be used";
+  return [`matrices   ${used}`, ...matrixProblems.map((problem) => `matrices   not used: ${problem}`)];
 }
 
 /** What `train.js --tune on` has measured on this adapter. */

@@ -20,6 +20,8 @@ export interface GpuAccess {
   readonly adapter: GPUAdapter | null;
   /** What to do where `adapter` is null. */
   readonly advice: string;
+  /** False where the environment says so: subgroup matrices are not tried then, whatever the adapter lists. */
+  readonly matrices: boolean;
   /** Runs work with the native library's chatter kept off stderr. */
   quietly<T>(work: () => Promise<T>): Promise<T>;
 }

@@ -11,8 +11,8 @@ export interface DeviceInfo {
   readonly description: string;
   readonly software: boolean;
   readonly subgroupSize: number;
-  /** A size of subgroup matrices (tensor cores) that the kernels know, f16 x f16 -> f32. Null where the adapter lists none. */
-  readonly subgroupMatrix: SubgroupMatrix | null;
+  /** The sizes of subgroup matrices (tensor cores), f16 x f16 -> f32, that the adapter lists and the kernels know; the best first. */
+  readonly subgroupMatrices: readonly SubgroupMatrix[];
 }
 
 /** The adapter in words. Browsers leave the name and the description empty. */

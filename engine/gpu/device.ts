@@ -10,7 +10,7 @@ import {
   type MemoryReport,
   type PooledBuffer,
 } from "./buffers.ts";
-import type { DeviceInfo, KernelFamily } from "./device-info.ts";
+import type { DeviceInfo, KernelFamily, SubgroupMatrix } from "./device-info.ts";
 import type { BoundBuffer, Dispatch, Recorder } from "./dispatch.ts";
 import { KernelCache, type CompiledKernel } from "./kernel.ts";
 import { KernelChoices } from "../choices.ts";
@@ -36,10 +36,12 @@ export class Device implements Disposable {
    */
   keptTransformBytes: number;
   /**
-   * Whether f16 operands are multiplied as subgroup matrices. Set on opening, where the adapter lists a size that the kernels know and
-   * a product came out right; false never does (to compare).
+   * The subgroup matrices that f16 operands are multiplied as. Set on opening: the first size that the adapter lists, the kernels know,
+   * and whose products came out right. Null does without (to compare).
    */
-  matrices = false;
+  matrix: SubgroupMatrix | null = null;
+  /** Why sizes that the adapter lists are not used. */
+  matrixProblems: readonly string[] = [];
   readonly kernels: KernelCache;
   /** Which kernel does what several can do. */
   readonly choices = new KernelChoices();

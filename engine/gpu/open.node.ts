@@ -3,7 +3,10 @@ import { closeSync, fstatSync, openSync } from "node:fs";
 import type { GpuAccess, OpenGpuOptions } from "./access.ts";
 
 /** Without the first Dawn lists no subgroup matrices, without the second no f16 on NVIDIA's Vulkan driver: kernels of both are tested on opening. */
-const TOGGLES = ["allow_unsafe_apis", "vulkan_enable_f16_on_nvidia"];
+const ENABLED = ["allow_unsafe_apis", "vulkan_enable_f16_on_nvidia"];
+const DISABLED = ["timestamp_quantization"];
+/** More of Dawn's toggles, to compare: their names with commas between them. */
+const more = (variable: string): string[] => process.env[variable]?.split(",").filter(Boolean) ?? [];
 
 /**
  * Opens Dawn. Nothing is put on globalThis, and the caller must drop the returned object when done: Dawn keeps the process
@@ -11,7 +14,11 @@ const TOGGLES = ["allow_unsafe_apis", "vulkan_enable_f16_on_nvidia"];
  */
 export async function openGpu(options: OpenGpuOptions = {}): Promise<GpuAccess> {
   const { create } = await import("webgpu");
-  const flags = [`enable-dawn-features=${TOGGLES.join(",")}`, "disable-dawn-features=timestamp_quantization"];
+  const flags = [
+    `enable-dawn-features=${[...ENABLED, ...more("KILN_DAWN_ENABLE")].join(",")}`,
+    `disable-dawn-features=${[...DISABLED, ...more("KILN_DAWN_DISABLE")].join(",")}`,
+  ];
+  const matrices = process.env["KILN_MATRICES"] !== "off";
   if (options.backend) flags.push(`backend=${options.backend}`);
   if (options.adapter) flags.push(`adapter=${options.adapter}`);
   return quietly(options.debug ?? false, async () => {
@@ -25,7 +32,7 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<GpuAccess> 
       if (names.length > 0) advice = `there is ${names.join(", ")}`;
       return null;
     });
-    return { gpu, adapter, advice, quietly: (work) => quietly(options.debug ?? false, work) };
+    return { gpu, adapter, advice, matrices, quietly: (work) => quietly(options.debug ?? false, work) };
   });
 }
 

@@ -79,10 +79,17 @@ export class Profiler {
 
   async times(settle: <T>(promise: Promise<T>) => Promise<T>): Promise<DispatchTime[]> {
     const times: DispatchTime[] = [];
+    // A pass may be stamped as begun while it still waits for the one before: that time is the other's.
+    let ended = 0n;
     for (const { readback, rows, used } of this.#chunks) {
       await settle(readback.mapAsync(1));
       const stamps = new BigInt64Array(readback.getMappedRange());
-      rows.forEach((row, i) => times.push(timeOf(row, Number(stamps[2 * i + 1] - stamps[2 * i]) / 1e6)));
+      rows.forEach((row, i) => {
+        const [begin, end] = [stamps[2 * i], stamps[2 * i + 1]];
+        const own = end - (begin > ended ? begin : ended);
+        times.push(timeOf(row, own > 0n ? Number(own) / 1e6 : 0));
+        if (end > ended) ended = end;
+      });
       for (const each of used) each.destroy();
     }
     return times;

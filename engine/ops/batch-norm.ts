@@ -2,6 +2,7 @@
 // x is seen as a matrix [rows, C].
 import { kernels } from "../../shaders/kernels.ts";
 import { differentiableJointly } from "../autograd.ts";
+import { currentDevice } from "../current.ts";
 import { launch } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { ceilDiv, check, sameShape, showShape } from "../shape.ts";
@@ -143,14 +144,14 @@ function statistics(x: Tensor, layout: Layout, options: BatchNormOptions): Tenso
   });
 }
 
-/** Tiles of partials that the last pass takes: it has a workgroup for 4 columns only. */
-const MOST_TILES = 4096;
+/** Tiles of partials that the last pass takes: it has a workgroup for 4 columns only, which leaves most of a real GPU idle. */
+const mostTiles = (): number => (currentDevice().family === "workgroup" ? 512 : 4096);
 /** Tiles that become one where there are more. */
 const MERGED_TILES = 32;
 
 /** The partials in at most so many tiles, times a few. */
 function fewer({ means, rowsPerTile, rows }: BatchNormPartials, layout: Layout): BatchNormPartials {
-  if (means.shape[0] <= MOST_TILES) return { means, rowsPerTile, rows };
+  if (means.shape[0] <= mostTiles()) return { means, rowsPerTile, rows };
   const merged = mergeTiles(means, layout, rowsPerTile);
   return { means: merged, rowsPerTile: rowsPerTile * MERGED_TILES, rows };
 }
@@ -223,7 +224,7 @@ function gradients(
     params: { rows, columns, relu: relu ? 1 : 0, write_masked: saved.masked ? 1 : 0 },
     workgroups: ceilDiv(tiles * columns, 64),
   });
-  if (tiles > MOST_TILES) partials = mergeTiles(partials, layout, 0);
+  if (tiles > mostTiles()) partials = mergeTiles(partials, layout, 0);
   const [dweight, dbias, coefficients] = [into[1] ?? empty([C]), into[2] ?? empty([C]), empty([5, C])];
   launch(kernels.batchNorm.gradientStatistics, {
     bindings: { partials, affine, dweight, dbias, coefficients },

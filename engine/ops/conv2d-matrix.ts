@@ -20,8 +20,8 @@ import { chooseMatrixTile, matrixConstants, type MatrixTile } from "./matmul-mat
 
 /** Whether all three passes of a convolution of f16 tensors can use subgroup matrices: rows of channels are loaded by eights. */
 export function usesMatrices({ weight: [, , C, K] }: Geometry): boolean {
-  const { family, matrices } = currentDevice();
-  return family === "workgroup" && matrices && C % 8 === 0 && K % 8 === 0;
+  const { family, matrix } = currentDevice();
+  return family === "workgroup" && matrix !== null && C % 8 === 0 && K % 8 === 0;
 }
 
 /** What a gather launch depends on, for tests: the constants that vary with the shape, and the grid. */
@@ -79,12 +79,16 @@ export function gatherMatrix(
 const CHUNK = 32;
 const FEWEST_STEPS = 8;
 
-/** How the weight gradient's matrix [R S C, K] is tiled, and its sum over pixels split: enough workgroups for any tile. */
+/**
+ * How the weight gradient's matrix [R S C, K] is tiled, and its sum over pixels split: workgroups for two full rounds of a large GPU and
+ * not a few more, which would take a round of their own.
+ */
 export function weightGradientMatrixPlan(g: Geometry, tile: MatrixTile = weightTile(g)) {
   const [R, S, C, K] = g.weight;
   const tiles = ceilDiv(R * S * C, tile[0]) * ceilDiv(K, tile[1]);
   const all = ceilDiv(g.y[0] * g.y[1] * g.y[2], CHUNK);
-  const steps = Math.max(Math.min(all, FEWEST_STEPS), Math.floor(all / ceilDiv(ENOUGH_WORKGROUPS, tiles)));
+  const most = Math.max(1, Math.floor((2 * ENOUGH_WORKGROUPS) / tiles));
+  const steps = Math.max(Math.min(all, FEWEST_STEPS), ceilDiv(all, most));
   const splits = ceilDiv(all, steps);
   return { tile, steps, splits, workgroups: splits * tiles };
 }

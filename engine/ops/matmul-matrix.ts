@@ -20,7 +20,7 @@ export const MATRIX_TILE_BYTES = 16 * (256 * 5 + 32 * 9);
 
 /** The constants that the kernels of subgroup matrices share. */
 export function matrixConstants(tile: MatrixTile) {
-  const { N, K } = currentDevice().info.subgroupMatrix ?? { N: 16, K: 16 };
+  const { N, K } = currentDevice().matrix ?? { N: 16, K: 16 };
   return { TILE_ROWS: tile[0], TILE_COLUMNS: tile[1], MATRIX_COLUMNS: N, MATRIX_DEPTH: K, SUM_STRIDE };
 }
 

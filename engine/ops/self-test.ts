@@ -24,8 +24,11 @@ export async function subgroupsWork(lanes: number): Promise<boolean> {
 /** Not multiples of the tiles or of 32: the tails are tested too. */
 const [ROWS, COLUMNS, DEPTH] = [72, 40, 104];
 
-/** True if products of subgroup matrices come out right: of whole numbers, exactly. Sums in f16 would be off, or infinite. */
-export async function matricesWork(): Promise<boolean> {
+/**
+ * What is wrong with products of subgroup matrices of the device's `matrix`, null where nothing is: those of whole numbers must come out
+ * exactly. Sums in f16 would be off, or infinite.
+ */
+export async function matrixProblem(): Promise<string | null> {
   const numbers = (count: number, step: number): number[] =>
     Array.from({ length: count }, (_, i) => ((i * step) % 64) - 20);
   const [left, right] = [numbers(ROWS * DEPTH, 7), numbers(DEPTH * COLUMNS, 5)];
@@ -39,9 +42,12 @@ export async function matricesWork(): Promise<boolean> {
   let y: Tensor | null = null;
   try {
     y = matmulMatrix(...operands);
-    return (await y.data()).every((v, i) => v === want(i));
-  } catch {
-    return false;
+    const got = await y.data();
+    const wrong = got.findIndex((v, i) => v !== want(i));
+    if (wrong < 0) return null;
+    return `row ${Math.floor(wrong / COLUMNS)}, column ${wrong % COLUMNS} of a product is ${got[wrong]}, not ${want(wrong)}`;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
   } finally {
     for (const tensor of [...operands, y]) tensor?.dispose();
   }

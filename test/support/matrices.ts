@@ -64,7 +64,7 @@ export async function withMatrices<T>(
   shape: { M: number; N: number; K: number },
   work: () => T | Promise<T>,
 ): Promise<T> {
-  const { matrices, info, kernels, family } = device;
+  const { matrix, kernels, family } = device;
   const get = kernels.get.bind(kernels);
   const sources = new Map<KernelSource, KernelSource>();
   const emulate = (source: KernelSource): KernelSource => {
@@ -74,13 +74,12 @@ export async function withMatrices<T>(
   const changed = device as { -readonly [name in keyof Device]: Device[name] };
   kernels.get = (source: KernelSource, constants: Constants) =>
     get(source.matrices ? emulate(source) : source, constants);
-  changed.info = { ...info, subgroupMatrix: shape };
-  changed.matrices = true;
+  changed.matrix = shape;
   changed.family = "workgroup";
   try {
     return await work();
   } finally {
     kernels.get = get;
-    Object.assign(changed, { matrices, info, family });
+    Object.assign(changed, { matrix, family });
   }
 }
