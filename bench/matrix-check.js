@@ -1,16 +1,22 @@
 #!/usr/bin/env node
 // Whether the kernels of subgroup matrices (tensor cores, f16) compute what the f32 kernels do, and how fast: the first thing to run
 // on a GPU that has them. Prints, for each shape and tile, the largest error relative to the largest value, and TFLOP/s.
-import { empty, fromData, matmul, openDevice, scope } from "../dist/engine/index.js";
+import { capture, empty, fromData, matmul, openDevice, scope } from "../dist/engine/index.js";
 import { cast } from "../dist/engine/ops/cast.js";
-import { gatherMatrix, weightGradientMatrix } from "../dist/engine/ops/conv2d-matrix.js";
+import {
+  gatherMatrix,
+  gatherMatrixPlan,
+  weightGradientMatrix,
+  weightGradientMatrixPlan,
+} from "../dist/engine/ops/conv2d-matrix.js";
 import { gatherWorkgroup, weightGradientWorkgroup } from "../dist/engine/ops/conv2d-workgroup.js";
-import { matmulMatrix } from "../dist/engine/ops/matmul-matrix.js";
+import { chooseMatrixTile, matmulMatrix } from "../dist/engine/ops/matmul-matrix.js";
 import { readFlags, wholeNumber } from "./flags.js";
 import { randomNumbers } from "./ladder/measure.js";
 import { timeOf } from "./time.js";
 
 /** @typedef {import("../dist/engine/index.js").Tensor} Tensor @typedef {readonly [number, number]} Tile */
+/** Which tiles are checked: those that are used first, then the rest. @typedef {(columns: number, used: Tile) => Tile[]} Tiles */
 
 const HELP = `Usage: node bench/matrix-check.js [options]
 
@@ -39,6 +45,9 @@ console.log(
   [...configs].map((c) => `${c.componentType}->${c.resultComponentType} ${c.M}x${c.N}x${c.K}`).join(" ") || "nothing",
 );
 
+/** What was wanted, read back: every tile is compared with it. @type {WeakMap<Tensor, Promise<ArrayLike<number>>>} */
+const known = new WeakMap();
+
 let failed = false;
 for (const problem of device.matrixProblems) console.log(`not used: ${problem}`);
 if (!device.matrix) {
@@ -48,36 +57,51 @@ if (!device.matrix) {
   failed = listed;
 } else {
   console.log("used:", JSON.stringify(device.matrix));
-  await checkProducts();
-  await checkConvolutions();
+  for (const tiles of [onlyUsed, unused]) {
+    await checkProducts(tiles);
+    await checkConvolutions(tiles);
+  }
 }
 device.dispose();
 process.exitCode = failed ? 1 : 0;
 
-async function checkProducts() {
+/** @type {Tiles} */
+function onlyUsed(_, used) {
+  return [used];
+}
+
+/** @type {Tiles} */
+function unused(columns, used) {
+  /** @type {Tile[]} */
+  const all = columns > 64 ? [[128, 128], [128, 64], [64, 128], [64, 64]] : [[256, 64], [128, 64], [64, 64]]; // prettier-ignore
+  return all.filter((tile) => tile.join() !== used.join());
+}
+
+/** @param {Tiles} tiles */
+async function checkProducts(tiles) {
   /** @type {[number, number, number][]} M, K, N */
   const sizes = [[72, 104, 40], [1000, 520, 328]]; // prettier-ignore
   if (!flags.quick) sizes.push([2048, 2048, 2048], [4096, 4096, 4096], [8192, 4608, 512]);
   for (const [M, K, N] of sizes) {
     const [a, b] = [half([M, K], 1), half([K, N], 2)];
     const want = scope(() => matmul(cast(a, "f32"), cast(b, "f32")));
-    for (const tile of tilesFor(N)) {
-      await compare(`matmul ${M}x${K}x${N}`, tile, 2 * M * K * N, K, want, () => matmulMatrix(a, b, tile));
-    }
+    const name = `matmul ${M}x${K}x${N}`;
+    await compare(name, tiles(N, chooseMatrixTile(M, N)), 2 * M * K * N, K, want, (tile) => matmulMatrix(a, b, tile));
     for (const x of [a, b, want]) x.dispose();
   }
 }
 
-async function checkConvolutions() {
+/** @param {Tiles} tiles */
+async function checkConvolutions(tiles) {
   const N = flags.quick ? 3 : batch;
   /** @type {[number, number, number, number, number][]} side, C, K, taps, stride: ResNet-18's and ones with tails */
   const shapes = [[9, 24, 40, 3, 1], [7, 8, 16, 1, 2], [32, 64, 64, 3, 1], [32, 64, 128, 3, 2], [32, 64, 128, 1, 2]]
     .concat([[16, 128, 128, 3, 1], [16, 128, 256, 3, 2], [8, 256, 256, 3, 1], [8, 256, 512, 3, 2], [4, 512, 512, 3, 1]]); // prettier-ignore
-  for (const shape of shapes) await checkConvolution(shape[0] % 2 ? 5 : N, shape);
+  for (const shape of shapes) await checkConvolution(tiles, shape[0] % 2 ? 5 : N, shape);
 }
 
-/** @param {number} N @param {[number, number, number, number, number]} shape */
-async function checkConvolution(N, [side, C, K, taps, stride]) {
+/** @param {Tiles} tiles @param {number} N @param {[number, number, number, number, number]} shape */
+async function checkConvolution(tiles, N, [side, C, K, taps, stride]) {
   const padding = (taps - 1) / 2;
   const P = Math.floor((side + 2 * padding - taps) / stride) + 1;
   const name = `${N}x${side}x${side}x${C} ${taps}x${taps}x${C}x${K} /${stride}`;
@@ -98,18 +122,20 @@ async function checkConvolution(N, [side, C, K, taps, stride]) {
     const y = empty(geometry.y);
     return { y, partials: gatherWorkgroup(x32, weight32, y, forward, true) };
   });
-  for (const tile of tilesFor(K)) {
-    const run = () =>
-      scope(() => {
-        const y = empty(geometry.y, "f16");
-        return { y, partials: gatherMatrix(x, weight, y, forward, true, tile) };
-      });
-    await compare(`forward ${name}`, tile, flops, taps * taps * C, want.y, () => {
-      const { y, partials } = run();
-      partials?.means.dispose();
-      return y;
+  const forwardTiles = tiles(K, gatherMatrixPlan(forward).tile);
+  /** @param {Tile} tile */
+  const run = (tile) =>
+    scope(() => {
+      const y = empty(geometry.y, "f16");
+      return { y, partials: gatherMatrix(x, weight, y, forward, true, tile) };
     });
-    const { y, partials } = run();
+  await compare(`forward ${name}`, forwardTiles, flops, taps * taps * C, want.y, (tile) => {
+    const { y, partials } = run(tile);
+    partials?.means.dispose();
+    return y;
+  });
+  for (const tile of forwardTiles) {
+    const { y, partials } = run(tile);
     report("  its statistics", tile, largestOff(await statistics(want.partials), await statistics(partials)), 1e-4, "");
     for (const t of [y, partials?.means]) t?.dispose();
   }
@@ -127,21 +153,28 @@ async function checkConvolution(N, [side, C, K, taps, stride]) {
     return dx;
   }); // prettier-ignore
   const dx = phases(gatherWorkgroup, dy32, turned32, "f32");
-  for (const tile of tilesFor(C))
-    await compare(`input gradient ${name}`, tile, flops, taps * taps * K, dx, () => phases(gatherMatrix, dy, turned, "f16", tile)); // prettier-ignore
+  const backwardTiles = tiles(C, gatherMatrixPlan(backward).tile);
+  await compare(`input gradient ${name}`, backwardTiles, flops, taps * taps * K, dx, (tile) => phases(gatherMatrix, dy, turned, "f16", tile)); // prettier-ignore
   const dweight = weightGradientWorkgroup(x32, dy32, geometry);
-  for (const tile of tilesFor(K))
-    await compare(`weight gradient ${name}`, tile, flops, N * P * P, dweight, () => weightGradientMatrix(x, dy, geometry, tile)); // prettier-ignore
+  const weightTiles = tiles(K, weightGradientMatrixPlan(geometry).tile);
+  await compare(`weight gradient ${name}`, weightTiles, flops, N * P * P, dweight, (tile) => weightGradientMatrix(x, dy, geometry, tile)); // prettier-ignore
   for (const t of [x, weight, dy, x32, weight32, dy32, turned, turned32, dx, dweight]) t.dispose();
 }
 
-/** @param {number} columns @returns {Tile[]} */
-function tilesFor(columns) {
-  return columns > 64 ? [[128, 128], [128, 64], [64, 128], [64, 64]] : [[256, 64], [128, 64], [64, 64]]; // prettier-ignore
+/**
+ * @param {string} name @param {readonly Tile[]} tiles @param {number} flops @param {number} terms @param {Tensor} want
+ * @param {(tile: Tile) => Tensor} run
+ */
+async function compare(name, tiles, flops, terms, want, run) {
+  // A driver may take half a second for a kernel, and compiles as many at a time as it has threads.
+  const steps = tiles.map((tile) => capture(() => run(tile).dispose()));
+  await Promise.all(steps.map((step) => step.compile()));
+  for (const step of steps) step.dispose();
+  for (const tile of tiles) await compareOne(name, tile, flops, terms, want, () => run(tile));
 }
 
 /** @param {string} name @param {Tile} tile @param {number} flops @param {number} terms @param {Tensor} want @param {() => Tensor} run */
-async function compare(name, tile, flops, terms, want, run) {
+async function compareOne(name, tile, flops, terms, want, run) {
   const y = run();
   const error = await difference(want, y);
   // Rounding of the result where it is f16, and of sums of both kernels.
@@ -167,9 +200,6 @@ function report(name, tile, error, allowed, speed) {
     `${right ? "ok  " : "BAD "} ${name.padEnd(52)} ${tile.join("x").padEnd(8)} ${error.toExponential(1)}  ${speed}`,
   );
 }
-
-/** What was wanted, read back: every tile is compared with it. @type {WeakMap<Tensor, Promise<ArrayLike<number>>>} */
-const known = new WeakMap();
 
 /** @param {Tensor} want @param {Tensor} got */
 async function difference(want, got) {

@@ -110,6 +110,8 @@ async function bench(flags: Flags): Promise<void> {
   let report: BenchReport = { model, batchSize, precision, ...measured };
   const figures: Figure[] = [];
   for (const line of describe(report, device)) output.result(line);
+  // Kept in any case: what follows may take long.
+  if (out !== undefined) await save(out, report, []);
   if (profiled) {
     const profile = await kernelsOf(device, flags, imageSize);
     figures.push(roofline(profile));
