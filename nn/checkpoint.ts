@@ -25,12 +25,15 @@ export interface CheckpointMetadata {
   mean?: number[];
   /** What each channel was then divided by. */
   std?: number[];
+  /** The share of the images that trained, where a folder without a test part was split. */
+  split?: number;
 }
 
 export interface ExportInfo extends ModelInfo {
   classNames?: readonly string[];
   mean?: readonly number[];
   std?: readonly number[];
+  split?: number;
 }
 
 export interface Checkpoint {
@@ -40,12 +43,13 @@ export interface Checkpoint {
 
 /** A model's weights as the bytes of a safetensors file. Equal weights and equal information give equal bytes. */
 export async function exportWeights(model: Module, info: ExportInfo): Promise<Uint8Array<ArrayBuffer>> {
-  const { name, stem, classes, imageSize, classNames, mean, std } = info;
+  const { name, stem, classes, imageSize, classNames, mean, std, split } = info;
   return writeSafetensors(await stateDict(model), {
     "kiln.model": JSON.stringify({ name, stem, classes, imageSize }),
     ...(classNames ? { "kiln.classes": JSON.stringify(classNames) } : {}),
     ...(mean ? { "kiln.mean": JSON.stringify(mean) } : {}),
     ...(std ? { "kiln.std": JSON.stringify(std) } : {}),
+    ...(split === undefined ? {} : { "kiln.split": JSON.stringify(split) }),
   });
 }
 
@@ -77,10 +81,12 @@ export function readCheckpointMetadata(metadata: Readonly<Record<string, string>
     "a JSON list of three numbers above 0",
     isThreeOf((value) => value > 0),
   );
+  const split = read("kiln.split", "a number between 0 and 1", isShare);
   if (model) result.model = model;
   if (classes) result.classes = classes;
   if (mean) result.mean = mean;
   if (std) result.std = std;
+  if (split !== undefined) result.split = split;
   if (model && classes && classes.length !== model.classes) {
     throw new Error(`${origin}: its metadata names ${classes.length} classes for a model of ${model.classes}`);
   }
@@ -134,6 +140,8 @@ function isModelInfo(value: unknown): value is ModelInfo {
 }
 
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;
+
+const isShare = (value: unknown): value is number => typeof value === "number" && value > 0 && value < 1;
 
 const isNames = (value: unknown): value is string[] =>
   Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === "string");

@@ -121,11 +121,11 @@ function makeOptimizer(parameters: readonly Tensor[] | readonly ParameterGroup[]
 
 /** What the weight files say about themselves. */
 export function exportInfo(settings: RunSettings, data: DatasetInfo): ExportInfo {
-  const { model: name, stem, classes, imageSize } = settings;
+  const { model: name, stem, classes, imageSize, split } = settings;
   const { mean, std } = data;
   // With more outputs than classes there are no names for the others.
   const named = classes === data.classes.length ? { classNames: data.classes } : {};
-  return { name, stem, classes, imageSize, mean, std, ...named };
+  return { name, stem, classes, imageSize, mean, std, ...named, ...(split !== undefined && { split }) };
 }
 
 /** What config.json says of the images, so that a continued run can tell whether they are the same. */

@@ -30,6 +30,8 @@ export interface RunSettings extends Recipe {
   readonly stem: Stem;
   /** Height and width of the images in pixels. */
   readonly imageSize: number;
+  /** The share of the images that trains, where a folder without a test part is split. */
+  readonly split?: number;
   readonly classes: number;
   readonly mean: Rgb;
   readonly std: Rgb;

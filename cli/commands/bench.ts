@@ -164,7 +164,8 @@ async function save(out: string, report: BenchReport, figures: readonly Figure[]
 
 function describe(report: BenchReport, device: Device): string[] {
   const { imagesPerSecond, stepMs, hostMs, gpuMs, dispatches, peakBytes } = report;
-  const gpu = gpuMs === null ? "not measured: the adapter has no timestamps" : `${gpuMs.toFixed(2)} ms`;
+  const gpu =
+    gpuMs === null ? "not measured: the adapter has no timestamps" : `${gpuMs.toFixed(2)} ms (its kernels one by one)`;
   return [
     `images/s    ${imagesPerSecond.toFixed(1)}`,
     `step        ${stepMs.toFixed(2)} ms (median)`,

@@ -18,7 +18,7 @@ interface Flags {
 export function main(args: readonly string[]): Promise<never> {
   const command = makeCommand("compare", "Draws the curves of several runs together and prints how they differ.");
   command
-    .argument("<run...>", "run folders, two or more")
+    .argument("[run...]", "run folders, two or more")
     .addOption(flag("--out <dir>", "folder for the curves", anyText, { text: "runs/<time>-compare" }))
     .addOption(toggle("--json", "print one JSON document to stdout, everything else to stderr"))
     .addOption(toggle("--debug", "print stacks"))

@@ -22,7 +22,7 @@ import { describeDevice, openCommandDevice } from "./shared/device-flags.ts";
 import { STATUS, usage, UsageError } from "./shared/errors.ts";
 import { evaluateWatched } from "./shared/evaluate.ts";
 import { Interrupt } from "./shared/interrupt.ts";
-import { counted, Output } from "./shared/output.ts";
+import { counted, grouped, Output } from "./shared/output.ts";
 import { checkOutFolder, freshRunFolder, makeOutFolder, readInput } from "./shared/paths.ts";
 import { runCommand } from "./shared/run.ts";
 
@@ -82,7 +82,7 @@ async function testImages(
   if (!evaluation) return null;
   const { classes } = info;
   const report = classificationReport({ logits: evaluation.logits!, labels: test!.labels, classes });
-  output.note(`data    ${counted(test!.count, "test image")}, ${report.misclassified} misclassified`);
+  output.note(`data    ${counted(test!.count, "test image")}, ${grouped(report.misclassified)} misclassified`);
   const found = report.mistakes.slice(0, misclassified).map((mistake) => mistake.index);
   return testSubjects(test!, found);
 }

@@ -12,7 +12,7 @@ import { Interrupt } from "./shared/interrupt.ts";
 import { Output } from "./shared/output.ts";
 import { checkOutFolder, freshRunFolder, makeOutFolder, readInput } from "./shared/paths.ts";
 import { runCommand } from "./shared/run.ts";
-import { applyConfigFile, applyPreset } from "./train/config-file.ts";
+import { applyRecipes } from "./train/config-file.ts";
 import { checkFlags, chooseModel, describeInit, resolve } from "./train/settings.ts";
 
 export function main(args: readonly string[]): Promise<never> {
@@ -58,10 +58,7 @@ async function findLr(command: Command): Promise<void> {
 }
 
 function allFlags(command: Command): FindLrFlags {
-  const { config } = command.opts<FindLrFlags>();
-  if (config !== undefined) applyConfigFile(command, config);
-  const { preset } = command.opts<FindLrFlags>();
-  if (preset !== undefined) applyPreset(command, preset);
+  applyRecipes(command);
   return command.opts<FindLrFlags>();
 }
 

@@ -7,7 +7,7 @@ import { Output } from "./shared/output.ts";
 import { runCommand } from "./shared/run.ts";
 
 interface Flags {
-  readonly model: string;
+  readonly model?: string;
   readonly classes: number;
   readonly stem: Stem;
   readonly imageSize?: number;
@@ -16,7 +16,7 @@ interface Flags {
 
 export function main(args: readonly string[]): Promise<never> {
   const command = makeCommand("summary", "Prints a model's layers, shapes and parameters, as torchsummary does.")
-    .addOption(modelFlag("resnet20"))
+    .addOption(modelFlag({ text: "resnet20, with --stem imagenet resnet18" }))
     .addOption(classesFlag(10))
     .addOption(stemFlag("cifar"))
     .addOption(imageSizeFlag({ text: "32, with --stem imagenet 224" }))
@@ -26,8 +26,9 @@ export function main(args: readonly string[]): Promise<never> {
   return runCommand(command, args);
 }
 
-function print({ model: name, classes, stem, imageSize, json }: Flags): void {
+function print({ model: wanted, classes, stem, imageSize, json }: Flags): void {
   const output = new Output(json);
+  const name = wanted ?? (stem === "imagenet" ? "resnet18" : "resnet20");
   const model = usage(() => createModel(name, { classes, stem }));
   const size = imageSize ?? (stem === "imagenet" ? 224 : 32);
   const summary = usage(() => summarize(model, { imageSize: size }));

@@ -26,11 +26,11 @@ import { describeDevice, openCommandDevice } from "./shared/device-flags.ts";
 import { STATUS, usage } from "./shared/errors.ts";
 import { Interrupt } from "./shared/interrupt.ts";
 import { findRate } from "./shared/find-rate.ts";
-import { grouped, Output } from "./shared/output.ts";
+import { counted, grouped, Output } from "./shared/output.ts";
 import { checkResumeFolder, checkRunFolder, freshRunFolder, makeOutFolder, readInput } from "./shared/paths.ts";
 import { runCommand } from "./shared/run.ts";
 import { versions } from "./shared/versions.ts";
-import { applyConfigFile, applyPreset } from "./train/config-file.ts";
+import { applyRecipes } from "./train/config-file.ts";
 import { fit } from "./train/fit.ts";
 import { autoMethod, trainCommand, type TrainFlags } from "./train/flags.ts";
 import { report } from "./train/report.ts";
@@ -47,6 +47,9 @@ import {
 } from "./train/resume.ts";
 import { checkFlags, chooseModel, describeInit, resolve, type ModelChoice, type Settings } from "./train/settings.ts";
 
+/** With fewer a schedule hardly leaves its warm-up. */
+const FEW_STEPS = 5;
+
 export function main(args: readonly string[]): Promise<never> {
   const command = trainCommand();
   command.action(() => train(command));
@@ -54,26 +57,28 @@ export function main(args: readonly string[]): Promise<never> {
 }
 
 async function train(command: Command): Promise<void> {
-  const { config } = command.opts<TrainFlags>();
-  if (config !== undefined) applyConfigFile(command, config);
-  const { preset: recipe } = command.opts<TrainFlags>();
-  if (recipe !== undefined) applyPreset(command, recipe);
+  applyRecipes(command);
   const flags = command.opts<TrainFlags>();
   const output = new Output(flags.json);
   using interrupt = new Interrupt(() => output.note("\nstopping after this step; once more to stop at once"));
   const plan = flags.resume === undefined ? await planNew(flags, output) : await planResume(command, flags, output);
-  if (interrupt.signal.aborted) return end("interrupted");
+  if (interrupt.signal.aborted) return end(untrained(output));
   output.note(`data    ${describeData(plan.raw)}`);
   usage(() => buildSchedule(plan.settings, plan.raw.train), "--schedule");
   using device = await openCommandDevice(flags);
   if (plan.record) matchDevice(device, plan.record, output);
   output.note(`device  ${describeDevice(device)}`);
-  if (interrupt.signal.aborted) return end("interrupted");
+  if (interrupt.signal.aborted) return end(untrained(output));
   end(await trainOn(device, plan, interrupt.signal, output));
 }
 
 function end(how: "done" | "interrupted"): void {
   process.exitCode = STATUS[how];
+}
+
+function untrained(output: Output): "interrupted" {
+  output.note("interrupted before the first step: nothing was trained, the same command begins anew");
+  return "interrupted";
 }
 
 /** All that is known before a device is opened. */
@@ -144,12 +149,18 @@ async function trainOn(
   const opened = plan.folder
     ? { folder: plan.folder, settings: plan.settings, rates: null }
     : await open(device, plan, run, data, signal, output);
-  if (!opened) return "interrupted";
+  if (!opened) return untrained(output);
   const { folder, settings, rates } = opened;
   if (folder.state) restoreTrainer(trainer, folder.state);
   output.note(`run     ${folder.dir}${folder.state ? `, from step ${folder.state.position.step}` : ""}`);
   const schedule = buildSchedule(settings, data.train);
   const { epochs, tta, earlyStop: patience } = settings;
+  const steps = trainer.steps(data.train, settings);
+  if (steps < FEW_STEPS && !plan.folder) {
+    output.warn(
+      `${counted(steps, "step")} in all: a smaller --batch-size than ${settings.batchSize} makes more of them`,
+    );
+  }
   const earlyStop = patience === undefined ? undefined : { patience };
   const result = await fit(trainer, data, folder, { epochs, schedule, tta, earlyStop, signal }, output);
   reportResult(result, folder, plan.raw, settings, rates, output);
@@ -184,9 +195,9 @@ async function open(
   const { result } = await findRate(trainer, data.train, out!, { signal, method: plan.findRate }, output);
   if (result.stopped.reason === "interrupted") return null;
   if (settings.optimizer === "sgd" && result.method === "valley") {
-    output.note(
-      "SGD with momentum often bears 3 to 10 times as much: --lr auto:steepest, or a number, if it learns slowly",
-    );
+    const steepest = (result.suggestions.steepest ?? 0) / result.suggestion;
+    const other = steepest > 1 && steepest <= 10 ? "--lr auto:steepest, or a number," : "--lr and a number";
+    output.note(`SGD with momentum often bears 3 to 10 times as much: ${other} if it learns slowly`);
   }
   const found = { ...settings, lr: result.suggestion };
   trainer.optimizer.setLr(found.lr);

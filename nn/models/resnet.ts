@@ -135,7 +135,7 @@ export const resnet50 = (options?: ModelOptions): ResNet =>
 /** The CIFAR paper's nets of 6n+2 layers, 16, 32 and 64 channels wide; shortcuts are projections where the shape changes. */
 function cifarResNet(depth: number, options: ModelOptions = {}): ResNet {
   const name = `resnet${depth}`;
-  check(options.stem !== "imagenet", name, () => 'has no stem "imagenet"');
+  check(options.stem !== "imagenet", name, () => 'has no stem "imagenet": choose resnet18, resnet34 or resnet50');
   const count = (depth - 2) / 6;
   return new ResNet({ name, block: BasicBlock, stages: [16, 32, 64].map((width) => [width, count] as const) }, options);
 }

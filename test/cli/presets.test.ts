@@ -1,6 +1,6 @@
 // Presets are written in the words of train.js: each must be understood by it, and give the rates that were published.
 import { describe, expect, it } from "vitest";
-import { applyPreset } from "../../cli/commands/train/config-file.ts";
+import { applyRecipes } from "../../cli/commands/train/config-file.ts";
 import { trainCommand, type TrainFlags } from "../../cli/commands/train/flags.ts";
 import { checkFlags, chooseModel, recipeOf } from "../../cli/commands/train/settings.ts";
 import { makeSchedule, ratesAt, type PlateauSchedule, type Rates } from "../../training/index.ts";
@@ -10,7 +10,7 @@ import { preset, presetNames } from "../../training/presets/index.ts";
 function flagsOf(name: string, ...typed: string[]): TrainFlags {
   const command = trainCommand().action(() => undefined);
   command.parse(["--preset", name, ...typed], { from: "user" });
-  applyPreset(command, name);
+  applyRecipes(command);
   return command.opts<TrainFlags>();
 }
 

@@ -16,6 +16,8 @@ describe("the small commands", () => {
     expect(status).toBe(0);
     expect(stdout).toMatch(/^Total params: 11,173,962$/m);
     expect(stdout).toMatch(/^Forward\/backward pass size \(MB\): 11\.25\nParams size \(MB\): 42\.63\n.*: 53\.89$/m);
+    const large = await runCli("summary", ["--stem", "imagenet", "--json"], { cwd, env });
+    expect([large.status, json(large.stdout)]).toMatchObject([0, { model: "resnet18", imageSize: 224 }]);
     const command = `node ${join(root, "cli/summary.js")} --model resnet50 2>&1 >&3 | head -c 100`;
     const piped = `{ ${command}; } 3>&1 | true; echo "status \${PIPESTATUS[0]}"`;
     expect(execFileSync("bash", ["-c", piped], { cwd, encoding: "utf8" })).toBe("status 0\n");

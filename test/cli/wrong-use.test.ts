@@ -41,6 +41,7 @@ describe("wrong use (exit status 2)", () => {
     for (const part of ["train", "test", "val"]) {
       for (const kind of ["ant", "bee"]) put(join(cwd, "parted", part, kind, "1.png"), png(9, 9, picture(1)));
     }
+    writeFileSync(join(cwd, "run.json"), JSON.stringify({ settings: { epochs: 3, lr: 0.1 } }));
     writeFileSync(join(cwd, "nested.json"), JSON.stringify({ config: "flags.json" }));
     await refuseAll(
       "train",
@@ -59,6 +60,10 @@ describe("wrong use (exit status 2)", () => {
         [
           "--lr auto --schedule onecycle:max_lr=1",
           /^train: --lr auto would change nothing: --schedule gives all rates itself; /,
+        ],
+        [
+          "--preset s0 --config run.json",
+          /^train: --preset s0 would change nothing: run.json has all settings of a run; leave one of the two out$/,
         ],
         ["--preset s9", /^train: unknown preset "s9"; did you mean "s0"\?/],
         [

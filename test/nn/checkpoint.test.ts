@@ -61,12 +61,17 @@ describe("checkpoints", () => {
     [{ "kiln.mean": '[0.5,"0.5",0.5]' }, "kiln.mean is not a JSON list of three numbers"],
     [{ "kiln.std": "[0.2]" }, "kiln.std is not a JSON list of three numbers above 0"],
     [{ "kiln.std": "[0.2,0,0.2]" }, "kiln.std is not a JSON list of three numbers above 0"],
+    [{ "kiln.split": "1" }, "w: its metadata entry kiln.split is not a number between 0 and 1"],
     [
       { "kiln.model": '{"name":"resnet8","stem":"cifar","classes":3,"imageSize":32}', "kiln.classes": '["a"]' },
       "w: its metadata names 1 classes for a model of 3",
     ],
   ] as [Record<string, string>, string][])("refuses the metadata %j", (metadata, message) => {
     expect(() => readCheckpointMetadata(metadata, "w")).toThrow(message);
+  });
+
+  it("knows the share that trained", () => {
+    expect(readCheckpointMetadata({ "kiln.split": "0.8" }, "w")).toEqual({ split: 0.8 });
   });
 
   it("ignores other metadata", () => {

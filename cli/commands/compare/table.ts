@@ -1,6 +1,6 @@
 // What compare.js prints: results side by side, then the settings that differ.
 import { bestEpoch } from "../../../training/best-epoch.ts";
-import { duration, percent } from "../shared/output.ts";
+import { elapsed, percent } from "../shared/output.ts";
 import { rate } from "../train/table.ts";
 import type { ComparedRun } from "./read.ts";
 
@@ -46,7 +46,7 @@ export function resultRows(runs: readonly ComparedRun[]): Row[] {
     row("training accuracy", ({ last }) => percent(last.trainAccuracy)),
     row("training loss", ({ last }) => last.trainLoss.toFixed(4)),
     row("first learning rate", (figures) => rate(runs[all.indexOf(figures)].epochs[0].lr)),
-    row("time", ({ seconds }) => duration(seconds)),
+    row("time", ({ seconds }) => elapsed(seconds)),
     row("images/s", ({ imagesPerSecond }) => imagesPerSecond.toFixed(0)),
   ];
 }

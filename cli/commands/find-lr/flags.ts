@@ -26,7 +26,7 @@ export function findLrCommand(): Command {
   addRangeFlags(command);
   addDataFlags(command);
   addModelFlags(command);
-  addRecipeFlags(command);
+  addRecipeFlags(command, "taken for train.js's sake, without effect: the rates are those of the range");
   command
     .addOption(presetFlag())
     .addOption(

@@ -46,6 +46,12 @@ export async function checkpointData(
   output: Output,
 ): Promise<RawDataset> {
   const { metadata } = checkpoint;
+  const { split = metadata.split } = flags;
+  if (split !== metadata.split && metadata.split !== undefined) {
+    output.warn(
+      `the model was trained with --split ${metadata.split}: with ${split} it may have seen some of the test images`,
+    );
+  }
   const wanted = checkpointImageSize(flags, checkpoint, stem);
   const imageSize = (await sizeIsFixed(flags.data)) ? flags.imageSize : wanted;
   const { mean = metadata.mean, std = metadata.std } = flags;

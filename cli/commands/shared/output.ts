@@ -70,6 +70,9 @@ export const percent = (share: number): string => `${(100 * share).toFixed(2)} %
 /** 1 as "1 image", 2 as "2 images". */
 export const counted = (n: number, noun: string): string => `${grouped(n)} ${noun}${n === 1 ? "" : "s"}`;
 
+/** How long something took: as `duration`, and with a decimal below 10 seconds. */
+export const elapsed = (seconds: number): string => (seconds < 9.95 ? `${seconds.toFixed(1)} s` : duration(seconds));
+
 /** Seconds as "42 s", "3:07" or "2:05:09". */
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds)) return "?";

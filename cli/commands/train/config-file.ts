@@ -6,14 +6,23 @@ import { suggestion } from "../../../training/suggest.ts";
 import { UsageError } from "../shared/errors.ts";
 import { explainRead } from "../shared/paths.ts";
 
-/** Sets the flags that the file gives and the command line does not. A run's config.json is read by its `settings`. */
-export function applyConfigFile(command: Command, path: string): void {
-  apply(command, readSettings(path), path, ["cli"]);
-}
-
-/** Sets the flags that the preset gives and neither the command line nor a file does. */
-export function applyPreset(command: Command, name: string): void {
-  apply(command, preset(name).settings, `--preset ${name}`, ["cli", "config"]);
+/**
+ * Sets the flags that the command line does not: those that the file of `--config` gives, then those of `--preset`. A run's config.json
+ * is read by its `settings`, which leave nothing to a preset.
+ */
+export function applyRecipes(command: Command): void {
+  const given = command.opts<{ config?: string; preset?: string }>();
+  if (given.config !== undefined) {
+    const { settings, isRun } = readSettings(given.config);
+    if (isRun && given.preset !== undefined) {
+      throw new UsageError(
+        `--preset ${given.preset} would change nothing: ${given.config} has all settings of a run; leave one of the two out`,
+      );
+    }
+    apply(command, settings, given.config, ["cli"]);
+  }
+  const { preset: name } = command.opts<{ preset?: string }>();
+  if (name !== undefined) apply(command, preset(name).settings, `--preset ${name}`, ["cli", "config"]);
 }
 
 /** @param stronger sources whose values stay */
@@ -39,7 +48,7 @@ function apply(
   }
 }
 
-function readSettings(path: string): Record<string, unknown> {
+function readSettings(path: string): { settings: Record<string, unknown>; isRun: boolean } {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
@@ -49,7 +58,7 @@ function readSettings(path: string): Record<string, unknown> {
   const value = parseObject(text);
   if (!value) throw new UsageError(`--config: ${path} is not a JSON object, as in {"epochs": 20, "lr": 0.1}`);
   const { settings } = value;
-  return isObject(settings) ? settings : value;
+  return isObject(settings) ? { settings, isRun: true } : { settings: value, isRun: false };
 }
 
 function parseObject(text: string): Record<string, unknown> | null {

@@ -103,7 +103,8 @@ export function addModelFlags(command: Command): void {
   addNormalisationFlags(command, "CIFAR: the usual; else the training images' own");
 }
 
-export function addRecipeFlags(command: Command): void {
+/** @param lr what `--lr` means, where that is not the rate of a training */
+export function addRecipeFlags(command: Command, lr?: string): void {
   const later = (text: string): { text: string } => ({ text });
   command
     .addOption(flag("--epochs <n>", "passes over the training images; 9.9 ends within the tenth", above0, 10))
@@ -112,7 +113,8 @@ export function addRecipeFlags(command: Command): void {
     .addOption(
       flag(
         "--lr <rate>",
-        "learning rate, the schedule's highest; auto finds one first by a range test, auto:steepest by another of its rules",
+        lr ??
+          "learning rate, the schedule's highest; auto finds one first by a range test, auto:steepest by another of its rules",
         rateOrAuto,
         later("sgd 0.1, adam(w) 0.001"),
       ),

@@ -1,7 +1,7 @@
 // What a run came to.
 import type { RawDataset, RunFolder } from "../../../training/index.ts";
 import type { LrFinderResult } from "../../../training/lr-finder/index.ts";
-import { duration, percent, type Output } from "../shared/output.ts";
+import { elapsed, percent, type Output } from "../shared/output.ts";
 import type { FitResult } from "./fit.ts";
 import type { Settings } from "./settings.ts";
 
@@ -40,7 +40,7 @@ export function reportResult(
   }
   const held =
     end.reason === "early-stop" ? `ended in epoch ${end.position.epoch}` : `has all its ${settings.epochs} epochs`;
-  output.result(reports.length === 0 ? `nothing left to do: ${dir} ${held}` : `trained in ${duration(seconds)}`);
+  output.result(reports.length === 0 ? `nothing left to do: ${dir} ${held}` : `trained in ${elapsed(seconds)}`);
   const skipped = reports.at(-1)?.skippedSteps ?? 0;
   if (skipped > 0) {
     output.result(

@@ -72,6 +72,10 @@ export function chooseModel({ model, stem, imageSize }: TrainFlags, init: InitFi
   if (init && !init.info && model === undefined) {
     throw new UsageError(`${init.file} does not say which model it is: name it with --model`);
   }
+  const known = init?.info?.name;
+  if (known !== undefined && model !== undefined && model !== known) {
+    throw new UsageError(`--model ${model} is not what ${init!.file} says (${known}): leave it out`);
+  }
   const chosenStem = stem ?? init?.stem ?? "cifar";
   const imagenet = chosenStem === "imagenet";
   const choice = {

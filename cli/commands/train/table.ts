@@ -23,9 +23,9 @@ export class EpochTable {
     return line([
       String(epoch),
       rate(lr),
-      trainLoss.toFixed(4),
+      loss(trainLoss),
       share(trainAccuracy),
-      testLoss?.toFixed(4) ?? "-",
+      testLoss === null ? "-" : loss(testLoss),
       share(testAccuracy),
       ...(this.#validation ? [share(validationAccuracy)] : []),
       seconds.toFixed(1),
@@ -36,6 +36,9 @@ export class EpochTable {
 
 /** Three digits, and an exponent only where it is shorter. */
 export const rate = (lr: number): string => String(Number(lr.toPrecision(3)));
+
+/** Four decimals, and an exponent where they would not fit into the column. */
+const loss = (value: number): string => (Math.abs(value) >= 1e5 ? value.toExponential(2) : value.toFixed(4));
 
 const share = (accuracy: number | null | undefined): string =>
   accuracy === null || accuracy === undefined ? "-" : `${(100 * accuracy).toFixed(2)}%`;
