@@ -2,6 +2,7 @@
 import {
   accumulateMetrics,
   argmax,
+  capture,
   copyInto,
   currentDevice,
   keep,
@@ -96,6 +97,23 @@ export async function* evaluateBatches(
   } finally {
     for (const work of [inFlight, reads]) await work.settled();
     log.dispose();
+  }
+}
+
+/** Compiles the kernels of `evaluateBatches`, in parallel: else each is compiled where it is first used. Changes nothing. */
+export async function compileEvaluation(
+  model: Module,
+  dataset: DeviceDataset,
+  { batchSize = 128, tta = "none" }: EvaluateOptions = {},
+): Promise<void> {
+  const indices = Uint32Array.from({ length: Math.min(batchSize, dataset.count) }, (_, i) => i);
+  const { images, labels } = dataset.batch(indices);
+  const forward = capture((images: Tensor) => forwardViews(model, images, tta));
+  try {
+    await inEvaluation(model, () => noGrad(() => forward.compile(images)));
+  } finally {
+    forward.dispose();
+    for (const tensor of [images, labels]) tensor.dispose();
   }
 }
 

@@ -1,7 +1,7 @@
 // What a run of training keeps between steps: how far it has come, what is in flight, what was read and not yet reported.
 import { currentDevice, scope } from "../engine/index.ts";
 import type { DeviceDataset } from "./data/device-dataset.ts";
-import { evaluateBatches, type Evaluation } from "./evaluate.ts";
+import { compileEvaluation, evaluateBatches, type Evaluation } from "./evaluate.ts";
 import { DivergedError, EMPTY_SUMS, type EpochReport, type ProgressEvent, type TrainEvent } from "./events.ts";
 import type { FitOptions } from "./fit.ts";
 import { InFlight } from "./in-flight.ts";
@@ -53,12 +53,17 @@ export class Run {
     this.#recorded = trainer.position.step;
   }
 
-  /** Compiles what a whole step needs: in parallel, instead of one kernel after the other during the first. */
+  /** Compiles what a whole step and an evaluation need: in parallel, instead of one kernel after the other during the first. */
   async compile(): Promise<void> {
     const [epoch, step] = [this.#trainer.position.epoch + 1, this.#recorded];
     if (step >= this.#steps) return;
     const indices = this.#trainer.order(this.#train, epoch).subarray(0, this.#trainer.stepImages);
     await this.#trainer.compile(this.#train, indices, { epoch, step, steps: this.#steps });
+    const { model, batchSize } = this.#trainer;
+    const { validation, heldOut, tta } = this.#options;
+    for (const dataset of [validation, heldOut]) {
+      if (dataset) await compileEvaluation(model, dataset, { batchSize, tta });
+    }
   }
 
   /** The rest of the current epoch. False where it was stopped. */

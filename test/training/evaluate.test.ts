@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { noGrad, scope, type Device } from "../../engine/index.ts";
+import { CompiledKernel } from "../../engine/gpu/kernel.ts";
 import { resnet8, type ResNet } from "../../nn/index.ts";
 import { evaluate, type DeviceDataset } from "../../training/index.ts";
+import { compileEvaluation } from "../../training/evaluate.ts";
 import { testDevice } from "../support/gpu.ts";
 import { tinyTest } from "../support/tiny-data.ts";
 import { expectClose } from "../support/tolerance.ts";
@@ -52,6 +54,27 @@ describe("evaluate", () => {
       expect(result.logits).toHaveLength(COUNT * 10);
       const logits = { op: "evaluate", shapes: {}, options: { batchSize }, terms: PRODUCTS };
       expectClose(result.logits!, rows.flat(), logits);
+    }
+  });
+
+  it("has its kernels compiled by compileEvaluation, which changes nothing", async () => {
+    const compile = vi.spyOn(CompiledKernel.prototype, "compile");
+    const get = vi.spyOn(device.kernels, "get");
+    try {
+      const before = device.memory().bytes;
+      model.train();
+      await compileEvaluation(model, test, { batchSize: 8, tta: "mirror" });
+      expect(model.modules().every(({ training }) => training)).toBe(true);
+      expect(device.memory().bytes).toBe(before);
+      const compiled = new Set(compile.mock.contexts.map((kernel) => (kernel as CompiledKernel).label));
+      get.mockClear();
+      await evaluate(model, test, { batchSize: 8, tta: "mirror" });
+      const used = new Set(get.mock.results.map(({ value }) => (value as CompiledKernel).label));
+      const layers = [...used].filter((label) => /^(conv2d|batch-norm|winograd)/.test(label));
+      expect(layers.length).toBeGreaterThan(1);
+      expect(layers.filter((label) => !compiled.has(label))).toEqual([]);
+    } finally {
+      vi.restoreAllMocks();
     }
   });
 
