@@ -10,7 +10,7 @@ import {
   weightGradientMatrixPlan,
 } from "../dist/engine/ops/conv2d-matrix.js";
 import { gatherWorkgroup, weightGradientWorkgroup } from "../dist/engine/ops/conv2d-workgroup.js";
-import { chooseMatrixTile, matmulMatrix } from "../dist/engine/ops/matmul-matrix.js";
+import { chooseMatrixTile, matmulMatrix, matrixTiles } from "../dist/engine/ops/matmul-matrix.js";
 import { readFlags, wholeNumber } from "./flags.js";
 import { randomNumbers } from "./ladder/measure.js";
 import { timeOf } from "./time.js";
@@ -72,9 +72,7 @@ function onlyUsed(_, used) {
 
 /** @type {Tiles} */
 function unused(columns, used) {
-  /** @type {Tile[]} */
-  const all = columns > 64 ? [[128, 128], [128, 64], [64, 128], [64, 64]] : [[256, 64], [128, 64], [64, 64]]; // prettier-ignore
-  return all.filter((tile) => tile.join() !== used.join());
+  return matrixTiles(columns).filter((tile) => tile.join() !== used.join());
 }
 
 /** @param {Tiles} tiles */

@@ -1,5 +1,6 @@
 // Launches conv2d's kernels in tensor cores: f16 operands, f32 sums, for real GPUs that have subgroup matrices.
 import { kernels } from "../../shaders/kernels.ts";
+import type { Choice } from "../choices.ts";
 import { currentDevice } from "../current.ts";
 import { ENOUGH_WORKGROUPS, launch } from "../launch.ts";
 import { scope } from "../scope.ts";
@@ -16,12 +17,30 @@ import {
   type Gather,
   type Geometry,
 } from "./conv2d-geometry.ts";
-import { chooseMatrixTile, matrixConstants, type MatrixTile } from "./matmul-matrix.ts";
+import { describe } from "./conv2d-workgroup.ts";
+import { chooseMatrixTile, matrixConstants, matrixTiles, type MatrixTile } from "./matmul-matrix.ts";
 
 /** Whether all three passes of a convolution of f16 tensors can use subgroup matrices: rows of channels are loaded by eights. */
 export function usesMatrices({ weight: [, , C, K] }: Geometry): boolean {
   const { family, matrix } = currentDevice();
   return family === "workgroup" && matrix !== null && C % 8 === 0 && K % 8 === 0;
+}
+
+/** The tile to use: the fixed one, or what was measured. A large one can be slower, where the driver keeps its sums in memory. */
+function chooseTile(
+  choice: Pick<Choice, "op" | "shape" | "flops" | "inputs">,
+  columns: number,
+  fixed: MatrixTile,
+  run: (tile: MatrixTile, inputs: readonly Tensor[]) => void,
+): MatrixTile {
+  const tiles = new Map(matrixTiles(columns).map((tile) => [tile.join("x"), tile]));
+  const name = currentDevice().choices.choose({
+    ...choice,
+    variants: [...tiles.keys()],
+    fixed: fixed.join("x"),
+    run: (variant, inputs) => scope(() => run(tiles.get(variant)!, inputs)),
+  });
+  return tiles.get(name)!;
 }
 
 /** What a gather launch depends on, for tests: the constants that vary with the shape, and the grid. */
@@ -50,7 +69,18 @@ export function gatherMatrix(
   stats: boolean,
   wanted?: MatrixTile,
 ): BatchNormPartials | null {
-  const { places, rows, tile, tiles, workgroups } = gatherMatrixPlan(gather, wanted);
+  const several = gather.divisor.some((n) => n > 1); // the phases of an input gradient: too little work each
+  const chosen =
+    wanted ??
+    (several
+      ? undefined
+      : chooseTile(
+          { op: "conv2d.matrix", shape: describe(gather, stats), flops: gatherFlops(gather), inputs: [x, weight] },
+          gather.y[3],
+          gatherMatrixPlan(gather).tile,
+          (tile, inputs) => gatherMatrix(inputs[0], inputs[1], empty(gather.y, "f16"), gather, stats, tile),
+        ));
+  const { places, rows, tile, tiles, workgroups } = gatherMatrixPlan(gather, chosen);
   return scope(() => {
     const partials = stats ? empty([tiles, 2, gather.y[3]]) : noPartials();
     launch(kernels.conv2d.gatherMatrix, {
@@ -102,7 +132,16 @@ function weightTile({ weight: [R, S, C, K] }: Geometry): MatrixTile {
 /** dweight [R,S,C,K] in f32, of f16 x and dy. */
 export function weightGradientMatrix(x: Tensor, dy: Tensor, g: Geometry, wanted?: MatrixTile): Tensor {
   const [R, S, C, K] = g.weight;
-  const { tile, steps, splits, workgroups } = weightGradientMatrixPlan(g, wanted);
+  const shape = `${g.x.join("x")} ${g.weight.join("x")} /${g.stride.join("x")} +${g.padding.join("+")}`;
+  const chosen =
+    wanted ??
+    chooseTile(
+      { op: "conv2d.weightMatrix", shape, flops: weightGradientFlops(g), inputs: [x, dy] },
+      K,
+      weightTile(g),
+      (tile, inputs) => weightGradientMatrix(inputs[0], inputs[1], g, tile),
+    );
+  const { tile, steps, splits, workgroups } = weightGradientMatrixPlan(g, chosen);
   return scope(() => {
     const parts = empty([splits, R, S, C, K]);
     launch(kernels.conv2d.weightGradientMatrix, {

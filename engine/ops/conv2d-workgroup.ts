@@ -69,7 +69,8 @@ export function gatherWorkgroup(
   return gatherTiles(x, weight, y, gather, stats, TILES[name]);
 }
 
-function describe({ x, y, taps, step, origin, spacing }: Gather, stats: boolean): string {
+/** What the time of a gather depends on. */
+export function describe({ x, y, taps, step, origin, spacing }: Gather, stats: boolean): string {
   const window = `${taps.join("x")}x${y[3]}`;
   const places = `${step.join("x")} ${origin.join(" ")} ${spacing.join(" ")}`;
   return `${x.join("x")} ${window} /${places}${stats ? " stats" : ""}`;

@@ -8,6 +8,10 @@ import { empty, type Tensor } from "../tensor.ts";
 /** Rows and columns of the result that a workgroup computes: 64 x 64, 64 x 128, 128 x 64, 128 x 128 or 256 x 64. */
 export type MatrixTile = readonly [rows: number, columns: number];
 
+/** Those for so many columns of the result. */
+export const matrixTiles = (columns: number): readonly MatrixTile[] =>
+  columns > 64 ? [[128, 128], [128, 64], [64, 128], [64, 64]] : [[256, 64], [128, 64], [64, 64]]; // prettier-ignore
+
 /** The largest tile that leaves enough workgroups: larger ones load less per multiply-add. */
 export function chooseMatrixTile(rows: number, columns: number): MatrixTile {
   const tiles: MatrixTile[] = columns > 64 ? [[128, 128], [128, 64]] : [[256, 64], [128, 64]]; // prettier-ignore

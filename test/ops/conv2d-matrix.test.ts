@@ -1,5 +1,5 @@
 // The kernels of subgroup matrices, with the matrices themselves emulated (test/support/matrices.ts): adapters for tests have none.
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { currentDevice, empty } from "../../engine/index.ts";
 import { chooseMatrix, matricesOf } from "../../engine/open.ts";
 import type { Gather, Geometry } from "../../engine/ops/conv2d-geometry.ts";
@@ -120,6 +120,33 @@ it("are used where channels divide by 8, and the device has them", async () => {
   expect(usesMatrices(fitting)).toBe(false);
   const used = await withMatrices(currentDevice(), SQUARE, () => [fitting, other].map(usesMatrices));
   expect(used).toEqual([true, false]);
+});
+
+it("take the tile that was measured, forward and for the weights", async () => {
+  const device = currentDevice();
+  const measured = device.choices.measured;
+  const shape: Case = { x: [1, 6, 6, 16], weight: [3, 3, 16, 72], options: { padding: 1 } };
+  try {
+    await withMatrices(device, SQUARE, async () => {
+      await checkConv2d(shape, "workgroup", "f16", "f16");
+      const open = device.choices.open.filter(({ op, shape }) => /^conv2d\..*atrix$/.test(op) && shape.includes("6x6"));
+      expect(open.map(({ op }) => op).sort()).toEqual(["conv2d.matrix", "conv2d.matrix", "conv2d.weightMatrix"]);
+      for (const { op, shape, variants, fixed } of open) {
+        expect(variants).toContain(fixed);
+        device.choices.load({ [`${op} ${shape}`]: variants.find((variant) => variant !== fixed)! });
+      }
+      const get = vi.spyOn(device.kernels, "get");
+      await checkConv2d(shape, "workgroup", "f16", "f16");
+      const used = get.mock.calls.map(
+        ([{ name }, { TILE_ROWS: r, TILE_COLUMNS: c }]) => `${name} ${String(r)}x${String(c)}`,
+      );
+      get.mockRestore();
+      const tiles = open.map(({ op, shape }) => device.choices.measured[`${op} ${shape}`]).sort();
+      expect(used.filter((one) => one.includes("atrix")).map((one) => one.split(" ")[1]).sort()).toEqual(tiles); // prettier-ignore
+    });
+  } finally {
+    device.choices.load(measured);
+  }
 });
 
 it("are the first listed size whose products come out right, and why others do not is known", async () => {
