@@ -79,21 +79,34 @@ export class Profiler {
 
   async times(settle: <T>(promise: Promise<T>) => Promise<T>): Promise<DispatchTime[]> {
     const times: DispatchTime[] = [];
-    // A pass may be stamped as begun while it still waits for the one before: that time is the other's.
     let ended = 0n;
     for (const { readback, rows, used } of this.#chunks) {
       await settle(readback.mapAsync(1));
       const stamps = new BigInt64Array(readback.getMappedRange());
-      rows.forEach((row, i) => {
-        const [begin, end] = [stamps[2 * i], stamps[2 * i + 1]];
-        const own = end - (begin > ended ? begin : ended);
-        times.push(timeOf(row, own > 0n ? Number(own) / 1e6 : 0));
-        if (end > ended) ended = end;
-      });
+      const own = ownTimes(stamps, ended);
+      rows.forEach((row, i) => times.push(timeOf(row, own.milliseconds[i])));
+      ended = own.ended;
       for (const each of used) each.destroy();
     }
     return times;
   }
+}
+
+/**
+ * The times of passes from their pairs of stamps, in nanoseconds. One may be stamped as begun while it still waits for the one before: that
+ * time is the other's, and all together make the span.
+ *
+ * @param ended when the passes before these had ended
+ */
+export function ownTimes(stamps: BigInt64Array, ended: bigint): { milliseconds: number[]; ended: bigint } {
+  const milliseconds: number[] = [];
+  for (let i = 0; i < stamps.length; i += 2) {
+    const [begin, end] = [stamps[i], stamps[i + 1]];
+    const own = end - (begin > ended ? begin : ended);
+    milliseconds.push(own > 0n ? Number(own) / 1e6 : 0);
+    if (end > ended) ended = end;
+  }
+  return { milliseconds, ended };
 }
 
 export const timeOf = ({ kernel, flops, buffers, groups, params }: Dispatch, milliseconds: number): DispatchTime => ({

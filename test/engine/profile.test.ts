@@ -1,6 +1,7 @@
 // device.profile(): what it says about each dispatch, by timestamps and by waiting.
 import { beforeAll, describe, expect, it } from "vitest";
 import { capture, scope, type Device, type ProfileOptions, type Tensor } from "../../engine/index.ts";
+import { ownTimes } from "../../engine/gpu/profiler.ts";
 import { testDevice, toGpu } from "../support/gpu.ts";
 import { randomArr } from "../support/random.ts";
 
@@ -32,6 +33,13 @@ describe.each(["timestamps", "waiting"] as const)("a profile by %s", (by) => {
     expect(Math.max(...times.map(({ flops }) => flops))).toBe(2 * 64 * 96 * 32);
     expect(times.at(-1)!.bound).toEqual([64 * 32 * 4, 64 * 32 * 4]);
   });
+});
+
+it("counts no waiting for the pass before, also of another chunk", () => {
+  // Begun at once with the one before, as some drivers say; inside of it; after a pause.
+  const stamps = BigInt64Array.from([10, 30, 10, 50, 20, 40, 60, 70].map((ms) => BigInt(ms * 1e6)));
+  expect(ownTimes(stamps, 0n)).toEqual({ milliseconds: [20, 20, 0, 10], ended: 70_000_000n });
+  expect(ownTimes(stamps, 20_000_000n).milliseconds).toEqual([10, 20, 0, 10]);
 });
 
 describe("a profile by waiting", () => {
