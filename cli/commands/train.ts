@@ -6,6 +6,7 @@ import {
   buildRun,
   buildSchedule,
   createRunFolder,
+  DivergedError,
   environment,
   exportInfo,
   openRunFolder,
@@ -162,13 +163,22 @@ async function trainOn(
     );
   }
   const earlyStop = patience === undefined ? undefined : { patience };
-  const result = await fit(trainer, data, folder, { epochs, schedule, tta, earlyStop, signal }, output);
+  const fitting = fit(trainer, data, folder, { epochs, schedule, tta, earlyStop, signal }, output);
+  const result = await fitting.catch((error: unknown) => {
+    throw plan.folder && error instanceof DivergedError ? divergedAgain(error) : error;
+  });
   reportResult(result, folder, plan.raw, settings, rates, output);
   if (result.end.reason === "stopped") return "interrupted";
   if (!plan.report) return "done";
   const written = await report(trainer, data, folder, settings, result.tensorboard, signal, output);
   return written ? "done" : "interrupted";
 }
+
+/** A run keeps its rate when it is resumed. */
+const divergedAgain = (error: DivergedError): Error =>
+  new Error(error.message.replace(/lower --lr$/, "begin another run, with a lower --lr and another --out"), {
+    cause: error,
+  });
 
 interface Opened {
   readonly folder: RunFolder;

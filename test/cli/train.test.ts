@@ -232,14 +232,19 @@ describe("train", () => {
   });
 
   it("keeps the steps of a run that diverges", async () => {
-    const flags = [...RECIPE, "--lr", "1e20", "--schedule", "constant", "--clip-grad", "1e30", "--out", "diverged"];
+    // From the second epoch on.
+    const schedule = ["--schedule", "linear:start_factor=1e-25,total_iters=1"];
+    const flags = [...RECIPE, "--lr", "1e20", ...schedule, "--clip-grad", "1e30", "--out", "diverged"];
     const { status, stderr } = await runCli("train", flags, { cwd, env });
     expect(status).toBe(1);
-    const step = Number(/^train: loss is \w+ at step (\d+) /m.exec(stderr)![1]);
-    expect(step).toBeGreaterThan(0);
+    const step = Number(/^train: loss is \w+ at step (\d+) .*: lower --lr$/m.exec(stderr)![1]);
+    expect(step).toBeGreaterThan(STEPS_PER_EPOCH);
     expect(lines("diverged/steps.jsonl").map((line) => line["step"])).toEqual(
       Array.from({ length: step }, (_, i) => i),
     );
+    const again = await runCli("train", ["--resume", "diverged"], { cwd, env });
+    expect(again.status).toBe(1);
+    expect(again.stderr).toMatch(/^train: loss is .*: begin another run, with a lower --lr and another --out$/m);
   });
 
   it("tells what --lr auto found, with --json", async () => {
