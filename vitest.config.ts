@@ -7,9 +7,10 @@ const CORE =
   "{augment,batch-norm,binary,cast,conv2d,conv2d-grouped,conv2d-mixed,conv2d-sums,conv2d-winograd,conv2d-winograd-choice,cross-entropy,dropout,gather,matmul,optimizer-step,pool,reduce,resize,softmax,strided,unary,view}";
 
 const minutes = 60_000;
+/** Many times what anything takes: machines can be slow, and a test that hangs is seen anyhow. */
 const common = {
-  testTimeout: 2 * minutes,
-  hookTimeout: 2 * minutes,
+  testTimeout: 5 * minutes,
+  hookTimeout: 5 * minutes,
   expect: { poll: { timeout: 0.5 * minutes } },
   isolate: false,
   fileParallelism: false,
