@@ -29,7 +29,7 @@ beforeAll(async () => {
   mkdirSync(join(cwd, "sub"));
   writeFileSync(join(cwd, "sub/wide.png"), grey);
   writeFileSync(join(cwd, "text.png"), "no picture");
-}, 60_000);
+});
 
 const explain = (args: string, env = {}): Promise<Finished> =>
   runCli("explain", args.split(" ").filter(Boolean), { cwd, env });
