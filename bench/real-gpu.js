@@ -42,27 +42,19 @@ function parts(out) {
   /** @param {number} batch @param {string} precision */
   const bench = (batch, precision) =>
     words(`cli/bench.js --model ${model} --batch-size ${batch} --steps 20 --precision ${precision} --json`);
-  /** Without tuning, which may take long where nothing is known yet: a figure in any case. @param {number} batch @param {string} precision */
-  const untuned = (batch, precision) => {
-    const name = `step-${precision}-${batch}-untuned`;
-    return {
-      name,
-      seconds: 60,
-      command: [node, ...bench(batch, precision), "--tune", "off", "--out", join(out, name)],
-    };
+  /** @param {number} batch @param {string} precision */
+  const step = (batch, precision, suffix = "", more = "") => {
+    const name = `step-${precision}-${batch}${suffix}`;
+    return { name, seconds: 60, command: [node, ...bench(batch, precision), ...words(more), "--out", join(out, name)] };
   };
+  /** Without tuning, which may take long where nothing is known yet: a figure in any case. @param {number} batch @param {string} precision */
+  const untuned = (batch, precision) => step(batch, precision, "-untuned", "--tune off");
   /** The same under other toggles of Dawn's: what its checks of every index cost. @param {string} name @param {Record<string, string>} env */
   const toggled = (name, env) => ({
     name: `step-mixed-${large}-${name}`,
     seconds: 45,
     command: [node, ...bench(large, "mixed"), "--tune", "off"],
     env,
-  });
-  /** @param {number} batch @param {string} precision */
-  const step = (batch, precision) => ({
-    name: `step-${precision}-${batch}`,
-    seconds: 60,
-    command: [node, ...bench(batch, precision), "--out", join(out, `step-${precision}-${batch}`)],
   });
   /** @param {string} name @param {string} options */
   const run = (name, options) => ({

@@ -101,18 +101,19 @@ export async function chooseMatrix(device: Device): Promise<void> {
   const { family, info, limits } = device;
   if (family !== "workgroup" || info.subgroupMatrices.length === 0) return;
   const problems: string[] = [];
+  device.matrixProblems = problems;
   if (info.subgroupSize !== 32) problems.push(`subgroups must have 32 invocations, not ${info.subgroupSize}`);
   const bytes = limits.maxComputeWorkgroupStorageSize;
   if (bytes < MATRIX_TILE_BYTES)
     problems.push(`workgroups need ${MATRIX_TILE_BYTES} bytes of memory, and have ${bytes}`);
-  for (const size of problems.length > 0 ? [] : info.subgroupMatrices) {
+  if (problems.length > 0) return;
+  for (const size of info.subgroupMatrices) {
     device.matrix = size;
     const problem = await matrixProblem();
-    if (problem === null) break;
+    if (problem === null) return;
     device.matrix = null;
     problems.push(`${size.M} x ${size.N} x ${size.K}: ${problem}`);
   }
-  device.matrixProblems = problems;
 }
 
 /**

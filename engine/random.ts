@@ -123,6 +123,20 @@ export class Random {
   }
 }
 
+const NOISE_PERIOD = 4096;
+
+/** Numbers in [-1, 1), for timing: zeros could be faster. The first 4,096 repeat, as to draw tens of millions takes seconds. */
+export function noise(size: number, seed: number): Float32Array<ArrayBuffer> {
+  const values = new Float32Array(size);
+  const period = Math.min(size, NOISE_PERIOD);
+  for (let i = 0; i < period; i += 4) {
+    const four = pcg4d(seed, i, 0, 0);
+    for (let j = 0; j < 4 && i + j < period; j++) values[i + j] = four[j] / 2 ** 31 - 1;
+  }
+  for (let i = period; i < size; i *= 2) values.copyWithin(i, 0, i);
+  return values;
+}
+
 /** A permutation of 0 .. n - 1 keyed by (seed, epoch): Fisher-Yates, one hash for each position. */
 export function permutation(n: number, seed: number, epoch: number, purpose: Purpose = Purpose.shuffle): Uint32Array {
   const order = new Uint32Array(n);

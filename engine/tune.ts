@@ -4,7 +4,7 @@ import type { Choice, ChoiceInput, OpenChoice } from "./choices.ts";
 import { currentDevice } from "./current.ts";
 import type { Device } from "./gpu/device.ts";
 import { cast } from "./ops/cast.ts";
-import { pcg4d } from "./random.ts";
+import { noise } from "./random.ts";
 import { scope } from "./scope.ts";
 import { sizeOf } from "./shape.ts";
 import { fromData, type Tensor } from "./tensor.ts";
@@ -78,16 +78,8 @@ async function compile({ run }: Choice, variant: string, inputs: readonly Tensor
   await step.compile();
 }
 
-/** Numbers in [-1, 1): zeros could be faster. */
 function random({ shape, dtype }: ChoiceInput, seed: number): Tensor {
-  const values = new Float32Array(sizeOf(shape));
-  const period = Math.min(values.length, 4096);
-  for (let i = 0; i < period; i += 4) {
-    const four = pcg4d(seed, i, 0, 0);
-    for (let j = 0; j < 4 && i + j < period; j++) values[i + j] = four[j] / 2 ** 31 - 1;
-  }
-  for (let i = period; i < values.length; i *= 2) values.copyWithin(i, 0, i);
-  const singles = fromData(values, shape);
+  const singles = fromData(noise(sizeOf(shape), seed), shape);
   if (dtype === "f32") return singles;
   const halves = cast(singles, "f16"); // many on the host would take longer than the measurements
   singles.dispose();

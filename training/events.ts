@@ -135,13 +135,17 @@ export type TrainEvent = StartEvent | StepEvent | ProgressEvent | EvaluatingEven
 export class DivergedError extends Error {
   override name = "DivergedError";
   readonly step: number;
+  /** The message without its advice. */
+  readonly found: string;
 
   constructor({ step, lr, loss }: { step: number; lr: number; loss: number }) {
     const what = Number.isNaN(loss) ? "NaN" : "infinite";
     // The first loss is of the weights as they were given.
     const advice = step === 0 ? "the weights or the images are not finite, or far too large" : "lower --lr";
-    super(`loss is ${what} at step ${step} (lr ${showRate(lr)}): ${advice}`);
+    const found = `loss is ${what} at step ${step} (lr ${showRate(lr)})`;
+    super(`${found}: ${advice}`);
     this.step = step;
+    this.found = found;
   }
 }
 

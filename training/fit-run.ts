@@ -61,9 +61,8 @@ export class Run {
     await this.#trainer.compile(this.#train, indices, { epoch, step, steps: this.#steps });
     const { model, batchSize } = this.#trainer;
     const { validation, heldOut, tta } = this.#options;
-    for (const dataset of [validation, heldOut]) {
-      if (dataset) await compileEvaluation(model, dataset, { batchSize, tta });
-    }
+    const evaluated = validation ?? heldOut;
+    if (evaluated) await compileEvaluation(model, evaluated, { batchSize, tta });
   }
 
   /** The rest of the current epoch. False where it was stopped. */

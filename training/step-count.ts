@@ -1,5 +1,8 @@
 // How many steps an epoch has, and a run.
 
+/** With fewer in all a schedule hardly leaves its warm-up. */
+export const FEW_STEPS = 5;
+
 /** What decides it besides the number of images. */
 export interface StepSize {
   readonly batchSize: number;

@@ -1,7 +1,7 @@
 // node cli/bench.js: how fast training steps are, where their time goes, and how it grows.
 import { files } from "#files";
 import type { Device } from "../../engine/index.ts";
-import { createModel, type Stem } from "../../nn/index.ts";
+import { createModel, stemImageSize, type Stem } from "../../nn/index.ts";
 import { saveFigure } from "../../training/report/figure.ts";
 import type { Figure } from "../../training/report/figure.ts";
 import { PRECISIONS, type Precision } from "../../training/index.ts";
@@ -92,7 +92,7 @@ async function bench(flags: Flags): Promise<void> {
     checkOutFolder(out);
     await makeOutFolder(out);
   }
-  const imageSize = flags.imageSize ?? (stem === "imagenet" ? 224 : 32);
+  const imageSize = flags.imageSize ?? stemImageSize(stem);
   using device = await openCommandDevice(flags);
   const profiled = flags.kernels || flags.shapes || out !== undefined;
   if (profiled && !hasTimestamps(device)) {

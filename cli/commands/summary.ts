@@ -1,8 +1,8 @@
 // node cli/summary.js: the layer table of a model.
-import { createModel, formatSummary, summarize, type Stem } from "../../nn/index.ts";
+import { createModel, formatSummary, stemImageSize, summarize, type Stem } from "../../nn/index.ts";
 import { usage } from "./shared/errors.ts";
 import { makeCommand, toggle } from "./shared/flags.ts";
-import { classesFlag, imageSizeFlag, modelFlag, stemFlag } from "./shared/model-flags.ts";
+import { classesFlag, imageSizeFlag, modelFlag, stemFlag, stemModel } from "./shared/model-flags.ts";
 import { Output } from "./shared/output.ts";
 import { runCommand } from "./shared/run.ts";
 
@@ -28,9 +28,9 @@ export function main(args: readonly string[]): Promise<never> {
 
 function print({ model: wanted, classes, stem, imageSize, json }: Flags): void {
   const output = new Output(json);
-  const name = wanted ?? (stem === "imagenet" ? "resnet18" : "resnet20");
+  const name = wanted ?? stemModel(stem);
   const model = usage(() => createModel(name, { classes, stem }));
-  const size = imageSize ?? (stem === "imagenet" ? 224 : 32);
+  const size = imageSize ?? stemImageSize(stem);
   const summary = usage(() => summarize(model, { imageSize: size }));
   if (json) output.document({ model: name, classes, stem, imageSize: size, ...summary });
   else output.result(formatSummary(summary));

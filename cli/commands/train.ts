@@ -22,6 +22,7 @@ import {
 } from "../../training/index.ts";
 import type { LrFinderResult } from "../../training/lr-finder/index.ts";
 import { preset } from "../../training/presets/index.ts";
+import { FEW_STEPS } from "../../training/step-count.ts";
 import { describeData, loadCommandData, sizeIsFixed } from "./shared/data-flags.ts";
 import { describeDevice, openCommandDevice } from "./shared/device-flags.ts";
 import { STATUS, usage } from "./shared/errors.ts";
@@ -47,9 +48,6 @@ import {
   type RunRecord,
 } from "./train/resume.ts";
 import { checkFlags, chooseModel, describeInit, resolve, type ModelChoice, type Settings } from "./train/settings.ts";
-
-/** With fewer a schedule hardly leaves its warm-up. */
-const FEW_STEPS = 5;
 
 export function main(args: readonly string[]): Promise<never> {
   const command = trainCommand();
@@ -78,7 +76,7 @@ function end(how: "done" | "interrupted"): void {
 }
 
 function untrained(output: Output): "interrupted" {
-  output.note("interrupted before the first step: nothing was trained, the same command begins anew");
+  output.note("interrupted before the first step: nothing was trained; run the same command again");
   return "interrupted";
 }
 
@@ -165,7 +163,9 @@ async function trainOn(
   const earlyStop = patience === undefined ? undefined : { patience };
   const fitting = fit(trainer, data, folder, { epochs, schedule, tta, earlyStop, signal }, output);
   const result = await fitting.catch((error: unknown) => {
-    throw plan.folder && error instanceof DivergedError ? divergedAgain(error) : error;
+    if (!plan.folder || !(error instanceof DivergedError)) throw error;
+    // A run that is resumed keeps its rate.
+    throw new Error(`${error.found}: begin another run, with a lower --lr and another --out`, { cause: error });
   });
   reportResult(result, folder, plan.raw, settings, rates, output);
   if (result.end.reason === "stopped") return "interrupted";
@@ -173,12 +173,6 @@ async function trainOn(
   const written = await report(trainer, data, folder, settings, result.tensorboard, signal, output);
   return written ? "done" : "interrupted";
 }
-
-/** A run keeps its rate when it is resumed. */
-const divergedAgain = (error: DivergedError): Error =>
-  new Error(error.message.replace(/lower --lr$/, "begin another run, with a lower --lr and another --out"), {
-    cause: error,
-  });
 
 interface Opened {
   readonly folder: RunFolder;

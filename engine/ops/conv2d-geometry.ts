@@ -56,6 +56,16 @@ export interface Keep {
   readonly weight: boolean;
 }
 
+/** Whether it is one of several runs that make up an input gradient with strides. */
+export const isPhase = ({ divisor }: Gather): boolean => divisor.some((n) => n > 1);
+
+/** What the time of a gather depends on, for choices. */
+export function describeGather({ x, y, taps, step, origin, spacing }: Gather, stats: boolean): string {
+  const window = `${taps.join("x")}x${y[3]}`;
+  const places = `${step.join("x")} ${origin.join(" ")} ${spacing.join(" ")}`;
+  return `${x.join("x")} ${window} /${places}${stats ? " stats" : ""}`;
+}
+
 /** Multiply-adds times 2. Taps that a phase skips are counted out evenly. */
 export function gatherFlops(g: Gather): number {
   const taps = (g.taps[0] * g.taps[1]) / (g.divisor[0] * g.divisor[1]);

@@ -8,7 +8,9 @@ import { ceilDiv } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
 import {
+  describeGather,
   gatherFlops,
+  isPhase,
   noPartials,
   sumSplits,
   vector,
@@ -17,7 +19,6 @@ import {
   type Gather,
   type Geometry,
 } from "./conv2d-geometry.ts";
-import { describe } from "./conv2d-workgroup.ts";
 import { chooseMatrixTile, matrixConstants, matrixTiles, type MatrixTile } from "./matmul-matrix.ts";
 
 /** Whether all three passes of a convolution of f16 tensors can use subgroup matrices: rows of channels are loaded by eights. */
@@ -69,17 +70,7 @@ export function gatherMatrix(
   stats: boolean,
   wanted?: MatrixTile,
 ): BatchNormPartials | null {
-  const several = gather.divisor.some((n) => n > 1); // the phases of an input gradient: too little work each
-  const chosen =
-    wanted ??
-    (several
-      ? undefined
-      : chooseTile(
-          { op: "conv2d.matrix", shape: describe(gather, stats), flops: gatherFlops(gather), inputs: [x, weight] },
-          gather.y[3],
-          gatherMatrixPlan(gather).tile,
-          (tile, inputs) => gatherMatrix(inputs[0], inputs[1], empty(gather.y, "f16"), gather, stats, tile),
-        ));
+  const chosen = wanted ?? chooseGatherTile(x, weight, gather, stats);
   const { places, rows, tile, tiles, workgroups } = gatherMatrixPlan(gather, chosen);
   return scope(() => {
     const partials = stats ? empty([tiles, 2, gather.y[3]]) : noPartials();
@@ -103,6 +94,17 @@ export function gatherMatrix(
     });
     return stats ? { means: partials, rowsPerTile: tile[0], rows } : null;
   });
+}
+
+function chooseGatherTile(x: Tensor, weight: Tensor, gather: Gather, stats: boolean): MatrixTile {
+  const fixed = gatherMatrixPlan(gather).tile;
+  if (isPhase(gather)) return fixed; // too little work each
+  return chooseTile(
+    { op: "conv2d.matrix", shape: describeGather(gather, stats), flops: gatherFlops(gather), inputs: [x, weight] },
+    gather.y[3],
+    fixed,
+    (tile, inputs) => gatherMatrix(inputs[0], inputs[1], empty(gather.y, "f16"), gather, stats, tile),
+  );
 }
 
 /** Pixels that a workgroup of the weight gradient takes at a time, and the fewest steps that are worth a split of their own. */
@@ -132,16 +134,7 @@ function weightTile({ weight: [R, S, C, K] }: Geometry): MatrixTile {
 /** dweight [R,S,C,K] in f32, of f16 x and dy. */
 export function weightGradientMatrix(x: Tensor, dy: Tensor, g: Geometry, wanted?: MatrixTile): Tensor {
   const [R, S, C, K] = g.weight;
-  const shape = `${g.x.join("x")} ${g.weight.join("x")} /${g.stride.join("x")} +${g.padding.join("+")}`;
-  const chosen =
-    wanted ??
-    chooseTile(
-      { op: "conv2d.weightMatrix", shape, flops: weightGradientFlops(g), inputs: [x, dy] },
-      K,
-      weightTile(g),
-      (tile, inputs) => weightGradientMatrix(inputs[0], inputs[1], g, tile),
-    );
-  const { tile, steps, splits, workgroups } = weightGradientMatrixPlan(g, chosen);
+  const { tile, steps, splits, workgroups } = weightGradientMatrixPlan(g, wanted ?? chooseWeightTile(x, dy, g));
   return scope(() => {
     const parts = empty([splits, R, S, C, K]);
     launch(kernels.conv2d.weightGradientMatrix, {
@@ -156,4 +149,14 @@ export function weightGradientMatrix(x: Tensor, dy: Tensor, g: Geometry, wanted?
     });
     return sumSplits(parts, g.weight);
   });
+}
+
+function chooseWeightTile(x: Tensor, dy: Tensor, g: Geometry): MatrixTile {
+  const shape = `${g.x.join("x")} ${g.weight.join("x")} /${g.stride.join("x")} +${g.padding.join("+")}`;
+  return chooseTile(
+    { op: "conv2d.weightMatrix", shape, flops: weightGradientFlops(g), inputs: [x, dy] },
+    g.weight[3],
+    weightTile(g),
+    (tile, inputs) => weightGradientMatrix(inputs[0], inputs[1], g, tile),
+  );
 }

@@ -7,7 +7,9 @@ import { empty, type Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
 import { loadedAs, storedAs } from "./cast.ts";
 import {
+  describeGather,
   gatherFlops,
+  isPhase,
   noPartials,
   splitParts,
   sumSplits,
@@ -52,12 +54,11 @@ export function gatherWorkgroup(
   const rows = gather.y[0] * gather.places[0] * gather.places[1];
   const fixed = chooseTile(rows, gather.y[3]);
   const flops = gatherFlops(gather);
-  const several = gather.divisor.some((n) => n > 1); // the phases of an input gradient: too little work each
-  const name = several
+  const name = isPhase(gather) // too little work each
     ? fixed
     : currentDevice().choices.choose<TileName>({
         op: "conv2d.gather",
-        shape: describe(gather, stats) + (x.dtype === "f16" ? " f16" : ""),
+        shape: describeGather(gather, stats) + (x.dtype === "f16" ? " f16" : ""),
         variants: tileNames(gather.y[3]),
         fixed,
         flops,
@@ -67,13 +68,6 @@ export function gatherWorkgroup(
         },
       });
   return gatherTiles(x, weight, y, gather, stats, TILES[name]);
-}
-
-/** What the time of a gather depends on. */
-export function describe({ x, y, taps, step, origin, spacing }: Gather, stats: boolean): string {
-  const window = `${taps.join("x")}x${y[3]}`;
-  const places = `${step.join("x")} ${origin.join(" ")} ${spacing.join(" ")}`;
-  return `${x.join("x")} ${window} /${places}${stats ? " stats" : ""}`;
 }
 
 /** The same in tiles of a given size. */

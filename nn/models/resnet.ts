@@ -19,6 +19,9 @@ import { Classifier } from "./classifier.ts";
 export type Stem = (typeof STEMS)[number];
 export const STEMS = ["cifar", "padded", "imagenet"] as const;
 
+/** Height and width of the images, in pixels, that a stem is for where nothing else is said. */
+export const stemImageSize = (stem: Stem): number => (stem === "imagenet" ? 224 : 32);
+
 export interface ModelOptions {
   /** Number of classes. Default 10. */
   classes?: number;

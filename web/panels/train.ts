@@ -1,6 +1,7 @@
 // Training: its buttons, and the range test.
 import { proxy } from "comlink";
 import type { App } from "../app.ts";
+import { FEW_STEPS } from "../../training/step-count.ts";
 import { byId } from "../parts/dom.ts";
 import { inPageWords, percent, short } from "../parts/format.ts";
 import type { RecipeFields } from "../parts/recipe-form.ts";
@@ -9,8 +10,6 @@ import type { KeptRun, RunEnd, RunEvent } from "../protocol.ts";
 import { showRangeTest } from "./range-test.ts";
 import { RunView } from "./run-view.ts";
 
-/** With fewer a schedule hardly leaves its warm-up. */
-const FEW_STEPS = 5;
 /** Milliseconds. */
 const SAY_EVERY = 1000;
 

@@ -1,5 +1,5 @@
 // Files in and out: checkpoints, the run's metrics, its report.
-import { exportWeights, modelFromCheckpoint, readCheckpoint } from "../../nn/index.ts";
+import { exportWeights, modelFromCheckpoint, readCheckpoint, stemImageSize } from "../../nn/index.ts";
 import { zip } from "fflate";
 import { files, writeReport } from "../../training/index.ts";
 import { useDocument } from "../../training/pictures.browser.ts";
@@ -89,7 +89,7 @@ export function shareCalls(state: State) {
           model: model.name,
           stem: model.stem,
           classes: model.classes,
-          imageSize: info?.imageSize ?? (model.stem === "imagenet" ? 224 : 32),
+          imageSize: info?.imageSize ?? stemImageSize(model.stem),
           mean: rgb(mean) ?? state.raw?.mean ?? [0.5, 0.5, 0.5],
           std: rgb(std) ?? state.raw?.std ?? [0.25, 0.25, 0.25],
         },

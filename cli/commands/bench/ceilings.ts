@@ -1,5 +1,5 @@
 // What the adapter can do at best, measured: the scale on which kernels are judged.
-import { fromData, scope, type Device, type Tensor } from "../../../engine/index.ts";
+import { fromData, noise, scope, type Device, type Tensor } from "../../../engine/index.ts";
 import { runArithmetic, runCopy, runLoads, TABLE, type Work } from "../../../engine/ops/ceilings.ts";
 import { median } from "./median.ts";
 
@@ -40,9 +40,10 @@ export class CeilingMeter implements Disposable {
   constructor(device: Device, sizes?: Partial<Sizes>) {
     this.#device = device;
     const { copied, computed } = { ...(device.info.software ? SOFTWARE : HARDWARE), ...sizes };
-    this.#copied = randomTensor(Math.min(copied, device.limits.maxStorageBufferBindingSize / 4));
-    this.#computed = randomTensor(computed);
-    this.#table = randomTensor(TABLE.elements);
+    const random = (size: number): Tensor => fromData(noise(size, 1), [size]);
+    this.#copied = random(Math.min(copied, device.limits.maxStorageBufferBindingSize / 4));
+    this.#computed = random(computed);
+    this.#table = random(TABLE.elements);
   }
 
   /** One launch of each kernel. */
@@ -102,16 +103,4 @@ export class CeilingMeter implements Disposable {
   [Symbol.dispose](): void {
     this.dispose();
   }
-}
-
-/** From -1 to 1: a GPU can be faster on zeros. They repeat, as tens of millions of calls would take seconds. */
-function randomTensor(size: number): Tensor {
-  const values = new Float32Array(size);
-  const period = Math.min(size, 4096);
-  for (let i = 0, state = 1; i < period; i++) {
-    state = (Math.imul(state, 1664525) + 1013904223) | 0;
-    values[i] = state / 2 ** 31;
-  }
-  for (let i = period; i < size; i *= 2) values.copyWithin(i, 0, i);
-  return fromData(values, [size]);
 }

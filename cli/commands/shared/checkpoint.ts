@@ -1,5 +1,5 @@
 // The model of `--checkpoint`, and data as that model was trained on.
-import { modelFromCheckpoint, type Checkpoint, type Classifier, type Stem } from "../../../nn/index.ts";
+import { modelFromCheckpoint, stemImageSize, type Checkpoint, type Classifier, type Stem } from "../../../nn/index.ts";
 import type { RawDataset } from "../../../training/index.ts";
 import { loadCommandData, sizeIsFixed, type DataFlags } from "./data-flags.ts";
 import { UsageError } from "./errors.ts";
@@ -14,17 +14,19 @@ export interface CheckpointFlags {
   readonly imageSize?: number;
 }
 
+/** @throws where a flag is typed that differs from what a file of weights says */
+export function refuseOther(path: string, flag: string, typed?: string | number, inFile?: string | number): void {
+  if (typed === undefined || inFile === undefined || typed === inFile) return;
+  throw new UsageError(`--${flag} ${typed} is not what ${path} says (${inFile}): leave it out`);
+}
+
 /** The model with its weights. What is typed must not differ from what the file says. */
 export function checkpointModel(flags: CheckpointFlags, checkpoint: Checkpoint): Classifier {
   const { checkpoint: path, model, stem, classes } = flags;
   const said = checkpoint.metadata.model;
-  const differ = (flag: string, typed?: string | number, inFile?: string | number): void => {
-    if (typed === undefined || inFile === undefined || typed === inFile) return;
-    throw new UsageError(`--${flag} ${typed} is not what ${path} says (${inFile}): leave it out`);
-  };
-  differ("model", model, said?.name);
-  differ("stem", stem, said?.stem);
-  differ("classes", classes, said?.classes);
+  refuseOther(path, "model", model, said?.name);
+  refuseOther(path, "stem", stem, said?.stem);
+  refuseOther(path, "classes", classes, said?.classes);
   if (!said && model === undefined)
     throw new UsageError(`${path} does not say which model it is: name it with --model`);
   return modelFromCheckpoint(checkpoint, path, {
@@ -36,7 +38,7 @@ export function checkpointModel(flags: CheckpointFlags, checkpoint: Checkpoint):
 
 /** Height and width of the model's images, in pixels. */
 export const checkpointImageSize = ({ imageSize }: CheckpointFlags, { metadata }: Checkpoint, stem: Stem): number =>
-  imageSize ?? metadata.model?.imageSize ?? (stem === "imagenet" ? 224 : 32);
+  imageSize ?? metadata.model?.imageSize ?? stemImageSize(stem);
 
 /** The data, normalised as the checkpoint says. */
 export async function checkpointData(
@@ -46,10 +48,10 @@ export async function checkpointData(
   output: Output,
 ): Promise<RawDataset> {
   const { metadata } = checkpoint;
-  const { split = metadata.split } = flags;
-  if (split !== metadata.split && metadata.split !== undefined) {
+  const [typed, trained] = [flags.split, metadata.split];
+  if (typed !== undefined && trained !== undefined && typed !== trained) {
     output.warn(
-      `the model was trained with --split ${metadata.split}: with ${split} it may have seen some of the test images`,
+      `the model was trained with --split ${trained}: with ${typed} it may have seen some of the test images`,
     );
   }
   const wanted = checkpointImageSize(flags, checkpoint, stem);

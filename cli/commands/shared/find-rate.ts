@@ -36,8 +36,8 @@ export async function findRate(
     const result = await test(trainer, train, options, output);
     const files = await saveLrFinder(dir, result);
     for (const line of resultLines(result)) output.result(line);
-    // Who interrupts it knows why there is little.
-    if (result.stopped.reason !== "interrupted") for (const warning of result.warnings) output.warn(warning);
+    // They are of the suggestion.
+    if (result.method !== null) for (const warning of result.warnings) output.warn(warning);
     return { result, files };
   } catch (error) {
     if (!(error instanceof RangeTestError)) throw error;

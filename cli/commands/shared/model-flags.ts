@@ -6,6 +6,9 @@ import { flag, named, oneOf, wholeFrom } from "./flags.ts";
 
 type Default<T> = T | { readonly text: string };
 
+/** What a stem is for where nothing else is said. */
+export const stemModel = (stem: Stem): string => (stem === "imagenet" ? "resnet18" : "resnet20");
+
 export const modelFlag = (byDefault: Default<string>): Option =>
   flag(
     "--model <name>",

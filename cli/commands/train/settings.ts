@@ -1,6 +1,6 @@
 // From flags to settings: every default decided, every contradiction found before a device is opened.
 import path from "node:path";
-import { createModel, stemOf, type Checkpoint, type ModelInfo, type Stem } from "../../../nn/index.ts";
+import { createModel, stemImageSize, stemOf, type Checkpoint, type ModelInfo, type Stem } from "../../../nn/index.ts";
 import {
   chooseRecipe,
   defaultAugment,
@@ -16,7 +16,9 @@ import { usesRate } from "../../../training/build-run.ts";
 import { stepsPerEpoch } from "../../../training/step-count.ts";
 import { planAugment } from "../../../training/data/augment-plan.ts";
 import { isDownloadable } from "../../../training/data/download.ts";
+import { refuseOther } from "../shared/checkpoint.ts";
 import { usage, UsageError } from "../shared/errors.ts";
+import { stemModel } from "../shared/model-flags.ts";
 import { RUN_FLAGS, type TrainFlags } from "./flags.ts";
 
 /** The model that is asked for; its classes are known with the data. */
@@ -72,16 +74,12 @@ export function chooseModel({ model, stem, imageSize }: TrainFlags, init: InitFi
   if (init && !init.info && model === undefined) {
     throw new UsageError(`${init.file} does not say which model it is: name it with --model`);
   }
-  const known = init?.info?.name;
-  if (known !== undefined && model !== undefined && model !== known) {
-    throw new UsageError(`--model ${model} is not what ${init!.file} says (${known}): leave it out`);
-  }
+  if (init) refuseOther(init.file, "model", model, init.info?.name);
   const chosenStem = stem ?? init?.stem ?? "cifar";
-  const imagenet = chosenStem === "imagenet";
   const choice = {
-    model: model ?? init?.info?.name ?? (imagenet ? "resnet18" : "resnet20"),
+    model: model ?? init?.info?.name ?? stemModel(chosenStem),
     stem: chosenStem,
-    imageSize: imageSize ?? init?.info?.imageSize ?? (imagenet ? 224 : 32),
+    imageSize: imageSize ?? init?.info?.imageSize ?? stemImageSize(chosenStem),
   };
   usage(() => createModel(choice.model, { stem: choice.stem, classes: 1 }));
   return choice;
