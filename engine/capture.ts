@@ -256,7 +256,7 @@ class Programs<A extends readonly CaptureArgument[], T> {
       return same < i ? `=${same}` : `${argument.dtype}${showShape(argument.shape)}${overlap(args, i)}`;
     });
     const gradients = recordsGradients() ? [] : ["no gradients"];
-    const variant = `${device.family} ${String(device.winograd)} ${JSON.stringify(device.matrix)} ${device.choices.version}`;
+    const variant = `${device.family} ${device.texels ? "texels " : ""}${String(device.winograd)} ${JSON.stringify(device.matrix)} ${device.choices.version}`;
     return [`(${shown.join(", ")})`, variant, ...gradients, this.#key?.(...args) ?? ""].join(" ").trimEnd();
   }
 }

@@ -2,6 +2,7 @@
 import type { Device } from "./gpu/device.ts";
 import type { BoundBuffer, Dispatch } from "./gpu/dispatch.ts";
 import { packParams, type Constants, type KernelSource, type ParamValue } from "./gpu/kernel.ts";
+import { mostTexelBytes } from "./gpu/texels.ts";
 import { showShape, whatFits } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
 import { currentDevice } from "./current.ts";
@@ -17,6 +18,8 @@ export interface LaunchArguments<K extends KernelSource> {
   /** A function is a live value: read now, and again at each replay of a captured step. For what changes from step to step. */
   readonly params?: { readonly [name in ParamNames<K>]: ParamValue | (() => ParamValue) };
   readonly constants?: { readonly [name in DeclarationNames<K>]?: number | boolean | string };
+  /** Bindings to load through textures where `device.texels` says that it is faster: those that are most of what the kernel loads. */
+  readonly texels?: readonly BindingNames<K>[];
   /**
    * Workgroups in one dimension. More than 65,535 are folded into two: kernels compute
    * `workgroup_id.x + workgroup_id.y * num_workgroups.x` and return where that is past their work. None: an output without
@@ -29,6 +32,9 @@ export interface LaunchArguments<K extends KernelSource> {
 
 /** Two workgroups for each of the 132 multiprocessors of a large GPU: with fewer, smaller tiles or more splits do better. */
 export const ENOUGH_WORKGROUPS = 264;
+
+/** Loads of each number of an operand from which, in kernels that mostly multiply, reading it through a texture pays for the copy. */
+export const LOADED_OFTEN = 8;
 
 /** Runs a kernel on the current device. Errors name the kernel. */
 export function launch<const K extends KernelSource>(kernel: K, args: LaunchArguments<K>): void {
@@ -49,12 +55,24 @@ export function record<const K extends KernelSource>(kernel: K, args: LaunchArgu
   const buffers = kernel.bindings.map(({ name }) => bind(kernel.name, name, bindings[name], device));
   checkAliasing(kernel, buffers);
   return {
-    kernel: device.kernels.get(kernel, (args.constants ?? {}) as Constants),
+    kernel: device.kernels.get(kernel, (args.constants ?? {}) as Constants, texelsOf(kernel, args, buffers, device)),
     buffers,
     ...pack(kernel, args.params ?? {}),
     groups: foldWorkgroups(kernel.name, args.workgroups, limits.maxComputeWorkgroupsPerDimension),
     flops: args.flops ?? 0,
   };
+}
+
+/** Those of the bindings to load through textures that the device wants so, and that fit. */
+function texelsOf<const K extends KernelSource>(
+  { bindings }: K,
+  { texels = [] }: LaunchArguments<K>,
+  buffers: readonly BoundBuffer[],
+  device: Device,
+): readonly string[] {
+  if (!device.texels) return [];
+  const most = mostTexelBytes(device.limits);
+  return texels.filter((wanted) => buffers[bindings.findIndex(({ name }) => name === wanted)].size <= most);
 }
 
 type LiveParams = Readonly<Record<string, ParamValue | (() => ParamValue) | undefined>>;

@@ -145,7 +145,7 @@ export class Program implements Disposable {
       buffer: this.#places.get(bound.buffer) ?? bound.buffer,
     }));
     if (varying.length > 0) return { dispatch: { ...dispatch, buffers }, varying };
-    return { dispatch: { ...dispatch, buffers, bindGroup: this.#device.bindGroup(dispatch.kernel, buffers) }, varying };
+    return { dispatch: { ...dispatch, buffers, prepared: this.#device.prepare(dispatch.kernel, buffers) }, varying };
   }
 
   #noteOutside({ buffer, generation }: Source & { kind: "outside" }, { kernel }: Dispatch): void {

@@ -1,8 +1,9 @@
 // What a dispatch binds besides its pipeline: a bind group, which is costly to make and therefore kept, and a place in the one
 // uniform buffer that all dispatches of a submit share.
 import { GPU_COPY_DST, GPU_UNIFORM } from "./buffers.ts";
-import type { BoundBuffer } from "./dispatch.ts";
+import type { BoundBuffer, PreparedBindings } from "./dispatch.ts";
 import type { CompiledKernel } from "./kernel.ts";
+import { Texels, type TexelTexture } from "./texels.ts";
 
 const PARAM_BYTES = 1 << 18;
 
@@ -45,22 +46,27 @@ const MOST_BIND_GROUPS = 20_000;
 export class BindGroupCache {
   readonly #device: GPUDevice;
   readonly #params: GPUBuffer;
+  /** What kernels read instead of some of the buffers. */
+  readonly texels: Texels;
   readonly #groups = new Map<string, GPUBindGroup>();
 
   constructor(device: GPUDevice, params: GPUBuffer) {
     this.#device = device;
     this.#params = params;
+    this.texels = new Texels(device);
   }
 
-  get(kernel: CompiledKernel, buffers: readonly BoundBuffer[]): GPUBindGroup {
+  get(kernel: CompiledKernel, buffers: readonly BoundBuffer[]): PreparedBindings {
+    const textures = this.texels.for(kernel, buffers);
     let key = `${kernel.id}`;
+    for (const { id } of textures) key += `/${id}`;
     for (const { buffer, offset, size } of buffers) key += `|${buffer.id}:${offset}:${size}`;
     let group = this.#groups.get(key);
     if (!group) {
       if (this.#groups.size >= MOST_BIND_GROUPS) this.#groups.clear();
-      this.#groups.set(key, (group = this.create(kernel, buffers)));
+      this.#groups.set(key, (group = this.#create(kernel, buffers, textures)));
     }
-    return group;
+    return { group, textures };
   }
 
   /** Forgets them all: they would keep destroyed buffers. */
@@ -69,11 +75,16 @@ export class BindGroupCache {
   }
 
   /** One that is not kept here. */
-  create(kernel: CompiledKernel, buffers: readonly BoundBuffer[]): GPUBindGroup {
-    const entries: GPUBindGroupEntry[] = buffers.map(({ buffer, offset, size }, binding) => ({
-      binding,
-      resource: { buffer: buffer.gpu, offset, size },
-    }));
+  prepare(kernel: CompiledKernel, buffers: readonly BoundBuffer[]): PreparedBindings {
+    const textures = this.texels.for(kernel, buffers);
+    return { group: this.#create(kernel, buffers, textures), textures };
+  }
+
+  #create(kernel: CompiledKernel, buffers: readonly BoundBuffer[], textures: readonly TexelTexture[]): GPUBindGroup {
+    const entries: GPUBindGroupEntry[] = buffers.map(({ buffer, offset, size }, binding) => {
+      const texel = kernel.texels.findIndex((other) => other.binding === binding);
+      return { binding, resource: texel < 0 ? { buffer: buffer.gpu, offset, size } : textures[texel].view };
+    });
     if (kernel.source.params.size > 0) {
       const resource = { buffer: this.#params, size: kernel.source.params.size };
       entries.push({ binding: entries.length, resource });

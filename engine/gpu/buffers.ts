@@ -19,7 +19,7 @@ export interface MemoryReport {
   tensors: number;
   /** Bytes of live storages. */
   bytes: number;
-  /** Bytes kept in the pool for reuse. */
+  /** Bytes kept for reuse: in the pool, and in textures that operands are copied into. */
   pooled: number;
   /** Highest sum of `bytes` so far. */
   peakBytes: number;
@@ -103,3 +103,6 @@ export const GPU_COPY_DST = 0x0008;
 export const GPU_UNIFORM = 0x0040;
 export const GPU_STORAGE = 0x0080;
 export const GPU_QUERY_RESOLVE = 0x0200;
+/** Of textures. */
+export const GPU_STORAGE_BINDING = 0x0008;
+export const GPU_TEXTURE_COPY_DST = 0x0002;

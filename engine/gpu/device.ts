@@ -11,7 +11,7 @@ import {
   type PooledBuffer,
 } from "./buffers.ts";
 import type { DeviceInfo, KernelFamily, SubgroupMatrix } from "./device-info.ts";
-import type { BoundBuffer, Dispatch, Recorder } from "./dispatch.ts";
+import type { BoundBuffer, Dispatch, PreparedBindings, Recorder } from "./dispatch.ts";
 import { KernelCache, type CompiledKernel } from "./kernel.ts";
 import { KernelChoices } from "../choices.ts";
 import { Profiler, type DispatchTime, type ProfileOptions } from "./profiler.ts";
@@ -42,6 +42,11 @@ export class Device implements Disposable {
   matrix: SubgroupMatrix | null = null;
   /** Why sizes that the adapter lists are not used. */
   matrixProblems: readonly string[] = [];
+  /**
+   * Whether kernels load some operands through textures, into which they are copied before: true on llvmpipe, where that is faster. Results are
+   * the same, bit for bit.
+   */
+  texels: boolean;
   readonly kernels: KernelCache;
   /** Which kernel does what several can do. */
   readonly choices = new KernelChoices();
@@ -62,6 +67,7 @@ export class Device implements Disposable {
     this.limits = gpu.limits;
     this.family = family;
     this.keptTransformBytes = (info.software ? 64 : 512) * 2 ** 20;
+    this.texels = /llvmpipe/.test(info.description || info.name);
     this.kernels = new KernelCache(gpu);
     this.#buffers = new BufferPool(gpu, () => this.#bindGroups.clear());
     const params = new ParamArena(gpu);
@@ -88,7 +94,8 @@ export class Device implements Disposable {
   }
 
   memory(): MemoryReport {
-    return this.#buffers.memory();
+    const report = this.#buffers.memory();
+    return { ...report, pooled: report.pooled + this.#bindGroups.texels.bytes };
   }
 
   /**
@@ -124,9 +131,9 @@ export class Device implements Disposable {
     return this.#stream.dispatches;
   }
 
-  /** A bind group for dispatches that are replayed: it is not forgotten as the cache's may be. */
-  bindGroup(kernel: CompiledKernel, buffers: readonly BoundBuffer[]): GPUBindGroup {
-    return this.#bindGroups.create(kernel, buffers);
+  /** Bindings for dispatches that are replayed: they are not forgotten as the cache's may be. */
+  prepare(kernel: CompiledKernel, buffers: readonly BoundBuffer[]): PreparedBindings {
+    return this.#bindGroups.prepare(kernel, buffers);
   }
 
   /** Encodes one dispatch into the open pass. */

@@ -1,6 +1,7 @@
 // What `launch()` makes and a device encodes.
 import type { PooledBuffer } from "./buffers.ts";
 import type { CompiledKernel } from "./kernel.ts";
+import type { TexelTexture } from "./texels.ts";
 
 /** One dispatch, complete: what `launch()` makes, what is encoded now or (under capture) later. */
 export interface Dispatch {
@@ -14,7 +15,13 @@ export interface Dispatch {
   /** Floating-point operations, for profiles and for splitting submits. */
   readonly flops: number;
   /** Made beforehand for dispatches that are replayed on the same buffers. */
-  readonly bindGroup?: GPUBindGroup;
+  readonly prepared?: PreparedBindings;
+}
+
+/** A bind group, and the textures in it. */
+export interface PreparedBindings {
+  readonly group: GPUBindGroup;
+  readonly textures: readonly TexelTexture[];
 }
 
 export interface BoundBuffer {

@@ -1,4 +1,5 @@
 // From a kernel's text to a pipeline: specialisation by named declarations, and the caches.
+import { loadTexels, texelFormat, type TexelFormat } from "./texels.ts";
 
 /** What scripts/embed-shaders.js writes per .wgsl file. */
 export interface KernelSource {
@@ -10,6 +11,12 @@ export interface KernelSource {
   readonly subgroups: boolean;
   /** Whether it multiplies subgroup matrices of f16. */
   readonly matrices: boolean;
+}
+
+/** A binding that a variant reads from a texture. */
+export interface TexelBinding {
+  readonly binding: number;
+  readonly format: TexelFormat;
 }
 
 export interface ParamField {
@@ -63,10 +70,19 @@ export class CompiledKernel {
   readonly layout: GPUBindGroupLayout;
   /** What replaces its named declarations. */
   readonly constants: Constants;
+  /** What it reads from textures instead of buffers. */
+  readonly texels: readonly TexelBinding[];
   readonly #device: GPUDevice;
   #pipeline: GPUComputePipeline | null = null;
 
-  constructor(device: GPUDevice, id: number, source: KernelSource, constants: Constants, key: string) {
+  constructor(
+    device: GPUDevice,
+    id: number,
+    source: KernelSource,
+    constants: Constants,
+    texels: readonly string[],
+    key: string,
+  ) {
     if (source.subgroups && !device.features.has("subgroups")) {
       throw new Error(`${source.name}: needs the "subgroups" feature, which this adapter lacks`);
     }
@@ -79,11 +95,17 @@ export class CompiledKernel {
     this.label = key ? `${source.name} {${key}}` : source.name;
     this.#device = device;
     this.constants = constants;
-    const entries: GPUBindGroupLayoutEntry[] = source.bindings.map(({ access }, binding) => ({
-      binding,
-      visibility: 4, // GPUShaderStage.COMPUTE
-      buffer: { type: access === "read" ? "read-only-storage" : "storage" },
+    const wgsl = specialize(source, constants);
+    this.texels = texels.map((name) => ({
+      binding: source.bindings.findIndex((binding) => binding.name === name),
+      format: texelFormat(wgsl, name),
     }));
+    const entries: GPUBindGroupLayoutEntry[] = source.bindings.map(({ access }, binding) => {
+      const entry = { binding, visibility: 4 }; // GPUShaderStage.COMPUTE
+      const texel = this.texels.find((other) => other.binding === binding);
+      if (texel) return { ...entry, storageTexture: { access: "read-only", format: texel.format.format } };
+      return { ...entry, buffer: { type: access === "read" ? "read-only-storage" : "storage" } };
+    });
     if (source.params.size > 0) {
       entries.push({
         binding: entries.length,
@@ -94,9 +116,10 @@ export class CompiledKernel {
     this.layout = device.createBindGroupLayout({ label: this.label, entries });
   }
 
-  /** The text that is compiled: the file with its constants replaced. */
+  /** The text that is compiled: the file with its constants replaced, and loads from textures in place of buffers. */
   get wgsl(): string {
-    return specialize(this.source, this.constants);
+    const names = this.texels.map(({ binding }) => this.source.bindings[binding].name);
+    return names.reduce(loadTexels, specialize(this.source, this.constants));
   }
 
   /** Compiles now where `compile()` was not awaited before. */
@@ -136,13 +159,14 @@ export class KernelCache {
     return this.#nextId;
   }
 
-  get(source: KernelSource, constants: Constants): CompiledKernel {
+  /** @param texels names of bindings that it reads from textures */
+  get(source: KernelSource, constants: Constants, texels: readonly string[] = []): CompiledKernel {
     let variants = this.#compiled.get(source);
     if (!variants) this.#compiled.set(source, (variants = new Map<string, CompiledKernel>()));
-    const key = constantsKey(constants);
+    const key = constantsKey(texels.length > 0 ? { ...constants, texels: texels.join("+") } : constants);
     let kernel = variants.get(key);
     if (!kernel) {
-      kernel = new CompiledKernel(this.#device, this.#nextId++, source, constants, key);
+      kernel = new CompiledKernel(this.#device, this.#nextId++, source, constants, texels, key);
       variants.set(key, kernel);
     }
     return kernel;

@@ -56,11 +56,15 @@ export class Profiler {
     return this.#rows.length * 2 >= CAPACITY;
   }
 
-  next(dispatch: Dispatch): GPUComputePassDescriptor {
-    this.#queries ??= this.#gpu.createQuerySet({ type: "timestamp", count: CAPACITY });
+  /** For its pass: both stamps. For an empty one before it and for its own, where something goes between: one each. */
+  next(dispatch: Dispatch): Readonly<Record<"begin" | "end" | "both", GPUComputePassDescriptor>> {
+    const querySet = (this.#queries ??= this.#gpu.createQuerySet({ type: "timestamp", count: CAPACITY }));
     const index = this.#rows.push(dispatch) * 2 - 2;
+    const [begin, end] = [{ beginningOfPassWriteIndex: index }, { endOfPassWriteIndex: index + 1 }];
     return {
-      timestampWrites: { querySet: this.#queries, beginningOfPassWriteIndex: index, endOfPassWriteIndex: index + 1 },
+      begin: { timestampWrites: { querySet, ...begin } },
+      end: { timestampWrites: { querySet, ...end } },
+      both: { timestampWrites: { querySet, ...begin, ...end } },
     };
   }
 

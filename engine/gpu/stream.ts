@@ -3,6 +3,7 @@ import type { BindGroupCache, ParamArena } from "./bindings.ts";
 import type { PooledBuffer } from "./buffers.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Profiler } from "./profiler.ts";
+import { copyTexels } from "./texels.ts";
 
 export class CommandStream {
   readonly #gpu: GPUDevice;
@@ -39,15 +40,21 @@ export class CommandStream {
 
   encode(dispatch: Dispatch): void {
     const { kernel, buffers, params, groups } = dispatch;
-    const bindGroup = dispatch.bindGroup ?? this.#bindGroups.get(kernel, buffers);
+    const { group, textures } = dispatch.prepared ?? this.#bindGroups.get(kernel, buffers);
     if (params && !this.#params.holds(params)) this.flush();
     this.#encoder ??= this.#gpu.createCommandEncoder();
-    const pass = this.profiler
-      ? this.#encoder.beginComputePass(this.profiler.next(dispatch))
+    const stamps = this.profiler?.next(dispatch);
+    if (textures.length > 0) {
+      this.#endPass();
+      if (stamps) this.#encoder.beginComputePass(stamps.begin).end(); // the copies count as the kernel's time
+      copyTexels(this.#encoder, kernel, buffers, textures);
+    }
+    const pass = stamps
+      ? this.#encoder.beginComputePass(textures.length > 0 ? stamps.end : stamps.both)
       : (this.#pass ??= this.#encoder.beginComputePass());
     pass.setPipeline(kernel.pipeline);
-    if (params) pass.setBindGroup(0, bindGroup, [this.#params.place(params)]);
-    else pass.setBindGroup(0, bindGroup);
+    if (params) pass.setBindGroup(0, group, [this.#params.place(params)]);
+    else pass.setBindGroup(0, group);
     pass.dispatchWorkgroups(groups[0], groups[1]);
     if (this.profiler) pass.end();
     for (const { buffer } of buffers) buffer.lastSubmit = this.#submit;
@@ -59,8 +66,7 @@ export class CommandStream {
 
   /** Copies bytes into a buffer that can be mapped, after everything encoded so far, and submits. */
   copyOut(from: GPUBuffer, offset: number, to: GPUBuffer, size: number): void {
-    this.#pass?.end();
-    this.#pass = null;
+    this.#endPass();
     this.#encoder ??= this.#gpu.createCommandEncoder();
     this.#encoder.copyBufferToBuffer(from, offset, to, 0, size);
     this.flush();
@@ -69,14 +75,18 @@ export class CommandStream {
   /** Submits what is encoded. */
   flush(): void {
     if (!this.#encoder) return;
-    this.#pass?.end();
+    this.#endPass();
     this.profiler?.resolve(this.#encoder);
     this.#params.upload(this.#gpu.queue);
     this.#gpu.queue.submit([this.#encoder.finish()]);
     this.#encoder = null;
-    this.#pass = null;
     this.#openFlops = 0;
     this.#submit++;
+  }
+
+  #endPass(): void {
+    this.#pass?.end();
+    this.#pass = null;
   }
 
   /** Forgets what is encoded: the device is going. */

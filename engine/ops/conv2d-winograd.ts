@@ -9,7 +9,7 @@
 // Planes: V, U and m are stored as one matrix for each of the (m + 2)^2 values of a transformed tile.
 import { kernels } from "../../shaders/kernels.ts";
 import { currentDevice } from "../current.ts";
-import { launch } from "../launch.ts";
+import { launch, LOADED_OFTEN } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { ceilDiv } from "../shape.ts";
 import { empty, type DType, type Tensor } from "../tensor.ts";
@@ -193,12 +193,17 @@ function multiply(a: Tensor, b: Tensor, pass: Pass): Tensor {
   const rows = a.shape[transposed ? 2 : 1];
   const depth = a.shape[transposed ? 1 : 2];
   const columns = b.size / (planes * depth);
+  const tile = 4 * LANES;
   const y = empty([planes, rows, columns]);
   launch(kernels.winograd.multiply, {
     bindings: { a, b, y },
+    texels: [
+      ...(columns >= LOADED_OFTEN * tile ? (["a"] as const) : []),
+      ...(rows >= LOADED_OFTEN * tile ? (["b"] as const) : []),
+    ],
     constants: { LANES, A_TRANSPOSED: transposed, B_TRANSPOSED: pass === "inputGradient" },
     params: { planes, rows, columns: columns / 4, depth },
-    workgroups: planes * ceilDiv(rows, 4 * LANES) * ceilDiv(columns, 4 * LANES),
+    workgroups: planes * ceilDiv(rows, tile) * ceilDiv(columns, tile),
     flops: 2 * planes * rows * columns * depth,
   });
   return y;

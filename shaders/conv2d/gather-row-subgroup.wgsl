@@ -34,6 +34,9 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> partials: array<vec4f>; // [tiles, 2, K]
 @group(0) @binding(4) var<uniform> params: Params;
 
+// May load a texel instead (engine/gpu/texels.ts).
+fn load_x(i: u32) -> Pair { return x[i]; }
+
 // The sums of 8 places for one vec4 of columns: constant indices only, so that they become registers.
 alias Sums = array<vec4f, 8>;
 
@@ -176,16 +179,16 @@ fn main(
     let l = load_weights(first + select(0u, 2u, reversed) * tap, own);
     let m = load_weights(first + tap, own);
     let n = load_weights(first + select(2u, 0u, reversed) * tap, own);
-    let a0 = unpack_pair(x[pixels.at[0] + c]) * pixels.inside[0];
-    let a1 = unpack_pair(x[pixels.at[1] + c]) * pixels.inside[1];
-    let a2 = unpack_pair(x[pixels.at[2] + c]) * pixels.inside[2];
-    let a3 = unpack_pair(x[pixels.at[3] + c]) * pixels.inside[3];
-    let a4 = unpack_pair(x[pixels.at[4] + c]) * pixels.inside[4];
-    let a5 = unpack_pair(x[pixels.at[5] + c]) * pixels.inside[5];
-    let a6 = unpack_pair(x[pixels.at[6] + c]) * pixels.inside[6];
-    let a7 = unpack_pair(x[pixels.at[7] + c]) * pixels.inside[7];
-    let a8 = unpack_pair(x[pixels.at[8] + c]) * pixels.inside[8];
-    let a9 = unpack_pair(x[pixels.at[9] + c]) * pixels.inside[9];
+    let a0 = unpack_pair(load_x(pixels.at[0] + c)) * pixels.inside[0];
+    let a1 = unpack_pair(load_x(pixels.at[1] + c)) * pixels.inside[1];
+    let a2 = unpack_pair(load_x(pixels.at[2] + c)) * pixels.inside[2];
+    let a3 = unpack_pair(load_x(pixels.at[3] + c)) * pixels.inside[3];
+    let a4 = unpack_pair(load_x(pixels.at[4] + c)) * pixels.inside[4];
+    let a5 = unpack_pair(load_x(pixels.at[5] + c)) * pixels.inside[5];
+    let a6 = unpack_pair(load_x(pixels.at[6] + c)) * pixels.inside[6];
+    let a7 = unpack_pair(load_x(pixels.at[7] + c)) * pixels.inside[7];
+    let a8 = unpack_pair(load_x(pixels.at[8] + c)) * pixels.inside[8];
+    let a9 = unpack_pair(load_x(pixels.at[9] + c)) * pixels.inside[9];
     accumulate(&s0, weights0(l), a0, a1, a2, a3, a4, a5, a6, a7);
     accumulate(&s1, weights1(l), a0, a1, a2, a3, a4, a5, a6, a7);
     accumulate(&s2, weights2(l), a0, a1, a2, a3, a4, a5, a6, a7);

@@ -37,6 +37,9 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> partials: array<vec4f>; // [tiles, 2, K]
 @group(0) @binding(4) var<uniform> params: Params;
 
+// May load a texel instead (engine/gpu/texels.ts).
+fn load_x(i: u32) -> Stored { return x[i]; }
+
 // The accumulators of the places that one load brings: constant indices only, so that they become registers.
 alias Tile = array<vec4f, 8>;
 
@@ -146,10 +149,10 @@ fn main(
       let w1 = weight[at + columns];
       let w2 = weight[at + 2u * columns];
       let w3 = weight[at + 3u * columns];
-      let a0 = unpack(x[s0.at + c]) * s0.inside;
-      let a1 = unpack(x[s1.at + c]) * s1.inside;
-      let a2 = unpack(x[s2.at + c]) * s2.inside;
-      let a3 = unpack(x[s3.at + c]) * s3.inside;
+      let a0 = unpack(load_x(s0.at + c)) * s0.inside;
+      let a1 = unpack(load_x(s1.at + c)) * s1.inside;
+      let a2 = unpack(load_x(s2.at + c)) * s2.inside;
+      let a3 = unpack(load_x(s3.at + c)) * s3.inside;
       accumulate(&t0, a0, w0, w1, w2, w3);
       accumulate(&t1, a1, w0, w1, w2, w3);
       accumulate(&t2, a2, w0, w1, w2, w3);

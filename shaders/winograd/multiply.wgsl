@@ -23,6 +23,10 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>; // [planes, rows, columns]
 @group(0) @binding(3) var<uniform> params: Params;
 
+// May load texels instead (engine/gpu/texels.ts).
+fn load_a(i: u32) -> vec4f { return a[i]; }
+fn load_b(i: u32) -> vec4f { return b[i]; }
+
 // The accumulators of the rows that one load brings: constant indices only, so that they become registers.
 alias Tile = array<vec4f, 8>;
 
@@ -92,7 +96,7 @@ fn main(
   var t0: Tile; var t1: Tile; var t2: Tile; var t3: Tile;
   for (var k = 0u; k < params.depth; k += 4u) {
     let b_at = own_column + k / 4u * b_turn;
-    var own_b = mat4x4f(b[b_at], b[b_at + b_row], b[b_at + 2u * b_row], b[b_at + 3u * b_row]);
+    var own_b = mat4x4f(load_b(b_at), load_b(b_at + b_row), load_b(b_at + 2u * b_row), load_b(b_at + 3u * b_row));
     if (B_TRANSPOSED) { own_b = transpose(own_b); }
     let b0 = own_b[0];
     let b1 = own_b[1];
@@ -100,16 +104,16 @@ fn main(
     let b3 = own_b[3];
     if (A_TRANSPOSED) {
       let a_at = own_rows + k * a_columns;
-      let own = transpose(mat4x4f(a[a_at], a[a_at + a_columns], a[a_at + 2u * a_columns], a[a_at + 3u * a_columns]));
+      let own = transpose(mat4x4f(load_a(a_at), load_a(a_at + a_columns), load_a(a_at + 2u * a_columns), load_a(a_at + 3u * a_columns)));
       accumulate(&t0, own[0], b0, b1, b2, b3);
       accumulate(&t1, own[1], b0, b1, b2, b3);
       accumulate(&t2, own[2], b0, b1, b2, b3);
       accumulate(&t3, own[3], b0, b1, b2, b3);
     } else {
-      let a0 = a[row_0 + k / 4u];
-      let a1 = a[row_1 + k / 4u];
-      let a2 = a[row_2 + k / 4u];
-      let a3 = a[row_3 + k / 4u];
+      let a0 = load_a(row_0 + k / 4u);
+      let a1 = load_a(row_1 + k / 4u);
+      let a2 = load_a(row_2 + k / 4u);
+      let a3 = load_a(row_3 + k / 4u);
       accumulate(&t0, a0, b0, b1, b2, b3);
       accumulate(&t1, a1, b0, b1, b2, b3);
       accumulate(&t2, a2, b0, b1, b2, b3);
