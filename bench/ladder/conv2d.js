@@ -27,18 +27,22 @@ export const problem = {
   }),
 };
 
-/** The engine's convolution, with Winograd's algorithm as said. @param {boolean | 2 | 4} winograd */
+/**
+ * The engine's convolution, with Winograd's algorithm and loads through textures as said.
+ *
+ * @param {boolean | 2 | 4} winograd @param {boolean} [texels] default: as the device would
+ */
 export const production =
-  (winograd) =>
+  (winograd, texels) =>
   /** @param {Kit} kit @param {Size} _ @param {Tensors} t */
   ({ engine }, _, { x, weight }) => {
     const device = engine.currentDevice();
-    const before = device.winograd;
-    device.winograd = winograd;
+    const before = { winograd: device.winograd, texels: device.texels };
+    Object.assign(device, { winograd, texels: texels ?? before.texels });
     try {
       return engine.conv2d(x, weight, { padding: 1 });
     } finally {
-      device.winograd = before;
+      Object.assign(device, before);
     }
   };
 
@@ -79,6 +83,7 @@ export const conv2d = {
       family: "subgroup",
       run: direct("broadcast", ({ N, H, K }, lanes) => ((N * H * H) / lanes) * (K / 4 / lanes)),
     },
-    { name: "subgroup", production: true, family: "subgroup", run: production(false) },
+    { name: "subgroup", production: true, family: "subgroup", run: production(false, false) },
+    { name: "texels", production: true, family: "subgroup", run: production(false, true) },
   ],
 };
