@@ -21,16 +21,16 @@ beforeAll(testDevice);
 describe("the kernels that measure ceilings", () => {
   it("multiply and add as often as they say", async () => {
     const x = randomArr([68], 1);
-    const rounds = 5;
+    const rounds = 2;
     const { values, flops, bytes } = await read(() => runArithmetic(toGpu(x), rounds));
     const steps = rounds * CHAIN.perRound;
     const chain = (value: number): number => {
       for (let i = 0; i < steps; i++) value = value * CHAIN.factor + CHAIN.offset;
       return value;
     };
-    const want = Array.from(x.data, (value) => chain(value) + chain(value + 0.25) + chain(value - 0.25));
-    expectClose(values, want, { op: "arithmetic", shapes: { x: x.shape }, kind: "sum", terms: 3 * steps });
-    expect(flops).toBe(68 * 3 * steps * 2);
+    const want = Array.from(x.data, (value) => chain(value) + chain(value + 0.25));
+    expectClose(values, want, { op: "arithmetic", shapes: { x: x.shape }, kind: "sum", terms: 2 * steps });
+    expect(flops).toBe(68 * 2 * steps * 2);
     expect(bytes).toBe(2 * 4 * 68);
   });
 
