@@ -155,9 +155,9 @@ it("are the first listed size whose products come out right, and why others do n
   await withMatrices(device, SQUARE, async () => {
     const get = kernels.get.bind(kernels);
     Object.assign(device, { info: { ...info, subgroupSize: 32, subgroupMatrices: sizes } });
-    kernels.get = (source, constants) => {
+    kernels.get = (source, constants, texels) => {
       if (constants["MATRIX_COLUMNS"] === 16) throw new Error("no such matrix");
-      return get(source, constants);
+      return get(source, constants, texels);
     };
     try {
       await chooseMatrix(device);

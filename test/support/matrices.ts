@@ -72,8 +72,8 @@ export async function withMatrices<T>(
     return sources.get(source)!;
   };
   const changed = device as { -readonly [name in keyof Device]: Device[name] };
-  kernels.get = (source: KernelSource, constants: Constants) =>
-    get(source.matrices ? emulate(source) : source, constants);
+  kernels.get = (source: KernelSource, constants: Constants, texels?: readonly string[]) =>
+    get(source.matrices ? emulate(source) : source, constants, texels);
   changed.matrix = shape;
   changed.family = "workgroup";
   try {
