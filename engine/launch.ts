@@ -18,8 +18,8 @@ export interface LaunchArguments<K extends KernelSource> {
   /** A function is a live value: read now, and again at each replay of a captured step. For what changes from step to step. */
   readonly params?: { readonly [name in ParamNames<K>]: ParamValue | (() => ParamValue) };
   readonly constants?: { readonly [name in DeclarationNames<K>]?: number | boolean | string };
-  /** Bindings to load through textures where `device.texels` says that it is faster: those that are most of what the kernel loads. */
-  readonly texels?: readonly BindingNames<K>[];
+  /** Which bindings to load through textures where `device.texels` says that these are faster: such as are loaded often. */
+  readonly texels?: { readonly [name in BindingNames<K>]?: boolean };
   /**
    * Workgroups in one dimension. More than 65,535 are folded into two: kernels compute
    * `workgroup_id.x + workgroup_id.y * num_workgroups.x` and return where that is past their work. None: an output without
@@ -63,16 +63,17 @@ export function record<const K extends KernelSource>(kernel: K, args: LaunchArgu
   };
 }
 
-/** Those of the bindings to load through textures that the device wants so, and that fit. */
+/** The bindings to load through textures: if the device wants it, those that fit. */
 function texelsOf<const K extends KernelSource>(
   { bindings }: K,
-  { texels = [] }: LaunchArguments<K>,
+  { texels = {} }: LaunchArguments<K>,
   buffers: readonly BoundBuffer[],
   device: Device,
-): readonly string[] {
+): string[] {
   if (!device.texels) return [];
+  const wanted = texels as Readonly<Record<string, boolean | undefined>>;
   const most = mostTexelBytes(device.limits);
-  return texels.filter((wanted) => buffers[bindings.findIndex(({ name }) => name === wanted)].size <= most);
+  return bindings.flatMap(({ name }, i) => (wanted[name] && buffers[i].size <= most ? [name] : []));
 }
 
 type LiveParams = Readonly<Record<string, ParamValue | (() => ParamValue) | undefined>>;

@@ -101,7 +101,7 @@ function gatherRows(
     const partials = sums ? empty([tiles, 2, K]) : noPartials();
     launch(kernels.conv2d.gatherRowSubgroup, {
       bindings: { x, weight, y, partials },
-      texels: ["x"],
+      texels: { x: true },
       constants: { LANES, COLUMNS: columns / 4, ...loadedInPairs(x.dtype), ...storedAs(x.dtype) },
       params: {
         x_size: gather.x,
@@ -126,12 +126,12 @@ function gatherTiles(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats
     const rows = 4 * LANES;
     const places = gather.y[0] * gather.places[0] * gather.places[1];
     const tiles = ceilDiv(places, rows);
-    // Of each number of x.
-    const loads = (gather.taps[0] * gather.taps[1] * places * ceilDiv(K, 4 * LANES)) / (x.size / gather.x[3]);
+    const pixels = x.size / gather.x[3];
+    const loadsOfEach = (gather.taps[0] * gather.taps[1] * places * ceilDiv(K, 4 * LANES)) / pixels;
     const partials = stats ? empty([tiles, 2, K]) : noPartials();
     launch(kernels.conv2d.gatherSubgroup, {
       bindings: { x, weight, y, partials },
-      texels: loads >= LOADED_OFTEN ? ["x"] : [],
+      texels: { x: loadsOfEach >= LOADED_OFTEN },
       constants: { LANES, ...storedAs(x.dtype) },
       params: { ...gatherParams(gather), stats: stats ? 1 : 0, adds: gather.adds ? 1 : 0 },
       workgroups: tiles * ceilDiv(K, 4 * LANES),

@@ -197,10 +197,7 @@ function multiply(a: Tensor, b: Tensor, pass: Pass): Tensor {
   const y = empty([planes, rows, columns]);
   launch(kernels.winograd.multiply, {
     bindings: { a, b, y },
-    texels: [
-      ...(columns >= LOADED_OFTEN * tile ? (["a"] as const) : []),
-      ...(rows >= LOADED_OFTEN * tile ? (["b"] as const) : []),
-    ],
+    texels: { a: columns / tile >= LOADED_OFTEN, b: rows / tile >= LOADED_OFTEN },
     constants: { LANES, A_TRANSPOSED: transposed, B_TRANSPOSED: pass === "inputGradient" },
     params: { planes, rows, columns: columns / 4, depth },
     workgroups: planes * ceilDiv(rows, tile) * ceilDiv(columns, tile),
