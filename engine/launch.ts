@@ -66,11 +66,11 @@ export function record<const K extends KernelSource>(kernel: K, args: LaunchArgu
 /** The bindings to load through textures: if the device wants it, those that fit. */
 function texelsOf<const K extends KernelSource>(
   { bindings }: K,
-  { texels = {} }: LaunchArguments<K>,
+  { texels }: LaunchArguments<K>,
   buffers: readonly BoundBuffer[],
   device: Device,
 ): string[] {
-  if (!device.texels) return [];
+  if (!device.texels || !texels) return [];
   const wanted = texels as Readonly<Record<string, boolean | undefined>>;
   const most = mostTexelBytes(device.limits);
   return bindings.flatMap(({ name }, i) => (wanted[name] && buffers[i].size <= most ? [name] : []));

@@ -95,10 +95,9 @@ export class CompiledKernel {
     this.label = key ? `${source.name} {${key}}` : source.name;
     this.#device = device;
     this.constants = constants;
-    const wgsl = specialize(source, constants);
     this.texels = texels.map((name) => ({
       binding: source.bindings.findIndex((binding) => binding.name === name),
-      format: texelFormat(wgsl, name),
+      format: texelFormat(specialize(source, constants), name),
     }));
     const entries: GPUBindGroupLayoutEntry[] = source.bindings.map(({ access }, binding) => {
       const entry = { binding, visibility: 4 }; // GPUShaderStage.COMPUTE

@@ -1,6 +1,6 @@
 // The most multiply-adds a second: every invocation has eight numbers in registers, each a chain of its own, so that one
 // operation need not wait for another. y [n] = x after `rounds` times 32 times x * factor + offset. Reads and writes next to nothing.
-// So many a round because of lavapipe, where a loop carries each number through a mask: with four it is a quarter slower.
+// So many a round because of lavapipe, where a loop carries each number through a mask: with four it is a fifth slower.
 
 struct Params {
   vectors: u32, // vec4s in x: the number of invocations
