@@ -31,7 +31,7 @@ export interface Gather {
   readonly divisor: readonly [number, number];
   readonly spread: readonly [number, number];
   readonly phase: readonly [number, number];
-  /** Adds to y instead of writing over it. Only the kernels for software GPUs can. */
+  /** Adds to y instead of writing over it. */
   readonly adds?: boolean;
 }
 
@@ -91,6 +91,7 @@ export function gatherParams(g: Gather) {
     divisor: g.divisor,
     spread: g.spread,
     phase: g.phase,
+    adds: g.adds ? 1 : 0,
   };
 }
 

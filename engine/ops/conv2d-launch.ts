@@ -104,8 +104,8 @@ export function inputGradient(
     if (tile) return winogradInputGradient(dy, weight, g, tile, kept, sum);
     const turned = turnWeights(weight, g);
     const factors = matrices ? cast(turned, "f16") : turned;
-    const adds = sum !== null && currentDevice().family === "subgroup";
-    const dx = adds ? sum : empty(g.x, dy.dtype);
+    const adds = sum !== null;
+    const dx = sum ?? empty(g.x, dy.dtype);
     const [stepP, stepQ] = g.stride;
     for (let p = 0; p < Math.min(stepP, g.x[1]); p++) {
       for (let q = 0; q < Math.min(stepQ, g.x[2]); q++) {

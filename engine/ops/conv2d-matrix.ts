@@ -88,7 +88,7 @@ export function gatherMatrix(
         DIVISOR: vector("vec2i", gather.divisor),
         SPREAD: vector("vec2u", gather.spread),
       },
-      params: { images: gather.y[0], origin: gather.origin, phase: gather.phase },
+      params: { images: gather.y[0], origin: gather.origin, phase: gather.phase, adds: gather.adds ? 1 : 0 },
       workgroups,
       flops: gatherFlops(gather),
     });
@@ -103,7 +103,7 @@ function chooseGatherTile(x: Tensor, weight: Tensor, gather: Gather, stats: bool
     { op: "conv2d.matrix", shape: describeGather(gather, stats), flops: gatherFlops(gather), inputs: [x, weight] },
     gather.y[3],
     fixed,
-    (tile, inputs) => gatherMatrix(inputs[0], inputs[1], empty(gather.y, "f16"), gather, stats, tile),
+    (tile, [x, weight]) => gatherMatrix(x, weight, empty(gather.y, "f16"), { ...gather, adds: false }, stats, tile),
   );
 }
 

@@ -133,7 +133,7 @@ function gatherTiles(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats
       bindings: { x, weight, y, partials },
       texels: { x: loadsOfEach >= LOADED_OFTEN },
       constants: { LANES, ...storedAs(x.dtype) },
-      params: { ...gatherParams(gather), stats: stats ? 1 : 0, adds: gather.adds ? 1 : 0 },
+      params: { ...gatherParams(gather), stats: stats ? 1 : 0 },
       workgroups: tiles * ceilDiv(K, 4 * LANES),
       flops: gatherFlops(gather),
     });

@@ -64,7 +64,8 @@ export function gatherWorkgroup(
         flops,
         inputs: [x, weight],
         run: (variant, inputs) => {
-          gatherTiles(inputs[0], inputs[1], empty(gather.y, y.dtype), gather, stats, TILES[variant]);
+          const y = empty(gather.y, x.dtype);
+          gatherTiles(inputs[0], inputs[1], y, { ...gather, adds: false }, stats, TILES[variant]);
         },
       });
   return gatherTiles(x, weight, y, gather, stats, TILES[name]);
@@ -112,6 +113,7 @@ export function gatherTiles(
         tap_step: [down.step, across.step],
         window: gather.taps[1],
         phase: gather.phase,
+        adds: gather.adds ? 1 : 0,
       },
       workgroups: tiles * ceilDiv(K, tile[1]),
       flops: 2 * gather.y[0] * gather.places[0] * gather.places[1] * taps * C * K,

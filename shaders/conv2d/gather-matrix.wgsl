@@ -65,6 +65,7 @@ struct Params {
   images: u32,
   origin: vec2i, // of tap 0 in x, times DIVISOR
   phase: vec2u,  // first place in y
+  adds: u32,     // 1: add to y
 }
 
 @group(0) @binding(0) var<storage, read> x: array<vec4u>;
@@ -122,28 +123,45 @@ fn include(statistics: ptr<function, Statistics>, v0: vec4f, v1: vec4f) {
 // Which of the tile's places lies in a row of what the subgroups have put down; `strip` counts their matrices.
 fn place_of(strip: u32, row: u32) -> u32 { return row / 16u * SUBGROUP_ROWS + strip * 16u + row % 16u; }
 
-// Stores 8 columns of such a row.
-fn store_row(strip: u32, row: u32, first: u32, vector: u32, column: u32, statistics: ptr<function, Statistics>) {
-  let source = (row / 16u * ACROSS + vector / 4u) * SUMS + row % 16u * SUM_STRIDE + vector % 4u * 2u;
-  let v0 = bitcast<vec4f>(tile[source]);
-  let v1 = bitcast<vec4f>(tile[source + 1u]);
-  let index = first + place_of(strip, row);
-  if (index >= place_count()) { return; }
-  if (STATS) { include(statistics, v0, v1); }
-  let at = place(index);
-  let target_place = at.yz * SPREAD + params.phase;
+// Where such a row lies in y, if it does: its vec4u of 8 columns.
+struct Target { at: u32, inside: bool }
+
+fn target_of(index: u32, column: u32) -> Target {
+  let own = place(index);
+  let to = own.yz * SPREAD + params.phase;
   // A phase may have fewer places than PLACES.
-  if (target_place.x < Y_SIZE.x && target_place.y < Y_SIZE.y && column < COLUMN_VECTORS) {
-    let target_row = (at.x * Y_SIZE.x + target_place.x) * Y_SIZE.y + target_place.y;
-    y[target_row * COLUMN_VECTORS + column] =
-      vec4u(pack2x16float(v0.xy), pack2x16float(v0.zw), pack2x16float(v1.xy), pack2x16float(v1.zw));
+  let inside = index < place_count() && to.x < Y_SIZE.x && to.y < Y_SIZE.y && column < COLUMN_VECTORS;
+  return Target(((own.x * Y_SIZE.x + to.x) * Y_SIZE.y + to.y) * COLUMN_VECTORS + column, inside);
+}
+
+// What y holds there, if that is to be added to.
+fn load_y(held: Target) -> vec4u {
+  if (params.adds == 1u && held.inside) { return y[held.at]; }
+  return vec4u(0u);
+}
+
+// Stores 8 columns of such a row, added to what was there.
+fn store_row(strip: u32, row: u32, first: u32, vector: u32, to: Target, held: vec4u, statistics: ptr<function, Statistics>) {
+  let source = (row / 16u * ACROSS + vector / 4u) * SUMS + row % 16u * SUM_STRIDE + vector % 4u * 2u;
+  let v0 = bitcast<vec4f>(tile[source]) + vec4f(unpack2x16float(held.x), unpack2x16float(held.y));
+  let v1 = bitcast<vec4f>(tile[source + 1u]) + vec4f(unpack2x16float(held.z), unpack2x16float(held.w));
+  if (first + place_of(strip, row) >= place_count()) { return; }
+  if (STATS) { include(statistics, v0, v1); }
+  if (to.inside) {
+    y[to.at] = vec4u(pack2x16float(v0.xy), pack2x16float(v0.zw), pack2x16float(v1.xy), pack2x16float(v1.zw));
   }
 }
 
+// Two of them: both load before the first stores.
 fn store_rows(strip: u32, local: u32, first: u32, first_column: u32, statistics: ptr<function, Statistics>) {
   let vector = local % TILE_VECTORS;
-  store_row(strip, local / TILE_VECTORS, first, vector, first_column + vector, statistics);
-  store_row(strip, local / TILE_VECTORS + SWEEP, first, vector, first_column + vector, statistics);
+  let row = local / TILE_VECTORS;
+  let to0 = target_of(first + place_of(strip, row), first_column + vector);
+  let to1 = target_of(first + place_of(strip, row + SWEEP), first_column + vector);
+  let held0 = load_y(to0);
+  let held1 = load_y(to1);
+  store_row(strip, row, first, vector, to0, held0, statistics);
+  store_row(strip, row + SWEEP, first, vector, to1, held1, statistics);
 }
 
 // How many of a row's places, one in each strip, exist.

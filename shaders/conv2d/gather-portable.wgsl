@@ -21,6 +21,7 @@ struct Params {
   divisor: vec2i, // taps whose position it does not divide contribute nothing
   spread: vec2u,  // from one place to the next in y
   phase: vec2u,   // first place in y
+  adds: u32,      // 1: add to y
 }
 
 @group(0) @binding(0) var<storage, read> x: array<Stored>;
@@ -58,14 +59,20 @@ fn source(place: vec3u, offset: vec2i) -> Source {
   return Source(select(0u, index, inside), select(0.0, 1.0, inside));
 }
 
+fn put(at: u32, sum: vec4f) {
+  var value = sum;
+  if (params.adds == 1u) { value += unpack(y[at]); }
+  y[at] = pack(value);
+}
+
 fn store(index: u32, column: u32, sums: Sums) {
   if (index >= place_count()) { return; }
   let columns = params.y_size.w / 4u;
   let at = place(index);
   let target_place = at.yz * params.spread + params.phase;
   let row = ((at.x * params.y_size.y + target_place.x) * params.y_size.z + target_place.y) * columns;
-  y[row + column] = pack(sums.c0);
-  if (column + 1u < columns) { y[row + column + 1u] = pack(sums.c1); }
+  put(row + column, sums.c0);
+  if (column + 1u < columns) { put(row + column + 1u, sums.c1); }
 }
 
 @compute @workgroup_size(64)

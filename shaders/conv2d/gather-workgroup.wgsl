@@ -57,6 +57,7 @@ struct Params {
   tap_step: vec2u,  // from one to the next among weight's
   window: u32,      // S of weight
   phase: vec2u,     // first place in y
+  adds: u32,        // 1: add to y
 }
 
 @group(0) @binding(0) var<storage, read> x: array<Stored>;
@@ -136,14 +137,26 @@ fn load_weight(step: u32, row: u32, column: u32) -> vec4f {
   return weight[own * COLUMN_VECTORS + column];
 }
 
+// Of a place in y: its first vec4, if it is one. A phase may have fewer places than PLACES.
+struct Target { at: u32, exists: bool }
+
+fn target_of(index: u32) -> Target {
+  let own = place(index);
+  let to = own.yz * SPREAD + params.phase;
+  let exists = index < place_count() && to.x < Y_SIZE.x && to.y < Y_SIZE.y;
+  return Target(((own.x * Y_SIZE.x + to.x) * Y_SIZE.y + to.y) * COLUMN_VECTORS, exists);
+}
+
+fn load_y(index: u32, column: u32) -> vec4f {
+  let held = target_of(index);
+  if (held.exists && column < COLUMN_VECTORS) { return unpack(y[held.at + column]); }
+  return vec4f(0.0);
+}
+
 fn store(index: u32, column: u32, v0: vec4f, v1: vec4f) {
-  let at = place(index);
-  let target_place = at.yz * SPREAD + params.phase;
-  let row = ((at.x * Y_SIZE.x + target_place.x) * Y_SIZE.y + target_place.y) * COLUMN_VECTORS;
-  // A phase may have fewer places than PLACES.
-  let exists = index < place_count() && target_place.x < Y_SIZE.x && target_place.y < Y_SIZE.y;
-  if (exists && column < COLUMN_VECTORS) { y[row + column] = pack(v0); }
-  if (exists && column + ACROSS < COLUMN_VECTORS) { y[row + column + ACROSS] = pack(v1); }
+  let to = target_of(index);
+  if (to.exists && column < COLUMN_VECTORS) { y[to.at + column] = pack(v0); }
+  if (to.exists && column + ACROSS < COLUMN_VECTORS) { y[to.at + column + ACROSS] = pack(v1); }
 }
 
 fn deviation(value: vec4f, mean: vec4f, exists: bool, squared: bool) -> vec4f {
@@ -211,7 +224,27 @@ fn main(
   if (NEXT_STEP < 8u) { weight_tile[(local + THREADS) % WEIGHT_STRIP] = w1; }
   workgroupBarrier();
 
+  let column = first_column + across;
   var sums: Sums;
+  // First, not at the end: between stores the loads would wait for each other.
+  if (params.adds == 1u) {
+    sums[0] = load_y(first + down, column);
+    sums[1] = load_y(first + down, column + ACROSS);
+    sums[2] = load_y(first + down + DOWN, column);
+    sums[3] = load_y(first + down + DOWN, column + ACROSS);
+    sums[4] = load_y(first + down + 2u * DOWN, column);
+    sums[5] = load_y(first + down + 2u * DOWN, column + ACROSS);
+    sums[6] = load_y(first + down + 3u * DOWN, column);
+    sums[7] = load_y(first + down + 3u * DOWN, column + ACROSS);
+    sums[8] = load_y(first + down + 4u * DOWN, column);
+    sums[9] = load_y(first + down + 4u * DOWN, column + ACROSS);
+    sums[10] = load_y(first + down + 5u * DOWN, column);
+    sums[11] = load_y(first + down + 5u * DOWN, column + ACROSS);
+    sums[12] = load_y(first + down + 6u * DOWN, column);
+    sums[13] = load_y(first + down + 6u * DOWN, column + ACROSS);
+    sums[14] = load_y(first + down + 7u * DOWN, column);
+    sums[15] = load_y(first + down + 7u * DOWN, column + ACROSS);
+  }
   for (var pair = 0u; pair < MOST_PAIRS; pair++) {
     if (pair >= params.pairs) { break; }
     {
@@ -307,7 +340,6 @@ fn main(
     workgroupBarrier();
   }
 
-  let column = first_column + across;
   store(first + down, column, sums[0], sums[1]);
   store(first + down + DOWN, column, sums[2], sums[3]);
   store(first + down + 2u * DOWN, column, sums[4], sums[5]);
