@@ -14,7 +14,7 @@ const vectorsOf = ({ size, dtype }: Tensor): number => ceilDiv(size * bytesOf(dt
 /** Sets every element of `target` to `value`. Returns `target`. */
 export function fill(target: Tensor, value: number): Tensor {
   const vectors = vectorsOf(target);
-  const bits = bitsOfValue(value, target.dtype);
+  const bits = bitsOfElement(value, target.dtype) * (target.dtype === "f16" ? 0x1_0001 : 1); // two in a word
   launch(kernels.copy.fill, {
     bindings: { y: target },
     params: { vectors, bits },
@@ -23,10 +23,11 @@ export function fill(target: Tensor, value: number): Tensor {
   return target;
 }
 
-function bitsOfValue(value: number, dtype: DType): number {
+/** The bits with which a tensor stores a value. */
+export function bitsOfElement(value: number, dtype: DType): number {
   if (dtype === "u32") return value;
   if (dtype === "f32") return new Uint32Array(Float32Array.of(value).buffer)[0];
-  return numberToHalf(value) * 0x1_0001; // two of them
+  return numberToHalf(value);
 }
 
 /** A new tensor of one value. */

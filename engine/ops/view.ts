@@ -1,9 +1,11 @@
 // Rearrangements: reshape shares the storage, everything else copies. All move elements unchanged, whatever their type.
+import { kernels } from "../../shaders/kernels.ts";
 import { differentiable } from "../autograd.ts";
-import { check, normalizeAxis, sameShape, showShape, sizeOf, stridesOf, type Shape } from "../shape.ts";
+import { launch } from "../launch.ts";
+import { ceilDiv, check, normalizeAxis, sameShape, showShape, sizeOf, stridesOf, type Shape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { cast, single, throughSingle } from "./cast.ts";
-import { fill } from "./copy.ts";
+import { bitsOfElement, fill } from "./copy.ts";
 import { sumTo } from "./reduce-axes.ts";
 import { copyBlock, stretchedStrides } from "./strided.ts";
 
@@ -135,16 +137,49 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
  * `pad(x, [[0, 0], [1, 1], [1, 1]])` gives images [N,H,W,C] a border of one pixel.
  */
 export function pad(x: Tensor, amounts: readonly (readonly [number, number])[], value = 0): Tensor {
-  if (x.dtype === "f16") return throughSingle(x, (wide) => pad(wide, amounts, value));
   const valid = amounts.length <= x.rank && amounts.flat().every((n) => Number.isInteger(n) && n >= 0);
   check(valid, "pad", () => `${JSON.stringify(amounts)} must be at most ${x.rank} pairs of whole numbers >= 0`);
   const before = x.shape.map((_, axis) => amounts[axis]?.[0] ?? 0);
   const shape = x.shape.map((extent, axis) => extent + before[axis] + (amounts[axis]?.[1] ?? 0));
-  const strides = stridesOf(shape);
+  const rows = rowsToPad(x.shape, shape, before);
+  if (!rows && x.dtype === "f16") return throughSingle(x, (wide) => pad(wide, amounts, value));
   const y = empty(shape, x.dtype);
-  if (!sameShape(shape, x.shape)) fill(y, value);
-  const offset = before.reduce((sum, n, axis) => sum + n * strides[axis], 0);
-  copyBlock("pad", x.shape, { tensor: x, strides: stridesOf(x.shape) }, { tensor: y, strides, offset });
+  if (rows) padRows(x, y, rows, value);
+  else {
+    const strides = stridesOf(shape);
+    if (!sameShape(shape, x.shape)) fill(y, value);
+    const offset = before.reduce((sum, n, axis) => sum + n * strides[axis], 0);
+    copyBlock("pad", x.shape, { tensor: x, strides: stridesOf(x.shape) }, { tensor: y, strides, offset });
+  }
   const inside = x.shape.map((extent, axis) => ({ start: before[axis], end: before[axis] + extent }));
   return differentiable("pad", { x }, y, { x: (dy) => slice(dy, inside) });
+}
+
+/** Elements in a row before and after. */
+interface PaddedRows {
+  readonly narrow: number;
+  readonly wide: number;
+}
+
+/** Where one axis alone is padded, at its end, and the rows that it and the axes inside of it make divide by four: as channels are for convolutions. */
+function rowsToPad(from: Shape, to: Shape, before: readonly number[]): PaddedRows | null {
+  const changed = to.flatMap((extent, axis) => (extent === from[axis] ? [] : [axis]));
+  const [axis] = changed;
+  if (changed.length !== 1 || before[axis] > 0) return null;
+  const wide = sizeOf(to.slice(axis));
+  return wide % 4 === 0 ? { narrow: sizeOf(from.slice(axis)), wide } : null;
+}
+
+function padRows(x: Tensor, y: Tensor, { narrow, wide }: PaddedRows, value: number): void {
+  const halves = {
+    Four: "vec2u",
+    element: "(x[i / 2u] >> (16u * (i % 2u))) & 0xffffu",
+    pack: "vec2u(v.x | (v.y << 16u), v.z | (v.w << 16u))",
+  };
+  launch(kernels.view.padRows, {
+    bindings: { x, y },
+    constants: x.dtype === "f16" ? halves : {},
+    params: { fours: y.size / 4, narrow, wide: wide / 4, bits: bitsOfElement(value, x.dtype) },
+    workgroups: ceilDiv(y.size / 4, 64),
+  });
 }

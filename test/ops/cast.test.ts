@@ -114,6 +114,7 @@ describe("ops on f16 tensors", () => {
     ["maxPool2d", (x) => x.maxPool2d({ kernel: 2 }), [2, 4, 6, 8]],
     ["globalAvgPool", (x) => x.globalAvgPool(), [2, 4, 6, 8], "f32"],
     ["permute and pad", (x) => x.permute([1, 0]).pad([[1, 1]]), [4, 6]],
+    ["pad channels", (x) => x.pad([[0, 0], [0, 0], [0, 1]], 1.5), [3, 5, 3]], // prettier-ignore
     ["sum and broadcast", (x, other) => other.add(x.sum({ axes: 0 }).broadcastTo([4, 6])), [4, 6]],
     ["dropout", (x) => x.dropout(0.4, { seed: 3 }), [9, 9]],
   ])("%s", (_, op, shape, resultIs) => compare(op, shape, resultIs));

@@ -159,6 +159,33 @@ describe("pad", () => {
       3,
     ],
     [[2, 3], [], 0],
+    // The ends of rows that then divide by four: channels, an axis before them, the first axis.
+    [
+      [5, 7, 3],
+      [
+        [0, 0],
+        [0, 0],
+        [0, 1],
+      ],
+      -2.5,
+    ],
+    [
+      [67, 10],
+      [
+        [0, 0],
+        [0, 6],
+      ],
+      0,
+    ],
+    [
+      [3, 5, 6],
+      [
+        [0, 0],
+        [0, 3],
+      ],
+      7,
+    ],
+    [[3, 4], [[0, 2]], 0],
   ])("%j by %j with %j", async (shape, amounts, value) => {
     const x = randomArr(shape, 141);
     const all = shape.map((_, axis) => amounts[axis] ?? ([0, 0] as const));
