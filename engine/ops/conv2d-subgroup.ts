@@ -157,14 +157,16 @@ export function weightGradientSubgroup(x: Tensor, dy: Tensor, g: Geometry, into:
 }
 
 /**
- * 3 x 3 taps side by side, and few idle lanes (one for 3 taps x 4 channels) and columns. The variant for strides of 2 gains 10 to 25 %
- * and takes a second to compile: for wide layers alone.
+ * 3 x 3 taps side by side, and few idle lanes (one for 3 taps x 4 channels) and columns, or fewer than tiles would have: the first layer of
+ * a narrow net. The variant for strides of 2 gains 10 to 25 % and takes a second to compile: for wide layers alone.
  */
 function weightsSuitRows({ stride, dilation, groups, weight: [R, S, C, K] }: Geometry): boolean {
   const [down, across] = stride;
   if (down !== across || (down !== 1 && !(down === 2 && Math.min(C, K) >= 64))) return false;
   const plain = [...dilation, groups].every((n) => n === 1) && R === 3 && S === 3;
-  return plain && filled((3 * C) / 4, lanes()) * filled(K, ROW_COLUMNS) >= 0.75;
+  const byRows = filled((3 * C) / 4, lanes()) * filled(K, ROW_COLUMNS);
+  const byTiles = filled(9 * C, 4 * lanes()) * filled(K, 4 * lanes());
+  return plain && byRows >= Math.min(0.75, byTiles);
 }
 
 function weightGradientRows(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | null, columns: number): Tensor {
