@@ -43,7 +43,7 @@ export function main(args: readonly string[]): Promise<never> {
       text: "none: it must be given",
     }).makeOptionMandatory(),
   );
-  addDataFlags(command);
+  addDataFlags(command, { split: inFile.text });
   command
     .addOption(flag("--batch-size <n>", "images at once", wholeFrom(1), 128))
     .addOption(

@@ -281,14 +281,14 @@ describe("train", () => {
   });
 
   it("starts from weights, with another number of classes, and trains the last layer only", async () => {
-    for (const part of ["train", "test"]) {
-      for (const [i, kind] of ["ant", "bee"].entries()) {
-        for (let n = 0; n < 4; n++) put(join(cwd, "img", part, kind, `${n}.png`), png(40, 32, picture(8 * i + n)));
-      }
+    for (const [i, kind] of ["ant", "bee"].entries()) {
+      for (let n = 0; n < 8; n++) put(join(cwd, "img", kind, `${n}.png`), png(40, 32, picture(8 * i + n)));
     }
     const flags = [
       "--data",
       "img",
+      "--split",
+      "0.5",
       "--init",
       "whole/last.safetensors",
       "--freeze",
@@ -375,6 +375,19 @@ describe("evaluate", () => {
     expect([wrong.status, wrong.stderr]).toEqual([
       2,
       "evaluate: --model resnet20 is not what whole/last.safetensors says (resnet8): leave it out\n",
+    ]);
+  });
+
+  it("splits a folder as the checkpoint says", async () => {
+    const flags = ["--checkpoint", "tuned/last.safetensors", "--data", "img", "--out", "half"];
+    const run = await runCli("evaluate", flags, { cwd, env });
+    expect([run.status, run.stderr.match(/^warning.*/m)]).toEqual([0, null]);
+    const last = lines("tuned/metrics.jsonl").at(-1)!;
+    expect(json(read("half/evaluation.json").toString())).toMatchObject({ count: 8, accuracy: last["testAccuracy"] });
+    const other = await runCli("evaluate", [...flags, "--split", "0.75"], { cwd, env });
+    expect([other.status, other.stderr]).toEqual([
+      0,
+      expect.stringMatching(/^warning: the model was trained with --split 0.5: with 0.75 it may have seen some/m),
     ]);
     const fewer = await runCli("evaluate", ["--checkpoint", "tuned/last.safetensors"], { cwd, env });
     expect([fewer.status, fewer.stderr.trim().split("\n").at(-1)]).toEqual([

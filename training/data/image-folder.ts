@@ -14,6 +14,8 @@ export interface FolderOptions {
   readonly resize: Fit["mode"];
   /** Fraction of the images that trains, where the folder has no `test/`. */
   readonly split?: number | undefined;
+  /** The same where `split` is not given; a folder that has a `test/` does without. */
+  readonly fallbackSplit?: number | undefined;
   readonly seed: number;
   readonly strict?: boolean | undefined;
   readonly limit?: number | undefined;
@@ -97,7 +99,8 @@ function sameClasses(folder: string, train: readonly string[], name: string, oth
 }
 
 function splitPart(folder: string, part: Part, options: FolderOptions): Layout {
-  if (options.split === undefined) {
+  const fraction = options.split ?? options.fallbackSplit;
+  if (fraction === undefined) {
     throw new Error(
       `data: ${folder} has no test images beside it (test/<class>/...); add them, or split with --split 0.9`,
     );
@@ -106,7 +109,7 @@ function splitPart(folder: string, part: Part, options: FolderOptions): Layout {
   if (small) throw new Error(`data: ${folder}/${small[0]} has a single image, which cannot be split; add images to it`);
   const all = roundRobin(part);
   const labels = all.map((file) => file.label);
-  const { first, second } = splitIndices(labels, options.split, options.seed);
+  const { first, second } = splitIndices(labels, fraction, options.seed);
   // Uneven classes shift the turns; taking them anew keeps the first N of either part balanced.
   const pick = (indices: Uint32Array): ImageFile[] => roundRobin(byLabel(Array.from(indices, (i) => all[i])));
   return { classes: [...part.keys()], train: pick(first), test: pick(second) };

@@ -15,6 +15,8 @@ export interface LoadOptions {
   readonly resize?: Fit["mode"] | undefined;
   /** Fraction of an undivided image folder that trains, between 0 and 1. */
   readonly split?: number | undefined;
+  /** The same where `split` is not given: other data have no use for it. What a trained model says. */
+  readonly fallbackSplit?: number | undefined;
   /** Fraction of the training images held out for validation, between 0 and 1. */
   readonly validation?: number | undefined;
   /** Refuse images that cannot be decoded instead of skipping them. */
@@ -66,7 +68,7 @@ function checkOptions(options: LoadOptions): void {
   whole("--limit", options.limit, 1);
   whole("--limit-test", options.limitTest, 1);
   whole("--seed", options.seed, 0);
-  fraction("--split", options.split);
+  fraction("--split", options.split ?? options.fallbackSplit);
   fraction("--validation", options.validation);
   three("--mean", options.mean, (value) => value >= 0 && value <= 1, "between 0 and 1");
   three("--std", options.std, (value) => value > 0 && value <= 1, "above 0 and at most 1");

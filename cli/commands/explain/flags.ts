@@ -67,7 +67,7 @@ export function explainCommand(): Command {
     .option("--image <files...>", "pictures of one's own, of any size (default: none)")
     .addOption(flag("--index <i,j,k-l>", "test images of --data, counted from 0", indices, none))
     .addOption(flag("--misclassified <n>", "the n most confident mistakes on the test images", wholeFrom(1), none));
-  addDataFlags(command)
+  addDataFlags(command, { split: inFile.text })
     .addOption(
       flag("--layer <names>", "where the model is watched; the maps of several, with commas, are averaged", list, {
         text: "the last with at least 7 x 7 cells",

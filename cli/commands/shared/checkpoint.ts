@@ -40,7 +40,7 @@ export function checkpointModel(flags: CheckpointFlags, checkpoint: Checkpoint):
 export const checkpointImageSize = ({ imageSize }: CheckpointFlags, { metadata }: Checkpoint, stem: Stem): number =>
   imageSize ?? metadata.model?.imageSize ?? stemImageSize(stem);
 
-/** The data, normalised as the checkpoint says. */
+/** The data, normalised and, where that is needed, split as the checkpoint says. */
 export async function checkpointData(
   flags: CheckpointFlags & DataFlags,
   checkpoint: Checkpoint,
@@ -60,5 +60,5 @@ export async function checkpointData(
   const normalisation = mean && std ? { mean: mean as DataFlags["mean"], std: std as DataFlags["std"] } : {};
   // Training images are needed for their mean and deviation alone.
   const limit = mean && std ? 1 : undefined;
-  return loadCommandData({ ...flags, ...normalisation } as DataFlags, output, { imageSize, limit });
+  return loadCommandData({ ...flags, ...normalisation } as DataFlags, output, { imageSize, limit, fallbackSplit: trained });
 }

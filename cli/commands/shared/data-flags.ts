@@ -36,13 +36,13 @@ const dataFlag = (): Option =>
   );
 
 /** The flags about data that `train` and `evaluate` share. */
-export function addDataFlags(command: Command): Command {
+export function addDataFlags(command: Command, { split = "none" } = {}): Command {
   return command
     .addOption(dataFlag())
     .addOption(flag("--resize <how>", "fit images by crop or squash", oneOf("crop", "squash"), "crop"))
     .addOption(
       flag("--split <fraction>", "share that trains of a folder without test/, the rest tests", between0And1, {
-        text: "none",
+        text: split,
       }),
     )
     .addOption(toggle("--strict", "refuse images that cannot be decoded instead of leaving them out"))
@@ -62,7 +62,7 @@ export function addNormalisationFlags(command: Command, text: string): Command {
 export async function loadCommandData(
   flags: DataFlags,
   output: Output,
-  more: Pick<LoadOptions, "imageSize" | "validation" | "limit">,
+  more: Pick<LoadOptions, "imageSize" | "validation" | "limit" | "fallbackSplit">,
 ): Promise<RawDataset> {
   const { data, resize, split, strict, limitTest, mean, std } = flags;
   const progress = new PlainProgress(output);

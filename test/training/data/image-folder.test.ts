@@ -62,6 +62,9 @@ describe("readImageFolder", () => {
       Array.from({ length: 30 }, (_, i) => i),
     );
     expect(numbers((await read(folder, { split: 0.8, seed: 1 })).test)).not.toEqual(numbers(test));
+    expect(numbers((await read(folder, { fallbackSplit: 0.8 })).test)).toEqual(numbers(test));
+    expect((await read(folder, { split: 0.5, fallbackSplit: 0.8 })).test.count).toBe(15);
+    expect((await read(makeFolder(four), { fallbackSplit: 0.8 })).test.count).toBe(3);
   });
 
   it("finds images in folders inside the class folders, and no hidden files", async () => {
