@@ -10,8 +10,8 @@ import {
   type RawDataset,
   type Tta,
 } from "../../training/index.ts";
-import { addDataFlags, addNormalisationFlags, type DataFlags } from "./shared/data-flags.ts";
-import { checkpointData, checkpointModel, type CheckpointFlags } from "./shared/checkpoint.ts";
+import { addDataFlags, addNormalisationFlags, AS_TRAINED, type TypedDataFlags } from "./shared/data-flags.ts";
+import { asTrained, checkpointData, checkpointModel, type CheckpointFlags } from "./shared/checkpoint.ts";
 import { addDeviceFlags, describeDevice, openCommandDevice, type DeviceFlags } from "./shared/device-flags.ts";
 import { evaluateWatched } from "./shared/evaluate.ts";
 import { alignClasses } from "./evaluate/classes.ts";
@@ -24,7 +24,7 @@ import { counted, Output } from "./shared/output.ts";
 import { checkOutFile, checkOutFolder, freshRunFolder, makeOutFolder, readInput } from "./shared/paths.ts";
 import { runCommand } from "./shared/run.ts";
 
-interface Flags extends CheckpointFlags, DataFlags, DeviceFlags {
+interface Flags extends CheckpointFlags, TypedDataFlags, DeviceFlags {
   readonly batchSize: number;
   readonly tta: Tta;
   readonly logits?: string;
@@ -43,7 +43,7 @@ export function main(args: readonly string[]): Promise<never> {
       text: "none: it must be given",
     }).makeOptionMandatory(),
   );
-  addDataFlags(command, { split: inFile.text });
+  addDataFlags(command, AS_TRAINED);
   command
     .addOption(flag("--batch-size <n>", "images at once", wholeFrom(1), 128))
     .addOption(
@@ -75,7 +75,7 @@ async function measure(flags: Flags): Promise<void> {
   const checkpoint = readCheckpoint(await readInput(path, "--checkpoint"), path);
   const model = checkpointModel(flags, checkpoint);
   const raw = alignClasses(
-    await checkpointData(flags, checkpoint, model.stem, output),
+    await checkpointData(asTrained(flags), checkpoint, model.stem, output),
     checkpoint,
     model.classes,
     output,

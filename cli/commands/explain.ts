@@ -5,7 +5,7 @@ import { readCheckpoint, type Classifier } from "../../nn/index.ts";
 import { DeviceDataset, spatialLayers, type ImageSet } from "../../training/index.ts";
 import { classificationReport } from "../../training/classification-report.ts";
 import { Faithfulness, faithfulnessLines } from "./explain/faithfulness.ts";
-import { checkExplainFlags, explainCommand, type ExplainFlags } from "./explain/flags.ts";
+import { checkExplainFlags, explainCommand, type ExplainFlags, type TypedExplainFlags } from "./explain/flags.ts";
 import { explainAll, type Explained } from "./explain/maps.ts";
 import { explainedPicture, pictureNames } from "./explain/pictures.ts";
 import { describeImages, describeMaps, resultLines } from "./explain/result.ts";
@@ -17,7 +17,7 @@ import {
   type Source,
   type Subjects,
 } from "./explain/subjects.ts";
-import { checkpointImageSize, checkpointModel } from "./shared/checkpoint.ts";
+import { asTrained, checkpointImageSize, checkpointModel } from "./shared/checkpoint.ts";
 import { describeDevice, openCommandDevice } from "./shared/device-flags.ts";
 import { STATUS, usage, UsageError } from "./shared/errors.ts";
 import { evaluateWatched } from "./shared/evaluate.ts";
@@ -28,7 +28,8 @@ import { runCommand } from "./shared/run.ts";
 
 export const main = (args: readonly string[]): Promise<never> => runCommand(explainCommand().action(explain), args);
 
-async function explain(flags: ExplainFlags): Promise<void> {
+async function explain(typed: TypedExplainFlags): Promise<void> {
+  const flags: ExplainFlags = asTrained(typed, typed.image === undefined);
   const output = new Output(flags.json);
   const { checkpoint: path, out = freshRunFolder("explain") } = flags;
   using interrupt = new Interrupt(() => output.note("\nstopping"));

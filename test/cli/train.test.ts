@@ -378,8 +378,8 @@ describe("evaluate", () => {
     ]);
   });
 
-  it("splits a folder as the checkpoint says", async () => {
-    const flags = ["--checkpoint", "tuned/last.safetensors", "--data", "img", "--out", "half"];
+  it("takes the data that the run was trained on, split as it was", async () => {
+    const flags = ["--checkpoint", "tuned/last.safetensors", "--out", "half"];
     const run = await runCli("evaluate", flags, { cwd, env });
     expect([run.status, run.stderr.match(/^warning.*/m)]).toEqual([0, null]);
     const last = lines("tuned/metrics.jsonl").at(-1)!;
@@ -389,7 +389,22 @@ describe("evaluate", () => {
       0,
       expect.stringMatching(/^warning: the model was trained with --split 0.5: with 0.75 it may have seen some/m),
     ]);
-    const fewer = await runCli("evaluate", ["--checkpoint", "tuned/last.safetensors"], { cwd, env });
+    cpSync(join(cwd, "tuned"), join(cwd, "elsewhere"), { recursive: true });
+    const config = json(read("elsewhere/config.json").toString());
+    put(
+      join(cwd, "elsewhere/config.json"),
+      JSON.stringify({ settings: { ...(config["settings"] as object), data: "gone" } }),
+    );
+    const gone = await runCli("evaluate", ["--checkpoint", "elsewhere/last.safetensors"], { cwd, env });
+    expect([gone.status, gone.stderr]).toEqual([
+      2,
+      "evaluate: elsewhere/last.safetensors was trained on gone, which is not there: name its place with --data\n",
+    ]);
+  });
+
+  it("takes the built-in images where nothing says more, and refuses them to another number of classes", async () => {
+    cpSync(join(cwd, "tuned/last.safetensors"), join(cwd, "alone.safetensors"));
+    const fewer = await runCli("evaluate", ["--checkpoint", "alone.safetensors"], { cwd, env });
     expect([fewer.status, fewer.stderr.trim().split("\n").at(-1)]).toEqual([
       1,
       "evaluate: the model tells 2 classes apart, the data has 10: give the --data that it is for",

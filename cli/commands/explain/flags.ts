@@ -1,14 +1,20 @@
 // The flags of explain.js.
 import type { Command } from "commander";
 import { camMethod, camMethods, colorMapNames, type CamMethod, type ColorMap } from "../../../training/index.ts";
-import { addDataFlags, addNormalisationFlags, type DataFlags } from "../shared/data-flags.ts";
+import {
+  addDataFlags,
+  addNormalisationFlags,
+  AS_TRAINED,
+  type DataFlags,
+  type TypedDataFlags,
+} from "../shared/data-flags.ts";
 import { addDeviceFlags, type DeviceFlags } from "../shared/device-flags.ts";
 import type { CheckpointFlags } from "../shared/checkpoint.ts";
 import { usage, UsageError } from "../shared/errors.ts";
 import { anyText, flag, from0To1, makeCommand, oneOf, toggle, wholeFrom, type Rule } from "../shared/flags.ts";
 import { classesFlag, imageSizeFlag, modelFlag, stemFlag } from "../shared/model-flags.ts";
 
-export interface ExplainFlags extends CheckpointFlags, DataFlags, DeviceFlags {
+export interface TypedExplainFlags extends CheckpointFlags, TypedDataFlags, DeviceFlags {
   readonly image?: readonly string[];
   readonly index?: readonly number[];
   readonly misclassified?: number;
@@ -22,6 +28,9 @@ export interface ExplainFlags extends CheckpointFlags, DataFlags, DeviceFlags {
   readonly out?: string;
   readonly json: boolean;
 }
+
+/** With the data that the model was trained on where none is typed. */
+export type ExplainFlags = TypedExplainFlags & DataFlags;
 
 const list: Rule<readonly string[]> = {
   wanted: "names with commas between them",
@@ -67,7 +76,7 @@ export function explainCommand(): Command {
     .option("--image <files...>", "pictures of one's own, of any size (default: none)")
     .addOption(flag("--index <i,j,k-l>", "test images of --data, counted from 0", indices, none))
     .addOption(flag("--misclassified <n>", "the n most confident mistakes on the test images", wholeFrom(1), none));
-  addDataFlags(command, { split: inFile.text })
+  addDataFlags(command, AS_TRAINED)
     .addOption(
       flag("--layer <names>", "where the model is watched; the maps of several, with commas, are averaged", list, {
         text: "the last with at least 7 x 7 cells",

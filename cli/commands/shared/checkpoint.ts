@@ -1,7 +1,10 @@
 // The model of `--checkpoint`, and data as that model was trained on.
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { modelFromCheckpoint, stemImageSize, type Checkpoint, type Classifier, type Stem } from "../../../nn/index.ts";
 import type { RawDataset } from "../../../training/index.ts";
-import { loadCommandData, sizeIsFixed, type DataFlags } from "./data-flags.ts";
+import { isDownloadable } from "../../../training/data/download.ts";
+import { BUILT_IN, loadCommandData, RESIZES, sizeIsFixed, type DataFlags, type TypedDataFlags } from "./data-flags.ts";
 import { UsageError } from "./errors.ts";
 import type { Output } from "./output.ts";
 
@@ -40,6 +43,34 @@ export function checkpointModel(flags: CheckpointFlags, checkpoint: Checkpoint):
 export const checkpointImageSize = ({ imageSize }: CheckpointFlags, { metadata }: Checkpoint, stem: Stem): number =>
   imageSize ?? metadata.model?.imageSize ?? stemImageSize(stem);
 
+/**
+ * The flags with data and its cut to size as the model was trained, where they are not typed and the run's config.json lies beside the
+ * checkpoint.
+ *
+ * @throws where those images are needed and have moved
+ */
+export function asTrained<F extends CheckpointFlags & TypedDataFlags>(flags: F, needed = true): F & DataFlags {
+  const run = settingsBeside(flags.checkpoint);
+  const resize = flags.resize ?? RESIZES.find((how) => how === run["resize"]) ?? "crop";
+  if (flags.data !== undefined || typeof run["data"] !== "string")
+    return { ...flags, data: flags.data ?? BUILT_IN, resize };
+  const { data } = run;
+  if (needed && data !== BUILT_IN && !isDownloadable(data) && !existsSync(data)) {
+    throw new UsageError(`${flags.checkpoint} was trained on ${data}, which is not there: name its place with --data`);
+  }
+  return { ...flags, data, resize };
+}
+
+/** The settings of the run that wrote a file; none where it has left its folder. */
+function settingsBeside(path: string): Readonly<Record<string, unknown>> {
+  try {
+    const { settings } = JSON.parse(readFileSync(join(dirname(path), "config.json"), "utf8")) as { settings?: object };
+    return { ...settings };
+  } catch {
+    return {};
+  }
+}
+
 /** The data, normalised and, where that is needed, split as the checkpoint says. */
 export async function checkpointData(
   flags: CheckpointFlags & DataFlags,
@@ -60,5 +91,9 @@ export async function checkpointData(
   const normalisation = mean && std ? { mean: mean as DataFlags["mean"], std: std as DataFlags["std"] } : {};
   // Training images are needed for their mean and deviation alone.
   const limit = mean && std ? 1 : undefined;
-  return loadCommandData({ ...flags, ...normalisation } as DataFlags, output, { imageSize, limit, fallbackSplit: trained });
+  return loadCommandData({ ...flags, ...normalisation } as DataFlags, output, {
+    imageSize,
+    limit,
+    fallbackSplit: trained,
+  });
 }

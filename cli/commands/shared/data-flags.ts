@@ -18,7 +18,7 @@ const DATA_SEED = 0;
 
 export interface DataFlags {
   readonly data: string;
-  readonly resize: "crop" | "squash";
+  readonly resize: (typeof RESIZES)[number];
   readonly split?: number;
   readonly strict: boolean;
   readonly limitTest?: number;
@@ -26,24 +26,49 @@ export interface DataFlags {
   readonly std?: readonly [number, number, number];
 }
 
-const dataFlag = (): Option =>
+/** As typed, where what is not typed is the run's whose checkpoint is used. */
+export type TypedDataFlags = Omit<DataFlags, "data" | "resize"> & Partial<Pick<DataFlags, "data" | "resize">>;
+
+export const RESIZES = ["crop", "squash"] as const;
+export const BUILT_IN = "shapes";
+
+const dataFlag = (byDefault: string | Later): Option =>
   flag(
     "--data <what>",
     "shapes (built in), cifar10 or cifar100 (downloaded once), or a folder: CIFAR's binary files, " +
       "train/<class>/*.jpg with test/<class>/*.jpg, or <class>/*.jpg",
     anyText,
-    "shapes",
+    byDefault,
   );
 
+/** What `--help` says of a default that is known later. */
+interface Later {
+  readonly text: string;
+}
+
+interface DataDefaults {
+  readonly data: string | Later;
+  readonly resize: DataFlags["resize"] | Later;
+  readonly split: Later;
+}
+
+/** Where there is no checkpoint. */
+const ANEW: DataDefaults = { data: BUILT_IN, resize: "crop", split: { text: "none" } };
+
+/** Where there is: see `asTrained`. */
+export const AS_TRAINED: DataDefaults = {
+  data: { text: `what the run in the checkpoint's folder was trained on, else ${BUILT_IN}` },
+  resize: { text: "as in that run, else crop" },
+  split: { text: "what the checkpoint says" },
+};
+
 /** The flags about data that `train` and `evaluate` share. */
-export function addDataFlags(command: Command, { split = "none" } = {}): Command {
+export function addDataFlags(command: Command, { data, resize, split }: DataDefaults = ANEW): Command {
   return command
-    .addOption(dataFlag())
-    .addOption(flag("--resize <how>", "fit images by crop or squash", oneOf("crop", "squash"), "crop"))
+    .addOption(dataFlag(data))
+    .addOption(flag("--resize <how>", "fit images by crop or squash", oneOf(...RESIZES), resize))
     .addOption(
-      flag("--split <fraction>", "share that trains of a folder without test/, the rest tests", between0And1, {
-        text: split,
-      }),
+      flag("--split <fraction>", "share that trains of a folder without test/, the rest tests", between0And1, split),
     )
     .addOption(toggle("--strict", "refuse images that cannot be decoded instead of leaving them out"))
     .addOption(flag("--limit-test <n>", "test on the first n images only", wholeFrom(1), { text: "all" }));
@@ -86,7 +111,7 @@ export async function loadCommandData(
 
 /** Whether the data comes at one size, 32 x 32, so that the model's wishes do not count. */
 export async function sizeIsFixed(data: string): Promise<boolean> {
-  return data === "shapes" || isDownloadable(data) || (await isCifarFolder(data));
+  return data === BUILT_IN || isDownloadable(data) || (await isCifarFolder(data));
 }
 
 const isCifarFolder = async (path: string): Promise<boolean> => {
