@@ -55,10 +55,10 @@ async function reportDevice(device: Device, output: Output): Promise<void> {
   const ok = checks.every((check) => check.ok);
   const limits = Object.fromEntries(LIMITS.map((name) => [name, device.limits[name]]));
   const features = [...device.gpu.features].sort();
-  const { info: adapter, family: kernelFamily, matrix, matrixProblems } = device;
+  const { info: adapter, family: kernelFamily, matrix, matrixProblems, texels } = device;
   const kernels = await loadTuning(device, versions().kiln);
   if (output.json) {
-    const chosen = { kernelFamily, matrix, matrixProblems, kernels };
+    const chosen = { kernelFamily, matrix, matrixProblems, texels, kernels };
     output.document({ ok, adapter, ...chosen, limits, features, checks, versions: versions() });
   } else {
     for (const line of describe(device, limits, features, checks, kernels)) output.result(line);
@@ -82,6 +82,9 @@ function describe(
     `vendor     ${[vendor, architecture].filter(Boolean).join(", ") || "unknown"}`,
     `subgroups  ${subgroupSize > 0 ? `${subgroupSize} invocations` : "of no fixed size"}`,
     ...describeMatrices(device),
+    ...(device.texels
+      ? ["texels     what kernels load often they read from textures, where this driver is faster"]
+      : []),
     `features   ${features.join(", ") || "none"}`,
     ...Object.entries(limits).map(([name, value]) => `limit      ${name} ${grouped(value)}`),
     ...describeKernels(device, kernels),

@@ -48,9 +48,10 @@ describe("the small commands", () => {
   it("doctor names the adapter and passes its self-test", async () => {
     const { stdout, status } = await runCli("doctor", ["--json"], { cwd, env });
     expect(status).toBe(0);
-    const { ok, checks, kernelFamily } = json(stdout);
+    const { ok, checks, kernelFamily, texels } = json(stdout);
     expect(ok).toBe(true);
     expect(checks).toHaveLength(2);
     expect(["subgroup", "portable", "workgroup"]).toContain(kernelFamily);
+    expect(texels).toBeTypeOf("boolean");
   });
 });
