@@ -47,7 +47,8 @@ export const checkpointImageSize = ({ imageSize }: CheckpointFlags, { metadata }
  * The flags with data and its cut to size as the model was trained, where they are not typed and the run's config.json lies beside the
  * checkpoint.
  *
- * @throws where those images are needed and have moved
+ * @param needed false: the data will not be read, wherever it is
+ * @throws where it is needed and has moved
  */
 export function asTrained<F extends CheckpointFlags & TypedDataFlags>(flags: F, needed = true): F & DataFlags {
   const run = settingsBeside(flags.checkpoint);

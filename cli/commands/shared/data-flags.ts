@@ -16,6 +16,10 @@ import { PlainProgress } from "./progress.ts";
  */
 const DATA_SEED = 0;
 
+/** What `--data` is where nothing else is said. */
+export const BUILT_IN = "shapes";
+export const RESIZES = ["crop", "squash"] as const;
+
 export interface DataFlags {
   readonly data: string;
   readonly resize: (typeof RESIZES)[number];
@@ -29,8 +33,10 @@ export interface DataFlags {
 /** As typed, where what is not typed is the run's whose checkpoint is used. */
 export type TypedDataFlags = Omit<DataFlags, "data" | "resize"> & Partial<Pick<DataFlags, "data" | "resize">>;
 
-export const RESIZES = ["crop", "squash"] as const;
-export const BUILT_IN = "shapes";
+/** What `--help` says of a default that is known later. */
+interface Later {
+  readonly text: string;
+}
 
 const dataFlag = (byDefault: string | Later): Option =>
   flag(
@@ -40,11 +46,6 @@ const dataFlag = (byDefault: string | Later): Option =>
     anyText,
     byDefault,
   );
-
-/** What `--help` says of a default that is known later. */
-interface Later {
-  readonly text: string;
-}
 
 interface DataDefaults {
   readonly data: string | Later;
