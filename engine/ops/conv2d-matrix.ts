@@ -79,6 +79,7 @@ export function gatherMatrix(
       constants: {
         ...matrixConstants(tile),
         STATS: stats,
+        ADDS: gather.adds ?? false,
         X_SIZE: vector("vec3u", gather.x.slice(1)),
         Y_SIZE: vector("vec3u", gather.y.slice(1)),
         PLACES: vector("vec2u", places),
@@ -88,7 +89,7 @@ export function gatherMatrix(
         DIVISOR: vector("vec2i", gather.divisor),
         SPREAD: vector("vec2u", gather.spread),
       },
-      params: { images: gather.y[0], origin: gather.origin, phase: gather.phase, adds: gather.adds ? 1 : 0 },
+      params: { images: gather.y[0], origin: gather.origin, phase: gather.phase },
       workgroups,
       flops: gatherFlops(gather),
     });

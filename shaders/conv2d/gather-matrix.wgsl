@@ -23,6 +23,7 @@ const MATRIX_COLUMNS: u32 = 16u; // 16 or 8: what the adapter lists. Rows are 16
 const MATRIX_DEPTH: u32 = 16u;   // 16 or 8
 const SUM_STRIDE: u32 = 8u;      // 9 spares bank conflicts, where there are more than 16 KB of workgroup memory
 const STATS: bool = true;        // write partials
+const ADDS: bool = false;        // add to y
 
 const X_SIZE: vec3u = vec3u(8u, 8u, 16u); // height, width, C: of x forward, of dy in the input gradient. C is a multiple of 8
 const Y_SIZE: vec3u = vec3u(8u, 8u, 64u); // height, width, K: of the whole output. K is a multiple of 8
@@ -65,7 +66,6 @@ struct Params {
   images: u32,
   origin: vec2i, // of tap 0 in x, times DIVISOR
   phase: vec2u,  // first place in y
-  adds: u32,     // 1: add to y
 }
 
 @group(0) @binding(0) var<storage, read> x: array<vec4u>;
@@ -136,7 +136,7 @@ fn target_of(index: u32, column: u32) -> Target {
 
 // What y holds there, if that is to be added to.
 fn load_y(held: Target) -> vec4u {
-  if (params.adds == 1u && held.inside) { return y[held.at]; }
+  if (ADDS && held.inside) { return y[held.at]; }
   return vec4u(0u);
 }
 

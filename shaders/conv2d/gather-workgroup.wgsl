@@ -18,6 +18,7 @@
 const TILE_ROWS: u32 = 64u;    // 64, 128 or, with 64 columns, 256
 const TILE_COLUMNS: u32 = 64u; // 64 or, with 128 rows, 128
 const STATS: bool = true;      // write partials
+const ADDS: bool = false;      // add to y: constant, since the loads cost registers, and a third of the compiling
 const ALL_TAPS: bool = true;   // the taps are all those of weight, in its order
 
 const X_SIZE: vec3u = vec3u(8u, 8u, 16u);  // height, width, C: of x forward, of dy in the input gradient. C is a multiple of 4
@@ -57,7 +58,6 @@ struct Params {
   tap_step: vec2u,  // from one to the next among weight's
   window: u32,      // S of weight
   phase: vec2u,     // first place in y
-  adds: u32,        // 1: add to y
 }
 
 @group(0) @binding(0) var<storage, read> x: array<Stored>;
@@ -227,7 +227,7 @@ fn main(
   let column = first_column + across;
   var sums: Sums;
   // First, not at the end: between stores the loads would wait for each other.
-  if (params.adds == 1u) {
+  if (ADDS) {
     sums[0] = load_y(first + down, column);
     sums[1] = load_y(first + down, column + ACROSS);
     sums[2] = load_y(first + down + DOWN, column);
