@@ -29,7 +29,7 @@ import { runCommand } from "./shared/run.ts";
 export const main = (args: readonly string[]): Promise<never> => runCommand(explainCommand().action(explain), args);
 
 async function explain(typed: TypedExplainFlags): Promise<void> {
-  const flags: ExplainFlags = asTrained(typed, typed.image === undefined);
+  const flags: ExplainFlags = await asTrained(typed, typed.image === undefined);
   const output = new Output(flags.json);
   const { checkpoint: path, out = freshRunFolder("explain") } = flags;
   using interrupt = new Interrupt(() => output.note("\nstopping"));

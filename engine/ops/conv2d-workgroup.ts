@@ -63,10 +63,8 @@ export function gatherWorkgroup(
         fixed,
         flops,
         inputs: [x, weight],
-        run: (variant, inputs) => {
-          const y = empty(gather.y, x.dtype);
-          gatherTiles(inputs[0], inputs[1], y, { ...gather, adds: false }, stats, TILES[variant]);
-        },
+        run: (variant, [x, weight]) =>
+          void gatherTiles(x, weight, empty(gather.y, x.dtype), { ...gather, adds: false }, stats, TILES[variant]),
       });
   return gatherTiles(x, weight, y, gather, stats, TILES[name]);
 }

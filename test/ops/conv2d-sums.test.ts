@@ -123,9 +123,7 @@ describe("two gradients by other kernels", () => {
 
   it("in subgroup matrices", async () => {
     const run = <T>(work: () => Promise<T>) => withMatrices(currentDevice(), { M: 16, N: 16, K: 16 }, work);
-    const kernels = await checkSum(block, "f16", "f16", direct("f16"), (work) =>
-      withFamily("workgroup", () => run(work)),
-    );
+    const kernels = await checkSum(block, "f16", "f16", direct("f16"), run);
     // Four phases of the strided one, and the one that the shortcut sees.
     expect(kernels.filter((kernel) => kernel.startsWith("conv2d/gather-matrix"))).toHaveLength(5);
   });

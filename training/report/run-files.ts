@@ -19,16 +19,22 @@ export interface RunFiles {
 
 /** Reads what there is; files that are missing count as empty, lines that were cut off are left out. */
 export async function readRunFiles(folder: string): Promise<RunFiles> {
-  const text = async (name: string): Promise<string> => {
-    const path = `${folder}/${name}`;
-    return (await files.exists(path)) ? files.readText(path) : "";
-  };
   return {
-    config: object(await text("config.json")) ?? {},
-    epochs: lines<EpochReport>(await text("metrics.jsonl"), "epoch"),
-    steps: lines<StepRow>(await text("steps.jsonl"), "step"),
-    rangeTest: rangeTest(object(await text("lr-finder.json"))),
+    config: await readRunConfig(folder),
+    epochs: lines<EpochReport>(await read(folder, "metrics.jsonl"), "epoch"),
+    steps: lines<StepRow>(await read(folder, "steps.jsonl"), "step"),
+    rangeTest: rangeTest(object(await read(folder, "lr-finder.json"))),
   };
+}
+
+/** config.json alone; empty where there is none. */
+export async function readRunConfig(folder: string): Promise<RunFiles["config"]> {
+  return object(await read(folder, "config.json")) ?? {};
+}
+
+async function read(folder: string, name: string): Promise<string> {
+  const path = `${folder}/${name}`;
+  return (await files.exists(path)) ? files.readText(path) : "";
 }
 
 function object(text: string): Record<string, unknown> | null {

@@ -1,9 +1,10 @@
 // The model of `--checkpoint`, and data as that model was trained on.
-import { existsSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
+import { files } from "#files";
 import { modelFromCheckpoint, stemImageSize, type Checkpoint, type Classifier, type Stem } from "../../../nn/index.ts";
 import type { RawDataset } from "../../../training/index.ts";
 import { isDownloadable } from "../../../training/data/download.ts";
+import { inside, readRunConfig } from "../../../training/report/run-files.ts";
 import { BUILT_IN, loadCommandData, RESIZES, sizeIsFixed, type DataFlags, type TypedDataFlags } from "./data-flags.ts";
 import { UsageError } from "./errors.ts";
 import type { Output } from "./output.ts";
@@ -50,26 +51,18 @@ export const checkpointImageSize = ({ imageSize }: CheckpointFlags, { metadata }
  * @param needed false: the data will not be read, wherever it is
  * @throws where it is needed and has moved
  */
-export function asTrained<F extends CheckpointFlags & TypedDataFlags>(flags: F, needed = true): F & DataFlags {
-  const run = settingsBeside(flags.checkpoint);
-  const resize = flags.resize ?? RESIZES.find((how) => how === run["resize"]) ?? "crop";
-  if (flags.data !== undefined || typeof run["data"] !== "string")
-    return { ...flags, data: flags.data ?? BUILT_IN, resize };
-  const { data } = run;
-  if (needed && data !== BUILT_IN && !isDownloadable(data) && !existsSync(data)) {
+export async function asTrained<F extends CheckpointFlags & TypedDataFlags>(
+  flags: F,
+  needed = true,
+): Promise<F & DataFlags> {
+  const run = inside(await readRunConfig(files.absolute(dirname(flags.checkpoint))), "settings");
+  const trained = typeof run["data"] === "string" ? run["data"] : BUILT_IN;
+  const { data = trained, resize = RESIZES.find((how) => how === run["resize"]) ?? "crop" } = flags;
+  const named = flags.data !== undefined || data === BUILT_IN || isDownloadable(data);
+  if (needed && !named && !(await files.exists(data))) {
     throw new UsageError(`${flags.checkpoint} was trained on ${data}, which is not there: name its place with --data`);
   }
   return { ...flags, data, resize };
-}
-
-/** The settings of the run that wrote a file; none where it has left its folder. */
-function settingsBeside(path: string): Readonly<Record<string, unknown>> {
-  try {
-    const { settings } = JSON.parse(readFileSync(join(dirname(path), "config.json"), "utf8")) as { settings?: object };
-    return { ...settings };
-  } catch {
-    return {};
-  }
 }
 
 /** The data, normalised and, where that is needed, split as the checkpoint says. */
