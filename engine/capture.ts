@@ -186,8 +186,10 @@ class Programs<A extends readonly CaptureArgument[], T> {
   #verify(key: string, entry: Entry<T>, args: A, tensors: readonly Tensor[]): T {
     const { program, result, template } = this.#make(args, tensors);
     const { calls } = entry;
-    const uploaded = program.uploadsResult ? "it returns a tensor that it uploads; pass it as an argument" : null;
-    const what = uploaded ?? difference(entry.program.recording, program.recording);
+    const what =
+      (program.uploadsResult ? "it returns a tensor that it uploads; pass it as an argument" : null) ??
+      difference(entry.program.recording, program.recording) ??
+      (program.keepsNew ? "it keeps a new tensor each time; return it, or copyInto() one that stays" : null);
     entry.program.dispose();
     this.#entries.set(key, { program, result: template, calls, check: what === null ? 2 * calls : calls + 1 });
     // The first call may have prepared something (moments, a gradient to add to): then the second counts.
@@ -256,7 +258,7 @@ class Programs<A extends readonly CaptureArgument[], T> {
       return same < i ? `=${same}` : `${argument.dtype}${showShape(argument.shape)}${overlap(args, i)}`;
     });
     const gradients = recordsGradients() ? [] : ["no gradients"];
-    const variant = `${device.family} ${device.texels ? "texels " : ""}${String(device.winograd)} ${JSON.stringify(device.matrix)} ${device.choices.version}`;
+    const variant = `${device.family} ${device.texels ? "texels " : ""}${String(device.winograd)} ${device.keptTransformBytes} ${JSON.stringify(device.matrix)} ${device.choices.version}`;
     return [`(${shown.join(", ")})`, variant, ...gradients, this.#key?.(...args) ?? ""].join(" ").trimEnd();
   }
 }

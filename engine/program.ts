@@ -82,6 +82,11 @@ export class Program implements Disposable {
     return this.#results.some(({ uploads }) => uploads.length > 0);
   }
 
+  /** Something lives on that the GPU wrote and the step did not return: replays would write into it again. */
+  get keepsNew(): boolean {
+    return this.recording.lasting.some((virtual) => virtual.uploads.length === 0 && !this.#results.includes(virtual));
+  }
+
   /** The first run: with the results, numbers and effects of the recording. */
   runRecorded(args: readonly Tensor[]): void {
     this.#results.forEach(({ buffer }, i) => this.#setSlot(args.length + i, buffer, 0));

@@ -98,7 +98,10 @@ export class Tensor {
     return new Tensor(shape, dtype, this.#live("view").share(), this.#offset);
   }
 
-  /** A tensor over part of a flat one: `offset` in elements, a multiple of 64 (bindings start at multiples of 256 bytes). */
+  /**
+   * A tensor over part of a flat one: `offset` in elements, a multiple of 64 (bindings start at multiples of 256 bytes). Kernels store whole
+   * vec4s: what writes into a part that ends within 16 bytes may change the elements up to there.
+   */
   range(offset: number, shape: Shape): Tensor {
     const bytes = offset * bytesOf(this.dtype);
     if (bytes % 256 !== 0) throw new Error(`range: offset ${offset} is not a multiple of ${256 / bytesOf(this.dtype)}`);

@@ -59,7 +59,7 @@ async function fastest(device: Device, choice: Choice): Promise<string> {
     for (let round = 0; round <= ROUNDS; round++) {
       for (const variant of choice.variants) {
         const start = performance.now();
-        for (let i = 0; i < repeats; i++) scope(() => choice.run(variant, inputs));
+        for (let i = 0; i < repeats; i++) scope(() => void choice.run(variant, inputs)); // what it returns too
         await device.idle();
         if (round > 0) least.set(variant, Math.min(least.get(variant)!, performance.now() - start));
       }

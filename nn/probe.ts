@@ -20,20 +20,25 @@ export function probe<T, const Name extends string>(
   work: () => T,
 ): { result: T; taps: Record<Name, Tensor> } {
   const taps: Partial<Record<Name, Tensor>> = {};
+  const kept: Tensor[] = [];
   const tapped = names.map((name) => [name, model.module(name)] as const);
   let result: T;
   try {
     for (const [name, module] of tapped) {
       const forward = module.forward.bind(module) as (...all: unknown[]) => Tensor;
       // An own property shadows the method: the modules need no code for being watched.
-      module.forward = (...all: unknown[]) => (taps[name] = keep(forward(...all)));
+      module.forward = (...all: unknown[]) => {
+        const tap = keep(forward(...all));
+        kept.push(tap);
+        return (taps[name] = tap);
+      };
     }
     result = work();
   } finally {
     for (const [, module] of tapped) Reflect.deleteProperty(module, "forward");
+    // Kept past the scopes that blocks open; from here they are the caller's, as the result is.
+    for (const tap of kept) adopt(tap);
   }
-  // Kept past the scopes that blocks open; from here they are the caller's, as the result is.
-  for (const name of names) if (taps[name]) adopt(taps[name]);
   const missed = names.filter((name) => !taps[name]);
   if (missed.length > 0) throw new Error(`probe: ${missed.join(", ")} did not run`);
   return { result, taps: taps as Record<Name, Tensor> };

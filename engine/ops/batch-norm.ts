@@ -4,7 +4,7 @@ import { kernels } from "../../shaders/kernels.ts";
 import { differentiableJointly } from "../autograd.ts";
 import { currentDevice } from "../current.ts";
 import { launch } from "../launch.ts";
-import { scope } from "../scope.ts";
+import { opScope, scope } from "../scope.ts";
 import { ceilDiv, check, sameShape, showShape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { loadedAs, single, storedAs, throughSingle } from "./cast.ts";
@@ -60,12 +60,14 @@ export function batchNorm(x: Tensor, options: BatchNormOptions): Tensor {
   }
   const layout = layoutOf(x, options);
   const { weight, bias, training, add, relu = false } = options;
-  const affine = statistics(x, layout, options);
-  const y = apply(x, layout, options, affine);
   const inputs = add ? [x, weight, bias, add] : [x, weight, bias];
-  return differentiableJointly("batchNorm", inputs, y, (dy, needed, into) => {
-    const saved = { x, y, affine, relu, masked: relu && add !== undefined, training };
-    return gradients(dy, layout, saved, needed, into);
+  return opScope(() => {
+    const affine = statistics(x, layout, options);
+    const y = apply(x, layout, options, affine);
+    return differentiableJointly("batchNorm", inputs, y, (dy, needed, into) => {
+      const saved = { x, y, affine, relu, masked: relu && add !== undefined, training };
+      return gradients(dy, layout, saved, needed, into);
+    });
   });
 }
 

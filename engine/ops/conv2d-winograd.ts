@@ -70,8 +70,9 @@ export function winogradInputGradient(
   });
 }
 
-/** Not of another tile size, as when the setting has changed since the forward pass. */
-const isOf = (kept: Tensor | null, tile: WinogradTile): kept is Tensor => kept?.shape[0] === (tile + 2) ** 2;
+/** Not of another tile size, as when the setting has changed since the forward pass, and not gone with a scope of the forward pass alone. */
+const isOf = (kept: Tensor | null, tile: WinogradTile): kept is Tensor =>
+  kept !== null && !kept.disposed && kept.shape[0] === (tile + 2) ** 2;
 
 /** dweight [3,3,C,K] of x and dy, or of V where the forward pass kept it, and dy. */
 export function winogradWeightGradient(

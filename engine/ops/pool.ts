@@ -2,6 +2,7 @@
 import { kernels } from "../../shaders/kernels.ts";
 import { differentiable } from "../autograd.ts";
 import { launch } from "../launch.ts";
+import { opScope } from "../scope.ts";
 import { ceilDiv, check, showShape, windowCounts } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { single, storedAs, throughSingle } from "./cast.ts";
@@ -84,6 +85,10 @@ const indexTypes = (width: number): { Index: string } => ({ Index: width === 4 ?
 /** The largest value of each window. Of equal values the first in reading order gets the gradient, as in PyTorch. */
 export function maxPool2d(x: Tensor, options: PoolOptions): Tensor {
   if (oddHalf(x)) return throughSingle(x, (wide) => maxPool2d(wide, options));
+  return opScope(() => largestOfWindows(x, options)); // the indices are for the gradient
+}
+
+function largestOfWindows(x: Tensor, options: PoolOptions): Tensor {
   const { yShape, width, params } = geometry("maxPool2d", x, options);
   const { dtype } = x;
   const constants = { ...elementTypes(width), ...indexTypes(width), ...storedAs(dtype) };
@@ -120,7 +125,7 @@ export function avgPool2d(x: Tensor, options: AveragePoolOptions): Tensor {
 
 /** The mean of each channel over the whole image: x [N,H,W,C] -> y [N,C], also of f16 in f32: what follows is small and wants the digits. */
 export function globalAvgPool(x: Tensor): Tensor {
-  if (oddHalf(x)) return globalAvgPool(single(x));
+  if (oddHalf(x)) return opScope(() => globalAvgPool(single(x)));
   checkImages("globalAvgPool", x);
   const [N, H, W, C] = x.shape as [number, number, number, number];
   return average("globalAvgPool", x, geometry("globalAvgPool", x, { kernel: [H, W] }), empty([N, C]), true);

@@ -6,6 +6,7 @@ import { scope } from "../scope.ts";
 import { ceilDiv, check, normalizeAxes, normalizeAxis, showShape, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { equal, div, mul, sub } from "./binary.ts";
+import { throughSingle } from "./cast.ts";
 import { reduceAxes } from "./reduce-axes.ts";
 import { scale, square } from "./unary.ts";
 import { broadcastTo } from "./view.ts";
@@ -63,6 +64,8 @@ export const min = (x: Tensor, options: ReduceOptions = {}): Tensor => extreme("
  */
 export function variance(x: Tensor, options: ReduceOptions & { readonly correction?: number } = {}): Tensor {
   const { correction = 1 } = options;
+  // Squares overflow early in f16.
+  if (x.dtype === "f16") return throughSingle(x, (wide) => variance(wide, options));
   const { axes, kept, shape, count } = plan("variance", x, options);
   check(count > correction, "variance", () => {
     return `axes ${showShape(axes)} of ${showShape(x.shape)} hold ${count} elements, needs more than the correction ${correction}`;

@@ -23,8 +23,8 @@ const rows = {
   gelu: { y: "x * normal_distribution(x)", dx: "dy * (normal_distribution(x) + x * normal_density(x))" },
   silu: { y: "x / (1.0 + exp(-x))", dx: "dy * (1.0 + x - y) / (1.0 + exp(-x))" },
   sigmoid: { y: "1.0 / (1.0 + exp(-x))", dx: "dy * y * (1.0 - y)" },
-  // Beyond 10 the float nearest to tanh is 1; some drivers compute tanh by exp and overflow there.
-  tanh: { y: "tanh(clamp(x, vec4f(-10.0), vec4f(10.0)))", dx: "dy * (1.0 - y * y)" },
+  // Beyond 10 the float nearest to tanh is 1; some drivers compute tanh by exp and overflow there. Not clamp(): see relu.
+  tanh: { y: "select(tanh(x), sign(x), abs(x) > vec4f(10.0))", dx: "dy * (1.0 - y * y)" },
   exp: { y: "exp(x)", dx: "dy * y" },
   log: { y: "log(x)", dx: "dy / x" },
   sqrt: { y: "sqrt(x)", dx: "0.5 * dy / y" },

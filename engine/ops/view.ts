@@ -2,6 +2,7 @@
 import { kernels } from "../../shaders/kernels.ts";
 import { differentiable } from "../autograd.ts";
 import { launch } from "../launch.ts";
+import { opScope } from "../scope.ts";
 import { ceilDiv, check, normalizeAxis, sameShape, showShape, sizeOf, stridesOf, type Shape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { cast, single, throughSingle } from "./cast.ts";
@@ -102,7 +103,9 @@ function resolveRange(extent: number, range: SliceRange): { start: number; step:
 export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
   const [first] = tensors;
   check(first !== undefined, "concat", () => "needs at least one tensor");
-  if (tensors.every(({ dtype }) => dtype === "f16")) return cast(concat(tensors.map(single), axis), "f16");
+  if (tensors.every(({ dtype }) => dtype === "f16")) {
+    return opScope(() => cast(concat(tensors.map(single), axis), "f16"));
+  }
   const along = normalizeAxis("concat", first.rank, axis);
   for (const { shape, dtype } of tensors) {
     const fits = shape.length === first.rank && shape.every((n, i) => i === along || n === first.shape[i]);

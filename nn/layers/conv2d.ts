@@ -1,4 +1,4 @@
-import { add, conv2d, type BatchNormPartials } from "../../engine/ops/index.ts";
+import { add, cast, conv2d, type BatchNormPartials } from "../../engine/ops/index.ts";
 import { check, showShape, windowCounts, type Shape } from "../../engine/shape.ts";
 import type { Tensor } from "../../engine/tensor.ts";
 import { fanInUniform, type Initializer } from "../init.ts";
@@ -71,7 +71,8 @@ export class Conv2d extends Module {
       return y;
     }
     const y = conv2d(x, weight, options);
-    return bias ? add(y, bias) : y;
+    if (!bias) return y;
+    return y.dtype === "f16" ? cast(add(cast(y, "f32"), bias), "f16") : add(y, bias);
   }
 
   override outputShape(x: Shape): Shape {

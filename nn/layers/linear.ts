@@ -1,4 +1,4 @@
-import { add, matmul } from "../../engine/ops/index.ts";
+import { add, cast, matmul } from "../../engine/ops/index.ts";
 import { check, showShape, type Shape } from "../../engine/shape.ts";
 import type { Tensor } from "../../engine/tensor.ts";
 import { fanInUniform } from "../init.ts";
@@ -15,7 +15,7 @@ export interface LinearOptions {
  * A fully connected layer: `y = x weight + bias`.
  *
  * x [..., inputs] -> y [..., outputs]. `weight` is [inputs,outputs] here ([outputs,inputs] in files, as in PyTorch); it and
- * `bias` [outputs] start uniform in +-1/sqrt(inputs).
+ * `bias` [outputs] start uniform in +-1/sqrt(inputs). Always in f32, of an f16 x too.
  */
 export class Linear extends Module {
   readonly weight: Parameter;
@@ -32,7 +32,7 @@ export class Linear extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    const y = matmul(x, this.weight);
+    const y = matmul(cast(x, "f32"), this.weight);
     return this.bias ? add(y, this.bias) : y;
   }
 

@@ -148,8 +148,16 @@ fn store_row(strip: u32, row: u32, first: u32, vector: u32, to: Target, held: ve
   if (first + place_of(strip, row) >= place_count()) { return; }
   if (STATS) { include(statistics, v0, v1); }
   if (to.inside) {
-    y[to.at] = vec4u(pack2x16float(v0.xy), pack2x16float(v0.zw), pack2x16float(v1.xy), pack2x16float(v1.zw));
+    y[to.at] = vec4u(halves(v0.xy), halves(v0.zw), halves(v1.xy), halves(v1.zw));
   }
+}
+
+// As in shaders/cast/to-half.wgsl: what overflows becomes infinite on every driver, or loss scaling would not see it.
+fn halves(v: vec2f) -> u32 {
+  let large = abs(v) >= vec2f(65520.0);
+  let infinity = ((bitcast<vec2u>(v) >> vec2u(16u)) & vec2u(0x8000u)) | vec2u(0x7c00u);
+  let bits = select(vec2u(), infinity, large);
+  return pack2x16float(select(v, vec2f(), large)) | bits.x | (bits.y << 16u);
 }
 
 // Two of them: both load before the first stores.

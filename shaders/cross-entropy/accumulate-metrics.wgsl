@@ -36,11 +36,12 @@ fn main(@builtin(local_invocation_index) local: u32) {
 
 fn metrics(row: u32) -> vec4f {
   let first = row * params.classes;
-  var largest = -3.4e38;
+  var largest = -0x1.fffffep+127;
   var winner = params.classes;
   for (var c = 0u; c < params.classes; c++) {
     let x = logits[first + c];
-    if (x > largest) {
+    // Equal to the start: some mask with the lowest float.
+    if (x > largest || (x == largest && winner == params.classes)) {
       largest = x;
       winner = c;
     }

@@ -29,7 +29,7 @@ fn main(
   let classes = select(0u, params.classes, row < params.rows);
   let first = row * params.classes;
 
-  var largest = -3.4e38;
+  var largest = -0x1.fffffep+127;
   for (var c = lane; c < classes; c += LANES) {
     largest = max(largest, logits[first + c]);
   }

@@ -33,12 +33,13 @@ fn main(
   let classes = select(0u, params.classes, row < params.valid);
   let first = row * params.classes;
 
-  // A finite sentinel: WGSL implementations may assume that infinities do not occur.
-  var largest = -3.4e38;
+  // The lowest float: WGSL implementations may assume that infinities do not occur.
+  var largest = -0x1.fffffep+127;
   var winner = params.classes;
   for (var c = lane; c < classes; c += LANES) {
     let x = logits[first + c];
-    if (x > largest) {
+    // Equal to the start: some mask with the lowest float.
+    if (x > largest || (x == largest && winner == params.classes)) {
       largest = x;
       winner = c;
     }

@@ -9,6 +9,9 @@ struct Params {
   interval: u32, // steps without an overflow until the scale grows
 }
 
+// Where all gradients are zeros the scale grows for ever: it must stay finite.
+const LARGEST: f32 = 0x1p+120;
+
 @group(0) @binding(0) var<storage, read> found: array<u32>;
 @group(0) @binding(1) var<storage, read_write> state: array<f32>;
 @group(0) @binding(2) var<storage, read_write> skips: array<u32>;
@@ -29,7 +32,7 @@ fn main() {
   }
   state[2] += 1.0;
   if (state[2] >= f32(params.interval)) {
-    state[0] = scale * params.growth;
+    state[0] = min(scale * params.growth, LARGEST);
     state[2] = 0.0;
   }
 }

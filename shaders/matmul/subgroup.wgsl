@@ -1,6 +1,6 @@
 // y[m,n] = sum over k of a[k,m] b[k,n], for software GPUs. One subgroup computes LANES * 4 rows by LANES * 4 columns, without
 // barriers: for each k, every lane loads a vec4 of a (its four rows) and a vec4 of b (its four columns), and subgroupBroadcast hands
-// each lane's rows to the others. There a load costs as much as ten multiply-adds and a broadcast next to nothing.
+// each lane's rows to the others. There a load costs as much as 25 to 45 multiply-adds and a broadcast next to nothing.
 // Both operands have k outermost, so both loads are contiguous. Four k a turn, all loads before the first multiply-add: the sums do
 // not fit into registers, and are fetched and written back once for four products (1.3 times as fast as one k a turn).
 

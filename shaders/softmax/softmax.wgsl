@@ -31,8 +31,8 @@ fn main(
   let extent = select(0u, params.extent, row < params.rows);
   let first = row / params.stride * params.extent * params.stride + row % params.stride;
 
-  // A finite sentinel: WGSL implementations may assume that infinities do not occur.
-  var largest = -3.4e38;
+  // The lowest float: WGSL implementations may assume that infinities do not occur.
+  var largest = -0x1.fffffep+127;
   for (var i = lane; i < extent; i += LANES) {
     largest = max(largest, x[first + i * params.stride]);
   }

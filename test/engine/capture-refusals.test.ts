@@ -1,6 +1,6 @@
 // capture(): what a replay could not repeat is an error that says so.
 import { beforeAll, describe, expect, it } from "vitest";
-import { capture, fromData, scope, tensor, type Tensor } from "../../engine/index.ts";
+import { capture, fromData, keep, scope, tensor, type Tensor } from "../../engine/index.ts";
 import { testDevice } from "../support/gpu.ts";
 import { numbers, results } from "./captured.ts";
 
@@ -98,6 +98,18 @@ describe("what a replay could not repeat", () => {
     await expect(results(step as (x: Tensor) => Tensor, 4)).rejects.toThrow(
       "it returns a tensor that it uploads; pass it as an argument",
     );
+  });
+
+  it("a tensor that is kept, and new each time", async () => {
+    const all: Tensor[] = [];
+    const step = capture((x: Tensor) => {
+      all.push(keep(x.square()));
+      return x.scale(2);
+    });
+    await expect(results(step, 4)).rejects.toThrow(
+      /does not do the same at each call: it keeps a new tensor each time; return it, or copyInto\(\) one that stays/,
+    );
+    for (const tensor of all) tensor.dispose();
   });
 
   it("another branch", async () => {

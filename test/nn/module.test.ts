@@ -207,4 +207,22 @@ describe("on a device", () => {
     expect(() => probe(net, ["second"], () => relu(x))).toThrow("probe: second did not run");
     expect(() => probe(net, ["third"], () => relu(x))).toThrow('no module "third"');
   });
+
+  it("probe() leaves nothing behind: not of a module that runs twice, nor where something throws", async () => {
+    const { memory } = await testDevice().then((device) => ({ memory: () => device.memory().tensors }));
+    const before = memory();
+    const net = new ReLU();
+    const outer = new Sequential(net);
+    scope(() => {
+      const x = toGpu({ shape: [3], data: [-1, 2, 3] });
+      const { taps } = probe(outer, ["0"], () => outer.forward(outer.forward(x)));
+      expect(taps["0"].shape).toEqual([3]);
+      const fails = (): never => {
+        outer.forward(x);
+        throw new Error("on purpose");
+      };
+      expect(() => scope(() => probe(outer, ["0"], fails))).toThrow("on purpose");
+    });
+    expect(memory()).toBe(before);
+  });
 });

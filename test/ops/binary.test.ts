@@ -209,6 +209,14 @@ describe("corners", () => {
     }
     x.div(2).sum().backward();
     expect(await x.grad!.array()).toEqual([0.5, 0.5, 0.5]);
+    // Numbers that are none of f16's, and quotients that would be none.
+    const y = tensor([1000, 2 ** -14, 6], { dtype: "f16" });
+    expect(await y.div(65536).array()).toEqual([1000 / 65536, 0, 6 / 65536]);
+    expect(await ops.div(2 ** -20, y).array()).toEqual(
+      await tensor([2 ** -20 / 1000, 2 ** -6, 2 ** -20 / 6])
+        .to("f16")
+        .array(),
+    );
   });
 
   it("compares", async () => {

@@ -119,6 +119,30 @@ describe("ops on f16 tensors", () => {
     ["dropout", (x) => x.dropout(0.4, { seed: 3 }), [9, 9]],
   ])("%s", (_, op, shape, resultIs) => compare(op, shape, resultIs));
 
+  it.each<[string, (x: Tensor) => Tensor]>([
+    ["add", (x) => x.add(x)],
+    ["scale", (x) => x.scale(2)],
+    ["maxPool2d of what is infinite", (x) => x.scale(2).maxPool2d({ kernel: 1 })],
+    [
+      "conv2d",
+      (x) =>
+        x.conv2d(
+          fromData(
+            Float32Array.from({ length: 16 }, (_, i) => (i % 5 === 0 ? 2 : 0)),
+            [1, 1, 4, 4],
+          ),
+        ),
+    ],
+  ])("what overflows becomes infinite on every driver, as loss scaling wants: %s", async (_, op) => {
+    const x = fromData([40_000, -40_000, 32_752, 3], [1, 1, 1, 4], "f16");
+    expect([...(await op(x).data())]).toEqual([Infinity, -Infinity, 65_504, 6]);
+  });
+
+  it("variance does not overflow where it fits", async () => {
+    const x = fromData(new Float32Array(1000).fill(400, 5, 6), [1000], "f16");
+    expect(await x.variance().item()).toBe(160);
+  });
+
   it.each([
     ["direct, stride 2", [2, 7, 6, 12], [3, 3, 12, 16], { stride: 2, padding: 1 }],
     ["rows", [1, 8, 8, 16], [3, 3, 16, 16], { padding: 1 }],

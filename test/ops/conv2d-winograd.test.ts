@@ -187,6 +187,26 @@ describe("winograd", () => {
     expect([await dx.data(), await dweight.data()]).toEqual([two.dx, two.dweight]);
   });
 
+  it("computes what it kept again where that went with a scope of the forward pass alone", async (context) => {
+    needsSubgroupTiles(context);
+    const [dx, dweight] = await withWinograd(4, async () => {
+      const x = toGpu(randomArr([2, 8, 8, 16], 1), { requiresGrad: true });
+      const weight = toGpu(randomArr([3, 3, 16, 16], 2), { requiresGrad: true });
+      const dy = toGpu(randomArr([2, 8, 8, 16], 3));
+      const gradients = async (): Promise<Float32Array[]> => {
+        const both = (await Promise.all([x, weight].map(({ grad }) => grad!.data()))) as Float32Array[];
+        x.grad = weight.grad = null;
+        return both;
+      };
+      scope(() => conv2d(x, weight, { padding: 1 }).backward(dy));
+      const whole = await gradients();
+      scope(() => conv2d(x, weight, { padding: 1 })).backward(dy);
+      expect(await gradients()).toEqual(whole);
+      return whole;
+    });
+    expect([dx.length, dweight.length]).toEqual([2048, 2304]);
+  });
+
   it("keeps nothing where no gradient is asked for", async (context) => {
     needsSubgroupTiles(context);
     const device = currentDevice();

@@ -123,8 +123,25 @@ it("names what does not fit", () => {
   expect(() => accumulateMetrics(logits, labels, fromData([0, 0], [2]))).toThrow("accumulator must be f32 [4]");
 });
 
+/** torch.finfo(torch.float32).min, which masks too. */
+const LOWEST = -(2 - 2 ** -23) * 2 ** 127;
+
+it("crossEntropy of classes that are all masked with the lowest float: each is as likely", async () => {
+  for (const C of [3, 40]) {
+    const logits = fromData(new Array<number>(2 * C).fill(LOWEST), [2, C]);
+    const { losses, correct } = crossEntropyRows(logits, fromData([0, 2], [2], "u32"));
+    for (const loss of await losses.data()) expect(loss).toBeCloseTo(Math.log(C), 5);
+    expect([...(await correct.data())]).toEqual([1, 0]);
+    const accumulator = zeros([4]);
+    accumulateMetrics(logits, fromData([0, 2], [2], "u32"), accumulator);
+    const [sum, ...counts] = await accumulator.data();
+    expect(sum).toBeCloseTo(2 * Math.log(C), 5);
+    expect(counts).toEqual([1, 2, 0]);
+  }
+});
+
 it.each([3, 40])("crossEntropy of %i classes, most of them masked", async (C) => {
-  for (const masked of [-1e38, -3.4e38, -Infinity]) {
+  for (const masked of [-1e38, LOWEST, -Infinity]) {
     const logits = fromData([1, 2, ...new Array<number>(C - 2).fill(masked)], [1, C]);
     const label = fromData([0], [1], "u32");
     const want = { shape: [], data: [Math.log(1 + Math.E)] };

@@ -1,5 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { div, keep, relu, scope, sub, tensor, type Device, type Tensor } from "../../engine/index.ts";
+import { concat, div, keep, relu, scope, sub, tensor, type Device, type Tensor } from "../../engine/index.ts";
 import { testDevice, toGpu } from "../support/gpu.ts";
 import { randomArr } from "../support/random.ts";
 
@@ -142,6 +142,7 @@ describe("a freed tensor", () => {
 
 describe("ops that are made of others", () => {
   const halves = (): Tensor => tensor([[1, 2, 3, 4]], { dtype: "f16" });
+  const image = (dtype: "f32" | "f16" = "f32"): Tensor => tensor([[[[1, 2, 3]]]], { dtype });
   it.each<[string, () => Tensor, (x: Tensor) => Tensor]>([
     ["x / 2", () => tensor([1, 2]), (x) => x.div(2)],
     ["max(x, 2)", () => tensor([1, 2]), (x) => x.maximum(2)],
@@ -150,6 +151,11 @@ describe("ops that are made of others", () => {
     ["halves turned", halves, (x) => x.permute()],
     ["halves picked", halves, (x) => x.gather([0, 0])],
     ["halves / 2", halves, (x) => x.div(2)],
+    ["2 / halves", halves, (x) => div(2, x)],
+    ["halves joined", halves, (x) => concat([x, x])],
+    ["variance of halves", halves, (x) => x.variance()],
+    ["max-pooling", image, (x) => x.maxPool2d({ kernel: 1 })],
+    ["mean of odd halves", () => image("f16"), (x) => x.globalAvgPool()],
   ])("leave nothing behind without a scope: %s", (_, make, op) => {
     const x = make();
     const y = op(x);

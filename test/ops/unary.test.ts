@@ -137,9 +137,10 @@ describe("unary ops", () => {
   });
 });
 
-it("relu keeps NaN, as PyTorch does", async () => {
-  const x = toGpu({ shape: [3], data: [NaN, -1, 2] });
-  const y = ops.relu(x);
-  expect([...(await y.data())]).toEqual([NaN, 0, 2]);
-  for (const tensor of [x, y]) tensor.dispose();
+it("relu and tanh keep NaN, as PyTorch does", async () => {
+  const x = toGpu({ shape: [3], data: [NaN, -20, 20] });
+  const [y, z] = [ops.relu(x), ops.tanh(x)];
+  expect([...(await y.data())]).toEqual([NaN, 0, 20]);
+  expect([...(await z.data())]).toEqual([NaN, -1, 1]);
+  for (const tensor of [x, y, z]) tensor.dispose();
 });

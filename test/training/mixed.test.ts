@@ -1,7 +1,7 @@
 // Mixed precision: f16 activations, dynamic loss scaling, skipped steps.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { currentDevice, scope, type Tensor } from "../../engine/index.ts";
-import { Flatten, Linear, resnet8, Sequential, type Module } from "../../nn/index.ts";
+import { Conv2d, Flatten, GELU, Linear, resnet8, Sequential, type Module } from "../../nn/index.ts";
 import {
   Adam,
   constant,
@@ -63,6 +63,25 @@ describe("mixed precision", () => {
     expect(halves[0]).not.toBe(singles[0]);
     expect(await mixed.trainer.skippedSteps()).toBeLessThan(4);
     expect(await whole.trainer.skippedSteps()).toBeNull();
+  });
+
+  it("trains layers with a bias: convolutions in f16, linear ones in f32", async () => {
+    const losses = async (precision: Precision): Promise<number[]> => {
+      using model = new Sequential(
+        new Conv2d(3, 4, { kernel: 2, stride: 2 }),
+        new GELU(),
+        new Flatten(),
+        new Linear(1024, 10),
+      );
+      model.initialize(1);
+      using optimizer = new SGD(model.parameters(), { lr: 0.05 });
+      using trainer = new Trainer({ model, optimizer, batchSize: 8, precision, shuffle: false });
+      return await run({ model, trainer, [Symbol.dispose]: () => undefined }, 10);
+    };
+    const [halves, singles] = [await losses("mixed"), await losses("f32")];
+    expect(halves.at(-1)).toBeLessThan(0.9 * halves[0]);
+    expect(halves.map((loss, i) => Math.abs(loss - singles[i]) < 0.01)).not.toContain(false);
+    expect(halves).not.toEqual(singles);
   });
 
   it("takes less memory", async () => {
