@@ -30,11 +30,6 @@ class WeightAverage implements Disposable {
     for (const { own, average } of this.#pairs) copyInto(own, average);
   }
 
-  /** The average takes the model's values. */
-  copyFromModel(): void {
-    this.update(1);
-  }
-
   async state(): Promise<Map<string, Float32Array>> {
     const read = this.#pairs.map(async ({ name, average }) => [name, (await average.data()) as Float32Array] as const);
     return new Map(await Promise.all(read));

@@ -2,9 +2,10 @@
 import type { Tensor } from "../engine/index.ts";
 import { createModel, initFrom, type Checkpoint, type Classifier, type ExportInfo } from "../nn/index.ts";
 import { parseAugment } from "./augment-grammar.ts";
-import type { DatasetInfo } from "./data/device-dataset.ts";
+import type { Dataset, DatasetInfo } from "./data/device-dataset.ts";
 import type { RawDataset } from "./data/dataset.ts";
 import { crossEntropy } from "./losses.ts";
+import { checkMonitors } from "./monitors.ts";
 import { Adam, AdamW, SGD, type Optimizer, type ParameterGroup } from "./optimizers/index.ts";
 import { preset } from "./presets/index.ts";
 import type { Recipe, RunSettings } from "./recipe.ts";
@@ -93,14 +94,15 @@ export function usesRate({ schedule, lr }: Recipe): boolean {
 /**
  * The schedule of the whole run.
  *
- * @throws Error of one line where it is shorter than the run: now, not after hours
+ * @throws Error of one line where it is shorter than the run, or watches what there are no images for: now, not after hours
  */
-export function buildSchedule(settings: RunSettings, { count }: { readonly count: number }): AnySchedule {
+export function buildSchedule(settings: RunSettings, { train, test, validation }: Dataset | RawDataset): AnySchedule {
   const { lr, momentum, epochs } = settings;
-  const perEpoch = stepsPerEpoch(count, settings);
+  const perEpoch = stepsPerEpoch(train.count, settings);
   const steps = stepsOf(epochs, perEpoch);
   const schedule = makeSchedule(settings)({ lr, momentum, epochs: steps / perEpoch, stepsPerEpoch: perEpoch });
   ratesAt(schedule, steps);
+  checkMonitors({ schedule, validation: test, heldOut: validation });
   return schedule;
 }
 
@@ -136,6 +138,15 @@ export interface DataRecord {
   readonly test: number;
   readonly validation: number;
   readonly skipped: number;
+}
+
+/** How images differ from those that were recorded, in words; null where they do not. A folder may have another name by now. */
+export function dataChange(raw: RawDataset, began: DataRecord): string | null {
+  const now = recordData(raw);
+  const changed = (["train", "test", "validation"] as const).find((key) => now[key] !== began[key]);
+  if (changed) return `${now[changed]} ${changed} images, the run began with ${began[changed]}`;
+  const same = JSON.stringify(now.classes) === JSON.stringify(began.classes);
+  return same ? null : "its classes are not those that the run began with";
 }
 
 export function recordData({ name, classes, train, test, validation }: RawDataset): DataRecord {

@@ -39,6 +39,7 @@ export {
   buildSchedule,
   exportInfo,
   makeSchedule,
+  dataChange,
   recordData,
   type DataRecord,
   type Run,

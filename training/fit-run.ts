@@ -49,7 +49,7 @@ export class Run {
     this.#options = options;
     this.#steps = size.steps;
     this.#stepsPerEpoch = size.stepsPerEpoch;
-    this.monitors = new Monitors(options.schedule, options.earlyStop, trainer.position);
+    this.monitors = new Monitors(options, trainer.position);
     this.#recorded = trainer.position.step;
   }
 

@@ -18,31 +18,54 @@ export interface EarlyStopState {
   readonly bad: number;
 }
 
+/** What is watched, and the images that figures can be of. */
+export interface MonitorOptions {
+  readonly schedule?: AnySchedule | undefined;
+  readonly earlyStop?: EarlyStopOptions | undefined;
+  readonly validation?: unknown;
+  readonly heldOut?: unknown;
+}
+
 const isPlateau = (schedule: AnySchedule | undefined): schedule is PlateauSchedule => typeof schedule === "object";
 
 const isAccuracy = (monitor: Monitor | undefined): boolean => monitor?.endsWith("Accuracy") ?? false;
 
-/** A figure of an epoch. Throws one line where the run has none. */
-function metricOf(report: EpochReport, monitor: Monitor): number {
-  const value = report[monitor];
-  if (typeof value === "number") return value;
-  const instead = monitor.startsWith("validation") ? "hold images out for validation" : "give test images";
-  throw new Error(`fit: there is no ${monitor} to watch: ${instead}, or watch another figure`);
+/**
+ * Finds before the first epoch what would fail after it.
+ *
+ * @throws Error of one line where something watches a figure of images that there are none of
+ */
+export function checkMonitors({ schedule, earlyStop, validation, heldOut }: MonitorOptions): void {
+  const watched = [isPlateau(schedule) ? schedule.monitor : undefined, earlyStop && monitorOf(earlyStop, heldOut)];
+  for (const monitor of watched) {
+    if (monitor?.startsWith("test") && !validation) refuse(monitor, "give test images");
+    if (monitor?.startsWith("validation") && !heldOut) refuse(monitor, "hold images out for validation");
+  }
 }
+
+function refuse(monitor: Monitor, instead: string): never {
+  throw new Error(`there is no ${monitor} to watch: ${instead}, or watch another figure`);
+}
+
+const monitorOf = ({ monitor }: EarlyStopOptions, heldOut: unknown): Monitor =>
+  monitor ?? (heldOut ? "validationLoss" : "testLoss");
 
 /** Watches the reports of a run. Its state is a part of the position. */
 export class Monitors {
   readonly #plateau: PlateauSchedule | null;
-  readonly #earlyStop: EarlyStopOptions | undefined;
+  readonly #earlyStop: { readonly patience: number; readonly monitor: Monitor } | undefined;
   #stop: Required<EarlyStopState>;
 
-  constructor(schedule: AnySchedule | undefined, earlyStop: EarlyStopOptions | undefined, from: Position) {
+  /** @throws as `checkMonitors`, or where an option is out of its range */
+  constructor(options: MonitorOptions, from: Position) {
+    const { schedule, earlyStop, heldOut } = options;
     if (earlyStop && !(Number.isInteger(earlyStop.patience) && earlyStop.patience >= 1)) {
       throw new Error(`fit: earlyStop.patience must be a whole number of at least 1, got ${earlyStop.patience}`);
     }
+    checkMonitors(options);
     this.#plateau = isPlateau(schedule) ? schedule : null;
-    this.#earlyStop = earlyStop;
-    const worst = isAccuracy(earlyStop?.monitor) ? -Infinity : Infinity;
+    this.#earlyStop = earlyStop && { ...earlyStop, monitor: monitorOf(earlyStop, heldOut) };
+    const worst = isAccuracy(this.#earlyStop?.monitor) ? -Infinity : Infinity;
     this.#stop = { best: worst, bad: 0, ...from.earlyStop };
     if (from.schedule) this.#plateau?.loadState(from.schedule);
   }
@@ -53,11 +76,11 @@ export class Monitors {
   }
 
   observe(report: EpochReport): void {
-    if (this.#plateau) this.#plateau.observe(metricOf(report, this.#plateau.monitor));
+    const plateau = this.#plateau;
+    if (plateau) plateau.observe(report[plateau.monitor]!);
     if (!this.#earlyStop) return;
-    const byDefault = report.validationLoss === undefined ? "testLoss" : "validationLoss";
-    const { monitor = byDefault } = this.#earlyStop;
-    const value = metricOf(report, monitor);
+    const { monitor } = this.#earlyStop;
+    const value = report[monitor]!;
     const { best, bad } = this.#stop;
     // NaN is never better.
     const better = isAccuracy(monitor) ? value > best : value < best;

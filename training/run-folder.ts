@@ -1,4 +1,4 @@
-// A run folder: config.json, metrics.jsonl, steps.jsonl, state.safetensors, last.safetensors, best.safetensors (DESIGN 5).
+// A run folder: config.json, metrics.jsonl, steps.jsonl, state.safetensors, last.safetensors, best.safetensors.
 // state.safetensors alone decides where a run stands: it is replaced whole, last of all, and on resume the others are cut back to it.
 import { files } from "#files";
 import type { ChoiceTable, Device } from "../engine/index.ts";
@@ -80,8 +80,8 @@ export async function createRunFolder(dir: string, config: RunConfig): Promise<R
 }
 
 /**
- * Opens the folder of a run to continue it: `folder.state` is where it stands, and what metrics.jsonl and steps.jsonl say past that
- * is cut off.
+ * Opens the folder of a run to continue it: `folder.state` is where it stands. What metrics.jsonl and steps.jsonl say past that is cut
+ * off when the run goes on (`folder.cutBack()`), not before: a look at a run must not change it.
  *
  * @throws Error of one line where there is no such run, nothing was saved yet, or a file is damaged
  */
@@ -98,9 +98,7 @@ export async function openRunFolder(dir: string): Promise<RunFolder> {
     );
   }
   const state = decodeState(await files.read(`${path}/${STATE}`), `${dir}/${STATE}`);
-  const folder = new RunFolder(dir, config, state);
-  await writing(dir, () => folder.cutBack());
-  return folder;
+  return new RunFolder(dir, config, state);
 }
 
 /** Writes a run's files. The order of calls is `record(event)` for every event, `saveState` after "epoch" and "end". */
@@ -117,6 +115,8 @@ export class RunFolder {
   /** An epoch better than all before was recorded, and its weights are not written yet. */
   #bestIsNew = false;
   #saved: Position | null;
+  /** metrics.jsonl and steps.jsonl may say more than `state`. */
+  #ahead: boolean;
   #last: EpochReport | null = null;
 
   constructor(dir: string, config: RunConfig, state: RunState | null) {
@@ -126,6 +126,7 @@ export class RunFolder {
     this.#path = files.absolute(dir);
     this.#best = state?.best ?? null;
     this.#saved = state?.position ?? null;
+    this.#ahead = state !== null;
   }
 
   /** The best epoch so far, by the images held out for that, else by the test set. Of equal ones the first. */
@@ -133,7 +134,7 @@ export class RunFolder {
     return this.#best;
   }
 
-  /** The last epoch so far. */
+  /** The last epoch so far, of a run that is continued after `cutBack()`. */
   get last(): EpochReport | null {
     return this.#last;
   }
@@ -162,6 +163,7 @@ export class RunFolder {
     const [steps, metrics] = [this.#stepLines.join(""), this.#metricLines.join("")];
     this.#stepLines = [];
     this.#metricLines = [];
+    if (steps || metrics) await this.cutBack();
     await writing(this.dir, async () => {
       if (steps) await files.append(this.file(STEPS), steps);
       if (metrics) await files.append(this.file(METRICS), metrics);
@@ -186,12 +188,16 @@ export class RunFolder {
     this.#saved = position;
   }
 
-  /** Removes what the metrics files say past `state`: a run that was killed had written more than it had saved. */
+  /** Removes, once, what the metrics files say past `state`: a run that was killed had written more than it had saved. */
   async cutBack(): Promise<void> {
+    if (!this.#ahead) return;
+    this.#ahead = false;
     const { step, epoch } = this.state!.position;
-    await this.#keepLines(STEPS, (line) => Number(line["step"]) < step);
-    const reports = await this.#keepLines(METRICS, (line) => Number(line["epoch"]) <= epoch);
-    this.#last = reports.length === 0 ? null : (JSON.parse(reports.at(-1)!) as EpochReport);
+    await writing(this.dir, async () => {
+      await this.#keepLines(STEPS, (line) => Number(line["step"]) < step);
+      const reports = await this.#keepLines(METRICS, (line) => Number(line["epoch"]) <= epoch);
+      this.#last = reports.length === 0 ? null : (JSON.parse(reports.at(-1)!) as EpochReport);
+    });
   }
 
   /** Returns the lines kept. */

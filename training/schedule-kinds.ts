@@ -82,6 +82,9 @@ const wholeAtLeastZero = number("a whole number >= 0", (value) => Number.isSafeI
 const unit = choice("step", "epoch");
 const common = { base_lr: atLeastZero, unit, for: count };
 const totalIters = (values: Values): number | undefined => values["total_iters"] as number | undefined;
+/** Who gives a factor wants it to count: PyTorch's 5. */
+const constantIters = (values: Values): number | undefined =>
+  totalIters(values) ?? ("factor" in values ? 5 : undefined);
 /** The names of metrics.jsonl, as flags are written. */
 const MONITORS = [
   "test-loss",
@@ -98,8 +101,9 @@ export const kinds: Readonly<Record<string, Kind>> = {
     keys: { factor: share, total_iters: wholeAtLeastZero, ...common },
     required: [],
     example: "constant:factor=0.1,total_iters=5",
-    make: (values, lr) => constant({ lr, ...camelCase<{ factor?: number }>(values) }),
-    lasts: totalIters,
+    make: (values, lr) =>
+      constant({ lr, totalIters: constantIters(values) ?? 0, ...camelCase<{ factor?: number }>(values) }),
+    lasts: constantIters,
   },
   linear: {
     unit: "epoch",

@@ -90,7 +90,7 @@ async function bench(flags: Flags): Promise<void> {
   const growing = flags.growth ? growingNet(flags) : null;
   if (out !== undefined) {
     checkOutFolder(out);
-    await makeOutFolder(out);
+    await makeOutFolder(out, "bench");
   }
   const imageSize = flags.imageSize ?? stemImageSize(stem);
   using device = await openCommandDevice(flags);

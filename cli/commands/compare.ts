@@ -6,7 +6,7 @@ import { differences, figuresOf, readable, resultRows, tableLines } from "./comp
 import { readRuns } from "./compare/read.ts";
 import { anyText, flag, makeCommand, toggle } from "./shared/flags.ts";
 import { Output } from "./shared/output.ts";
-import { checkOutFolder, freshRunFolder, makeOutFolder } from "./shared/paths.ts";
+import { checkOutFolder, makeOutFolder } from "./shared/paths.ts";
 import { runCommand } from "./shared/run.ts";
 
 interface Flags {
@@ -26,11 +26,11 @@ export function main(args: readonly string[]): Promise<never> {
   return runCommand(command, args);
 }
 
-async function compare(dirs: readonly string[], { out = freshRunFolder("compare"), json }: Flags): Promise<void> {
-  const output = new Output(json);
+async function compare(dirs: readonly string[], flags: Flags): Promise<void> {
+  const output = new Output(flags.json);
   const runs = await readRuns(dirs);
-  checkOutFolder(out);
-  await makeOutFolder(out);
+  checkOutFolder(flags.out);
+  const out = await makeOutFolder(flags.out, "compare");
   const results = resultRows(runs);
   const differing = differences(runs);
   const document = { runs: runs.map(figuresOf), differences: differing.map(([name, ...values]) => ({ name, values })) };

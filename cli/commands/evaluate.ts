@@ -10,7 +10,13 @@ import {
   type RawDataset,
   type Tta,
 } from "../../training/index.ts";
-import { addDataFlags, addNormalisationFlags, AS_TRAINED, type TypedDataFlags } from "./shared/data-flags.ts";
+import {
+  addDataFlags,
+  addNormalisationFlags,
+  AS_TRAINED,
+  describeTested,
+  type TypedDataFlags,
+} from "./shared/data-flags.ts";
 import { asTrained, checkpointData, checkpointModel, type CheckpointFlags } from "./shared/checkpoint.ts";
 import { addDeviceFlags, describeDevice, openCommandDevice, type DeviceFlags } from "./shared/device-flags.ts";
 import { evaluateWatched } from "./shared/evaluate.ts";
@@ -20,8 +26,8 @@ import { anyText, flag, makeCommand, oneOf, toggle, wholeFrom } from "./shared/f
 import { Interrupt } from "./shared/interrupt.ts";
 import { classesFlag, imageSizeFlag, modelFlag, stemFlag } from "./shared/model-flags.ts";
 import { STATUS, UsageError } from "./shared/errors.ts";
-import { counted, Output } from "./shared/output.ts";
-import { checkOutFile, checkOutFolder, freshRunFolder, makeOutFolder, readInput } from "./shared/paths.ts";
+import { Output } from "./shared/output.ts";
+import { checkOutFile, checkOutFolder, makeOutFolder, readInput } from "./shared/paths.ts";
 import { runCommand } from "./shared/run.ts";
 
 interface Flags extends CheckpointFlags, TypedDataFlags, DeviceFlags {
@@ -67,10 +73,10 @@ export function main(args: readonly string[]): Promise<never> {
 
 async function measure(flags: Flags): Promise<void> {
   const output = new Output(flags.json);
-  const { checkpoint: path, out = freshRunFolder("evaluate"), logits, batchSize, tta } = flags;
+  const { checkpoint: path, logits, batchSize, tta } = flags;
   using interrupt = new Interrupt(() => output.note("\nstopping"));
   if ((flags.mean === undefined) !== (flags.std === undefined)) throw new UsageError("--mean and --std go together");
-  checkOutFolder(out);
+  checkOutFolder(flags.out);
   if (logits !== undefined) checkOutFile(logits, "--logits", '{"index":');
   const checkpoint = readCheckpoint(await readInput(path, "--checkpoint"), path);
   const model = checkpointModel(flags, checkpoint);
@@ -80,8 +86,8 @@ async function measure(flags: Flags): Promise<void> {
     model.classes,
     output,
   );
-  output.note(`data    ${raw.name}: ${counted(raw.test.count, "test image")}, ${raw.test.width} x ${raw.test.height}`);
-  await makeOutFolder(out);
+  output.note(`data    ${describeTested(raw)}`);
+  const out = await makeOutFolder(flags.out, "evaluate");
   using device = await openCommandDevice(flags);
   output.note(`device  ${describeDevice(device)}`);
   output.note(`model   ${model.name} of ${path}`);

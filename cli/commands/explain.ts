@@ -23,7 +23,7 @@ import { STATUS, usage, UsageError } from "./shared/errors.ts";
 import { evaluateWatched } from "./shared/evaluate.ts";
 import { Interrupt } from "./shared/interrupt.ts";
 import { counted, grouped, Output } from "./shared/output.ts";
-import { checkOutFolder, freshRunFolder, makeOutFolder, readInput } from "./shared/paths.ts";
+import { checkOutFolder, makeOutFolder, readInput } from "./shared/paths.ts";
 import { runCommand } from "./shared/run.ts";
 
 export const main = (args: readonly string[]): Promise<never> => runCommand(explainCommand().action(explain), args);
@@ -31,10 +31,10 @@ export const main = (args: readonly string[]): Promise<never> => runCommand(expl
 async function explain(typed: TypedExplainFlags): Promise<void> {
   const flags: ExplainFlags = await asTrained(typed, typed.image === undefined);
   const output = new Output(flags.json);
-  const { checkpoint: path, out = freshRunFolder("explain") } = flags;
+  const { checkpoint: path } = flags;
   using interrupt = new Interrupt(() => output.note("\nstopping"));
   checkExplainFlags(flags);
-  checkOutFolder(out);
+  checkOutFolder(flags.out);
   const checkpoint = readCheckpoint(await readInput(path, "--checkpoint"), path);
   const model = checkpointModel(flags, checkpoint);
   const size = checkpointImageSize(flags, checkpoint, model.stem);
@@ -42,7 +42,7 @@ async function explain(typed: TypedExplainFlags): Promise<void> {
   const source = await openSource(flags, checkpoint, model, output);
   const classes = chosenClasses(flags, source.info.classes);
   const given = flags.image && (await fileSubjects(flags.image, { size, mode: flags.resize }));
-  await makeOutFolder(out);
+  const out = await makeOutFolder(flags.out, "explain");
   using device = await openCommandDevice(flags);
   output.note(`device  ${describeDevice(device)}`);
   output.note(`model   ${model.name} of ${path}`);

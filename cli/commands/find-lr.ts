@@ -10,10 +10,11 @@ import { STATUS, UsageError } from "./shared/errors.ts";
 import { findRate } from "./shared/find-rate.ts";
 import { Interrupt } from "./shared/interrupt.ts";
 import { Output } from "./shared/output.ts";
-import { checkOutFolder, freshRunFolder, makeOutFolder, readInput } from "./shared/paths.ts";
+import { checkOutFolder, makeOutFolder, readInput } from "./shared/paths.ts";
 import { runCommand } from "./shared/run.ts";
 import { applyRecipes } from "./train/config-file.ts";
 import { checkFlags, chooseModel, describeInit, resolve } from "./train/settings.ts";
+import { tuneKernels } from "./train/tune.ts";
 
 export function main(args: readonly string[]): Promise<never> {
   const command = findLrCommand();
@@ -24,18 +25,18 @@ export function main(args: readonly string[]): Promise<never> {
 async function findLr(command: Command): Promise<void> {
   const flags = allFlags(command);
   const output = new Output(flags.json);
-  const { out = freshRunFolder("find-lr"), init: path } = flags;
+  const { init: path } = flags;
   using interrupt = new Interrupt(() => output.note("\nstopping after this step; once more to stop at once"));
   checkFlags(flags);
   checkRange(flags);
-  checkOutFolder(out);
+  checkOutFolder(flags.out);
   const init = path === undefined ? null : { checkpoint: readCheckpoint(await readInput(path, "--init"), path), path };
   const choice = chooseModel(flags, init && describeInit(init.path, init.checkpoint));
   const imageSize = (await sizeIsFixed(flags.data)) ? flags.imageSize : choice.imageSize;
   const raw = await loadCommandData(flags, output, { validation: flags.validation, limit: flags.limit, imageSize });
   const settings = resolve(flags, choice, raw);
   output.note(`data    ${describeData(raw)}`);
-  await makeOutFolder(out);
+  const out = await makeOutFolder(flags.out, "find-lr");
   using device = await openCommandDevice(flags);
   output.note(`device  ${describeDevice(device)}`);
   using data = toDevice(raw);
@@ -45,6 +46,7 @@ async function findLr(command: Command): Promise<void> {
   const validation = flags.loss === "validation" ? (data.validation ?? data.test) : undefined;
   if (validation && !data.validation) output.note("loss    of the test images: --validation 0.1 would hold out others");
   const { signal } = interrupt;
+  if (settings.tune === "on") await tuneKernels(device, run.trainer, data.train, signal, output);
   const { result, files } = await findRate(
     run.trainer,
     data.train,

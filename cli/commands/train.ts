@@ -29,7 +29,7 @@ import { STATUS, usage } from "./shared/errors.ts";
 import { Interrupt } from "./shared/interrupt.ts";
 import { findRate } from "./shared/find-rate.ts";
 import { counted, grouped, Output } from "./shared/output.ts";
-import { checkResumeFolder, checkRunFolder, freshRunFolder, makeOutFolder, readInput } from "./shared/paths.ts";
+import { checkResumeFolder, checkRunFolder, makeOutFolder, readInput } from "./shared/paths.ts";
 import { runCommand } from "./shared/run.ts";
 import { versions } from "./shared/versions.ts";
 import { applyRecipes } from "./train/config-file.ts";
@@ -63,7 +63,7 @@ async function train(command: Command): Promise<void> {
   const plan = flags.resume === undefined ? await planNew(flags, output) : await planResume(command, flags, output);
   if (interrupt.signal.aborted) return end(untrained(output));
   output.note(`data    ${describeData(plan.raw)}`);
-  usage(() => buildSchedule(plan.settings, plan.raw.train), "--schedule");
+  usage(() => buildSchedule(plan.settings, plan.raw), "--schedule");
   using device = await openCommandDevice(flags);
   if (plan.record) matchDevice(device, plan.record, output);
   output.note(`device  ${describeDevice(device)}`);
@@ -85,8 +85,8 @@ interface Plan {
   readonly settings: Settings;
   readonly raw: RawDataset;
   readonly init: { checkpoint: Checkpoint; path: string } | null;
-  /** Where the run goes; null for one that is continued. */
-  readonly out: string | null;
+  /** Where a new run goes, if it was named. */
+  readonly out?: string | undefined;
   readonly folder: RunFolder | null;
   /** `--lr auto`: by which rule; null where the rate is given. */
   readonly findRate: LrMethod | null;
@@ -96,13 +96,13 @@ interface Plan {
 
 async function planNew(flags: TrainFlags, output: Output): Promise<Plan> {
   checkFlags(flags);
-  if (flags.out !== undefined) checkRunFolder(flags.out);
+  checkRunFolder(flags.out);
   const init = await readInit(flags.init);
   const choice = chooseModel(flags, init && describeInit(init.path, init.checkpoint));
   const raw = await loadData(flags, choice, output);
   const settings = resolve(flags, choice, raw);
-  const out = flags.out ?? freshRunFolder(`${settings.model}-${raw.name}`);
-  return { settings, raw, init, out, folder: null, findRate: autoMethod(flags.lr), report: flags.report };
+  const { out, report } = flags;
+  return { settings, raw, init, out, folder: null, findRate: autoMethod(flags.lr), report };
 }
 
 async function planResume(command: Command, flags: TrainFlags, output: Output): Promise<Plan> {
@@ -118,7 +118,7 @@ async function planResume(command: Command, flags: TrainFlags, output: Output): 
     throw explainRunOption(error, dir);
   });
   refuseOtherData(raw, record);
-  return { settings, raw, init: null, out: null, folder, findRate: null, report: flags.report, record };
+  return { settings, raw, init: null, folder, findRate: null, report: flags.report, record };
 }
 
 async function readInit(path: string | undefined): Promise<Plan["init"]> {
@@ -150,9 +150,12 @@ async function trainOn(
     : await open(device, plan, run, data, signal, output);
   if (!opened) return untrained(output);
   const { folder, settings, rates } = opened;
-  if (folder.state) restoreTrainer(trainer, folder.state);
+  if (folder.state) {
+    restoreTrainer(trainer, folder.state);
+    await folder.cutBack();
+  }
   output.note(`run     ${folder.dir}${folder.state ? `, from step ${folder.state.position.step}` : ""}`);
-  const schedule = buildSchedule(settings, data.train);
+  const schedule = buildSchedule(settings, data);
   const { epochs, tta, earlyStop: patience } = settings;
   const steps = trainer.steps(data.train, settings);
   if (steps < FEW_STEPS && !plan.folder) {
@@ -190,13 +193,13 @@ async function open(
   signal: AbortSignal,
   output: Output,
 ): Promise<Opened | null> {
-  const { settings, out } = plan;
+  const { settings, raw } = plan;
   if (settings.preset !== undefined) await preset(settings.preset).hooks?.prepare(model, data.train);
+  const out = await makeOutFolder(plan.out, `${settings.model}-${raw.name}`);
   if (plan.findRate === null) {
-    return { folder: await createRunFolder(out!, configOf(device, plan, data)), settings, rates: null };
+    return { folder: await createRunFolder(out, configOf(device, plan, data)), settings, rates: null };
   }
-  await makeOutFolder(out!);
-  const { result } = await findRate(trainer, data.train, out!, { signal, method: plan.findRate }, output);
+  const { result } = await findRate(trainer, data.train, out, { signal, method: plan.findRate }, output);
   if (result.stopped.reason === "interrupted") return null;
   if (settings.optimizer === "sgd" && result.method === "valley") {
     const steepest = (result.suggestions.steepest ?? 0) / result.suggestion;
@@ -205,7 +208,7 @@ async function open(
   }
   const found = { ...settings, lr: result.suggestion };
   trainer.optimizer.setLr(found.lr);
-  const folder = await createRunFolder(out!, configOf(device, { ...plan, settings: found }, data));
+  const folder = await createRunFolder(out, configOf(device, { ...plan, settings: found }, data));
   return { folder, settings: found, rates: result };
 }
 

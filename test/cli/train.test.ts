@@ -188,6 +188,11 @@ describe("train", () => {
       "train: /nowhere, which the run is trained on, is not there: name its new place,\n" +
         "  node cli/train.js --resume moved --data FOLDER\n",
     ]);
+    // A look at a run changes nothing of it, whatever is asked.
+    const ahead = read("moved/steps.jsonl").toString() + '{"step":999}\n';
+    writeFileSync(join(cwd, "moved/steps.jsonl"), ahead);
+    expect((await resume("--epochs", "9")).status).toBe(2);
+    expect(read("moved/steps.jsonl").toString()).toBe(ahead);
     const other = await resume("--data", "parted");
     expect(other.status).toBe(2);
     expect(other.stderr).toMatch(/^train: the settings of moved do not fit .*--split.*\n {2}.* --data FOLDER\n$/);
@@ -389,6 +394,15 @@ describe("evaluate", () => {
       0,
       expect.stringMatching(/^warning: the model was trained with --split 0.5: with 0.75 it may have seen some/m),
     ]);
+    // All of a folder may test, and results that are sent nowhere get a folder each, also in the same second.
+    const all = ["--checkpoint", "tuned/last.safetensors", "--split", "0"];
+    const folders = (): number => (existsSync(join(cwd, "runs")) ? readdirSync(join(cwd, "runs")).length : 0);
+    const before = folders();
+    const both = await Promise.all([1, 2].map(() => runCli("evaluate", all, { cwd, env })));
+    for (const { status, stderr } of both) {
+      expect([status, stderr]).toEqual([0, expect.stringMatching(/^data {4}img: 16 test images, 32 x 32$/m)]);
+    }
+    expect(folders()).toBe(before + 2);
     cpSync(join(cwd, "tuned"), join(cwd, "elsewhere"), { recursive: true });
     const config = json(read("elsewhere/config.json").toString());
     put(

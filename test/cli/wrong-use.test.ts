@@ -88,6 +88,14 @@ describe("wrong use (exit status 2)", () => {
           "--data shapes --image-size 64",
           /^train: data: the images of shapes are 32 x 32, --image-size 64 .*; leave it out$/,
         ],
+        [
+          "--data shapes --resize squash",
+          /^train: data: the images of shapes need no --resize squash, .*; leave it out$/,
+        ],
+        [
+          "--schedule plateau:monitor=validation-loss",
+          /^train: --schedule: there is no validationLoss to watch: hold images out for validation, or watch another/,
+        ],
         ["--data shapes --split 0.5", /^train: data: shapes has a test set already, --split .*; leave it out$/],
         [
           "--data parted --split 0.5",
@@ -229,6 +237,11 @@ describe("what cannot be done (exit status 1)", () => {
       [["--checkpoint none --logits file", /^evaluate: --logits file exists and is something else/]],
       1,
     );
+    symlinkSync(join(cwd, "file"), join(cwd, "link"));
+    for (const name of ["link", "/dev/null"].filter((each) => each === "link" || existsSync(each))) {
+      const refusal = new RegExp(`^evaluate: --logits ${name} is not a plain file: name another$`);
+      await refuseAll("evaluate", [[`--checkpoint none --logits ${name}`, refusal]], 1);
+    }
     // Nobody can write there, root included.
     if (existsSync("/proc/self")) {
       const logits = "--checkpoint none --logits /proc/logits.jsonl";

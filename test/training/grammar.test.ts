@@ -59,6 +59,7 @@ describe("--schedule", () => {
       "onecycle:three_phase=true,base_momentum=0.8,max_momentum=0.9",
       oneCycle({ maxLr: 0.2, totalSteps: 60, threePhase: true, baseMomentum: 0.8, maxMomentum: 0.9 }),
     ],
+    ["constant:factor=0.1", inEpochs(constant({ lr: 0.2, factor: 0.1, totalIters: 5 }))],
     ["constant:factor=0.1,total_iters=2", inEpochs(constant({ lr: 0.2, factor: 0.1, totalIters: 2 }))],
     ["linear:start_factor=0.5,total_iters=4", inEpochs(linear({ lr: 0.2, startFactor: 0.5, totalIters: 4 }))],
     ["polynomial:power=2", inEpochs(polynomial({ lr: 0.2, totalIters: 12, power: 2 }))],

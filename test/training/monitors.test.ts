@@ -1,6 +1,6 @@
 // What watches an epoch's figures: see also "decisions at the end of an epoch" in trainer-options.test.ts.
 import { describe, expect, it } from "vitest";
-import { START, type EpochReport, type Position } from "../../training/index.ts";
+import { reduceLROnPlateau, START, type EpochReport, type Position } from "../../training/index.ts";
 import { Monitors } from "../../training/monitors.ts";
 
 describe("Monitors", () => {
@@ -16,11 +16,11 @@ describe("Monitors", () => {
   });
 
   it("holds nothing to be better than a loss that is not finite", () => {
-    let monitors = new Monitors(undefined, { patience: 2 }, START);
+    let monitors = new Monitors({ earlyStop: { patience: 2 }, validation: "images" }, START);
     monitors.observe(epoch(NaN));
     expect(monitors.state()).toEqual({ earlyStop: { bad: 1 } });
     const position = JSON.parse(JSON.stringify({ ...START, ...monitors.state() })) as Position;
-    monitors = new Monitors(undefined, { patience: 2 }, position);
+    monitors = new Monitors({ earlyStop: { patience: 2 }, validation: "images" }, position);
     for (const loss of [0.9, 0.5]) {
       monitors.observe(epoch(loss));
       expect(monitors.state()).toEqual({ earlyStop: { best: loss, bad: 0 } });
@@ -30,10 +30,21 @@ describe("Monitors", () => {
   });
 
   it("takes any accuracy as better than none", () => {
-    const monitors = new Monitors(undefined, { patience: 1, monitor: "testAccuracy" }, START);
+    const monitors = new Monitors({ earlyStop: { patience: 1, monitor: "testAccuracy" }, validation: "images" }, START);
     monitors.observe(epoch(1, 0));
     expect(monitors.state()).toEqual({ earlyStop: { best: 0, bad: 0 } });
     monitors.observe(epoch(1, 0));
     expect(monitors.stopped).toBe(true);
+  });
+
+  it("watch nothing that there are no images for", () => {
+    const earlyStop = { patience: 1 };
+    const none = /^there is no validationLoss to watch: hold images out for validation, or watch another figure$/;
+    const schedule = reduceLROnPlateau({ lr: 0.1, monitor: "validationLoss" });
+    expect(() => new Monitors({ schedule, validation: "images" }, START)).toThrow(none);
+    expect(() => new Monitors({ schedule, heldOut: "images" }, START)).not.toThrow();
+    expect(() => new Monitors({ earlyStop, heldOut: "images" }, START)).not.toThrow();
+    expect(() => new Monitors({ earlyStop }, START)).toThrow(/^there is no testLoss to watch: give test images/);
+    expect(() => new Monitors({ earlyStop: { patience: 1, monitor: "trainLoss" } }, START)).not.toThrow();
   });
 });

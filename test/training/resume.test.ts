@@ -186,8 +186,9 @@ describe.each<Kind>(["sgd", "adam", "all"])("a resumed run with %s", (kind) => {
       await folder.flush();
     });
     expect(lines(dir, "steps.jsonl").length).toBeGreaterThan(6);
+    const written = lines(dir, "steps.jsonl").length;
     const folder = await openRunFolder(dir);
-    expect(lines(dir, "steps.jsonl")).toHaveLength(6);
+    expect(lines(dir, "steps.jsonl")).toHaveLength(written); // A look at a run changes nothing.
     await withTrainer(kind, async (trainer) => {
       restoreTrainer(trainer, folder.state!);
       await run(trainer, folder);

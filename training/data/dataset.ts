@@ -29,6 +29,8 @@ export interface RawDataset {
   readonly test: ImageSet;
   /** Held out of the training images, or a folder of its own; where it exists, `best` is chosen by it. */
   readonly validation?: ImageSet;
+  /** The share of an undivided folder that trains; absent where test images lay apart. */
+  readonly split?: number;
   readonly mean: Rgb;
   readonly std: Rgb;
 }

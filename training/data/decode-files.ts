@@ -16,6 +16,8 @@ export interface Skipped {
   /** Position in the list of files. */
   readonly index: number;
   readonly reason: string;
+  /** It could not even be read, for a reason that may pass: rights, a network that stutters. */
+  readonly unread?: true;
 }
 
 /** The decoded files: the first `used` of the list, less the skipped ones, `images [N, size, size, 3]`. */
@@ -60,8 +62,9 @@ export async function decodeFiles(
   const bad = new Set(decoded.skipped.map((skipped) => skipped.index));
   const kept = list.slice(0, decoded.used).filter((_, index) => !bad.has(index));
   // Only a complete set tells that a class is lost: a limited one may just not have come to it.
-  if (decoded.used === list.length) everyClassHasImages(folder, kept, list, classes);
-  if (!cached) await writeDecoded(folder, list, options, decoded);
+  if (decoded.used === list.length && list.length > 0) everyClassHasImages(folder, kept, list, classes);
+  if (!cached && list.length > 0 && !decoded.skipped.some(({ unread }) => unread))
+    await writeDecoded(folder, list, options, decoded);
   const labels = classes.length > 256 ? new Uint16Array(kept.length) : new Uint8Array(kept.length);
   kept.forEach((file, i) => (labels[i] = file.label));
   return {
@@ -121,12 +124,13 @@ async function decodeBatch(
   let done = 0;
   const worker = async (): Promise<void> => {
     for (let i = next++; i < batch.length; i = next++) {
+      let file: Uint8Array | null = null;
       try {
-        const { data } = await files.decodeImage(await files.read(`${folder}/${batch[i].path}`), fit);
-        to.set(data, i * bytes);
+        file = await files.read(`${folder}/${batch[i].path}`);
+        to.set((await files.decodeImage(file, fit)).data, i * bytes);
       } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        bad.push({ index: first + i, reason: reason.split("\n")[0] });
+        const reason = (error instanceof Error ? error.message : String(error)).split("\n")[0];
+        bad.push({ index: first + i, reason, ...(file === null && { unread: true }) });
         if (options.strict) next = batch.length;
       }
       done += 1;

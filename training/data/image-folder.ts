@@ -12,7 +12,7 @@ export interface FolderOptions {
   /** Side of the decoded images in pixels. */
   readonly imageSize: number;
   readonly resize: Fit["mode"];
-  /** Fraction of the images that trains, where the folder has no `test/`. */
+  /** Fraction of the images that trains, where the folder has no `test/`. 0: all test, also where there is a `test/` alone. */
   readonly split?: number | undefined;
   /** The same where `split` is not given; a folder that has a `test/` does without. */
   readonly fallbackSplit?: number | undefined;
@@ -30,6 +30,8 @@ export interface FolderData {
   readonly train: ImageSet;
   readonly test: ImageSet;
   readonly validation?: ImageSet;
+  /** By what fraction the folder was split. */
+  readonly split?: number;
 }
 
 /** The image files of one part of the data set, class by class, names sorted. */
@@ -40,6 +42,7 @@ interface Layout {
   readonly train: readonly ImageFile[];
   readonly test: readonly ImageFile[];
   readonly validation?: readonly ImageFile[];
+  readonly split?: number;
 }
 
 /**
@@ -54,15 +57,20 @@ export async function readImageFolder(folder: string, options: FolderOptions): P
   const train = await read(layout.train, options.limit);
   const test = await read(layout.test, options.limitTest);
   const validation = layout.validation && (await read(layout.validation));
-  return { classes: layout.classes, train, test, ...(validation && { validation }) };
+  const { classes, split } = layout;
+  return { classes, train, test, ...(validation && { validation }), ...(split !== undefined && { split }) };
 }
 
 async function findImages(folder: string, options: FolderOptions): Promise<Layout> {
   const folders = (await listFolder(folder)).filter((entry) => entry.directory && !entry.name.startsWith("."));
   const names = new Set(folders.map((entry) => entry.name));
   if (names.has("train")) return findParts(folder, names, options);
-  if (names.has("test"))
-    throw new Error(`data: ${folder} has test/ and no train/; put the training images into train/<class>/`);
+  if (options.split === 0) return allTest(await findPart(folder, names.has("test") ? "test" : "", 1));
+  if (names.has("test")) {
+    throw new Error(
+      `data: ${folder} has test/ and no train/; put the training images into train/<class>/, or where weights are tested give --split 0`,
+    );
+  }
   return splitPart(folder, await findPart(folder, ""), options);
 }
 
@@ -112,8 +120,10 @@ function splitPart(folder: string, part: Part, options: FolderOptions): Layout {
   const { first, second } = splitIndices(labels, fraction, options.seed);
   // Uneven classes shift the turns; taking them anew keeps the first N of either part balanced.
   const pick = (indices: Uint32Array): ImageFile[] => roundRobin(byLabel(Array.from(indices, (i) => all[i])));
-  return { classes: [...part.keys()], train: pick(first), test: pick(second) };
+  return { classes: [...part.keys()], train: pick(first), test: pick(second), split: fraction };
 }
+
+const allTest = (part: Part): Layout => ({ classes: [...part.keys()], train: [], test: roundRobin(part), split: 0 });
 
 function byLabel(list: readonly ImageFile[]): Map<number, ImageFile[]> {
   const classes = new Map<number, ImageFile[]>();
@@ -125,7 +135,8 @@ function byLabel(list: readonly ImageFile[]): Map<number, ImageFile[]> {
   return new Map([...classes].sort(([a], [b]) => a - b));
 }
 
-async function findPart(folder: string, name: string): Promise<Part> {
+/** @param least number of classes */
+async function findPart(folder: string, name: string, least = 2): Promise<Part> {
   const root = name === "" ? folder : `${folder}/${name}`;
   const entries = await listFolder(root);
   const classes = entries.filter((entry) => entry.directory && !entry.name.startsWith("."));
@@ -136,7 +147,7 @@ async function findPart(folder: string, name: string): Promise<Part> {
         `or <class>/... with --split, or the CIFAR binary files`,
     );
   }
-  if (classes.length === 1)
+  if (classes.length < least)
     throw new Error(`data: ${root} has one class folder (${classes[0].name}/), two or more are needed`);
   const part: Part = new Map();
   for (const [label, { name: className }] of classes.entries()) {

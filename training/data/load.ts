@@ -13,7 +13,7 @@ export interface LoadOptions {
   readonly imageSize?: number | undefined;
   /** `crop` (default) scales the short side and cuts the centre, `squash` ignores the aspect ratio. */
   readonly resize?: Fit["mode"] | undefined;
-  /** Fraction of an undivided image folder that trains, between 0 and 1. */
+  /** Fraction of an undivided image folder that trains, below 1; 0 where weights are there already, with `mean` and `std`: all test. */
   readonly split?: number | undefined;
   /** The same where `split` is not given: other data have no use for it. What a trained model says. */
   readonly fallbackSplit?: number | undefined;
@@ -47,6 +47,11 @@ export async function loadRaw(spec: string, options: LoadOptions = {}): Promise<
   checkOptions(options);
   const source = await open(spec, options);
   const { first: train, second: validation } = holdOut(source, options);
+  if (train.count === 0 && !(options.mean && options.std)) {
+    throw new LoadOptionError(
+      "data: --split 0 leaves no training images to find their mean and deviation: give --mean and --std",
+    );
+  }
   const own = source.mean && source.std ? { mean: source.mean, std: source.std } : undefined;
   const statistics = options.mean && options.std ? undefined : (own ?? pixelStatistics(train));
   const mean = (options.mean ?? statistics?.mean) as Rgb;
@@ -58,6 +63,7 @@ export async function loadRaw(spec: string, options: LoadOptions = {}): Promise<
     train,
     test: source.test,
     ...(held && { validation: held }),
+    ...(source.split !== undefined && { split: source.split }),
     mean,
     std,
   };
@@ -68,7 +74,7 @@ function checkOptions(options: LoadOptions): void {
   whole("--limit", options.limit, 1);
   whole("--limit-test", options.limitTest, 1);
   whole("--seed", options.seed, 0);
-  fraction("--split", options.split ?? options.fallbackSplit);
+  if (options.split !== 0) fraction("--split", options.split ?? options.fallbackSplit);
   fraction("--validation", options.validation);
   three("--mean", options.mean, (value) => value >= 0 && value <= 1, "between 0 and 1");
   three("--std", options.std, (value) => value > 0 && value <= 1, "above 0 and at most 1");
@@ -122,10 +128,15 @@ function openShapes(options: LoadOptions): Source {
 
 /** CIFAR and `shapes` come at one size, with a test set. */
 function onlyFolders(name: string, options: LoadOptions): void {
-  const { imageSize, split: fractionOfTraining } = options;
+  const { imageSize, resize, split: fractionOfTraining } = options;
   if (imageSize !== undefined && imageSize !== 32) {
     throw new LoadOptionError(
       `data: the images of ${name} are 32 x 32, --image-size ${imageSize} is for image folders; leave it out`,
+    );
+  }
+  if (resize !== undefined && resize !== "crop") {
+    throw new LoadOptionError(
+      `data: the images of ${name} need no --resize ${resize}, which is for image folders; leave it out`,
     );
   }
   if (fractionOfTraining !== undefined) {

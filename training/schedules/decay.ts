@@ -13,7 +13,7 @@ import type { Schedule } from "./schedule.ts";
 
 /**
  * The same rate throughout, or, with `totalIters`, lr * factor for so many steps and lr after them: PyTorch's ConstantLR.
- * `lr` >= 0, `factor` 0..1 (PyTorch's default is 1/3), `totalIters` a whole number >= 0 (default 0).
+ * `lr` >= 0, `factor` 0..1 (PyTorch's default is 1/3), `totalIters` a whole number >= 0 (default 0; PyTorch's is 5).
  */
 export function constant(options: { lr: number; factor?: number; totalIters?: number }): Schedule {
   const { lr, factor = 1 / 3, totalIters = 0 } = options;

@@ -138,7 +138,7 @@ export class RecipeFields {
     });
   }
 
-  /** What differs from the defaults, for a link. */
+  /** All that the form says, for a link: defaults may change. */
   link(): URLSearchParams {
     const parameters = new URLSearchParams();
     for (const field of this.form.elements) {

@@ -51,8 +51,8 @@ export async function keepData(raw: RawDataset): Promise<void> {
     await files.writeAtomic(`${DATA_DIR}/${part}.images`, images);
     await files.writeAtomic(`${DATA_DIR}/${part}.labels`, new Uint8Array(Uint16Array.from(labels).buffer));
   }
-  const { name, classes, mean, std } = raw;
-  await files.writeAtomic(`${DATA_DIR}/data.json`, JSON.stringify({ name, classes, mean, std, heads }));
+  const { name, classes, split, mean, std } = raw;
+  await files.writeAtomic(`${DATA_DIR}/data.json`, JSON.stringify({ name, classes, split, mean, std, heads }));
 }
 
 /**

@@ -6,7 +6,7 @@ import { useDocument } from "../../training/pictures.browser.ts";
 import type { ModelReport } from "../protocol.ts";
 import { RUN_DIR } from "./kept.ts";
 import { explain } from "./model.ts";
-import { needData, needModel, refuseWhileTraining, type ExplainedModel, type State } from "./state.ts";
+import { needModel, needRun, refuseWhileTraining, type ExplainedModel, type State } from "./state.ts";
 
 /** Files of the run's folder that are the page's own business. */
 const PRIVATE = ["ended"];
@@ -50,9 +50,8 @@ export function shareCalls(state: State) {
       // Nothing is looked at before the turn: training may begin while the import or the turn is waited for.
       return state.turns.take(async () => {
         refuseWhileTraining(state);
-        const { data } = needData(state);
-        if (!state.run) throw new Error("there is no run yet: train first");
-        const { model, trainer, settings } = state.run;
+        const { run, data } = needRun(state);
+        const { model, trainer, settings } = run;
         const weights = `of epoch ${trainer.position.epoch} of ${Math.ceil(settings.epochs)}`;
         await trainer.withAverage(() =>
           writeReport({ dir: RUN_DIR, model, data, weights, tta: settings.tta, pictures: false, onProgress: watch }),
@@ -81,7 +80,7 @@ export function shareCalls(state: State) {
       if (state.working) throw new Error("a training is under way: press Pause first");
       const checkpoint = readCheckpoint(bytes, name);
       const model = modelFromCheckpoint(checkpoint, name);
-      const { classes: names, mean, std, model: info } = checkpoint.metadata;
+      const { classes: names, mean, std, split, model: info } = checkpoint.metadata;
       const classes = names ?? Array.from({ length: model.classes }, (_, i) => state.raw?.classes[i] ?? `class ${i}`);
       const opened: ExplainedModel = {
         model,
@@ -92,6 +91,7 @@ export function shareCalls(state: State) {
           imageSize: info?.imageSize ?? stemImageSize(model.stem),
           mean: rgb(mean) ?? state.raw?.mean ?? [0.5, 0.5, 0.5],
           std: rgb(std) ?? state.raw?.std ?? [0.25, 0.25, 0.25],
+          ...(split !== undefined && { split }),
         },
         classes,
         origin: `opened from ${name}`,

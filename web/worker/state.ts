@@ -1,6 +1,14 @@
 // What the worker holds between two calls.
 import type { Device } from "../../engine/index.ts";
-import type { Dataset, RawDataset, Run, RunFolder, RunSettings } from "../../training/index.ts";
+import {
+  dataChange,
+  type DataRecord,
+  type Dataset,
+  type RawDataset,
+  type Run,
+  type RunFolder,
+  type RunSettings,
+} from "../../training/index.ts";
 import type { Classifier } from "../../nn/index.ts";
 import { Turns } from "./turns.ts";
 
@@ -26,7 +34,7 @@ export interface ActiveRun extends Run {
 
 export interface ExplainedModel {
   readonly model: Classifier;
-  readonly settings: Pick<RunSettings, "model" | "stem" | "classes" | "imageSize" | "mean" | "std">;
+  readonly settings: Pick<RunSettings, "model" | "stem" | "classes" | "imageSize" | "mean" | "std" | "split">;
   readonly classes: readonly string[];
   /** "trained here, after epoch 2". */
   readonly origin: string;
@@ -49,6 +57,20 @@ export function needData(state: State): { readonly raw: RawDataset; readonly dat
   const { raw, data } = state;
   if (raw && data) return { raw, data };
   throw new Error("no images are loaded: choose some under Data");
+}
+
+/**
+ * The run with the images that it is trained on.
+ *
+ * @throws Error of one line where there is no run, or other images are loaded
+ */
+export function needRun(state: State): { readonly run: ActiveRun; readonly data: Dataset } {
+  const { raw, data } = needData(state);
+  const { run } = state;
+  if (!run) throw new Error("there is no run yet: train first");
+  const change = dataChange(raw, run.folder.config["data"] as DataRecord);
+  if (change === null) return { run, data };
+  throw new Error(`other images are loaded than those of the run (${change}): load these again, or reload the page`);
 }
 
 /**

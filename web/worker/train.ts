@@ -27,7 +27,7 @@ import { takeData } from "./data.ts";
 import { claimRun, keepData, keptData, markEnded, RUN_DIR, wasEnded } from "./kept.ts";
 import { refuseTooLarge } from "./memory.ts";
 import { explain } from "./model.ts";
-import { needData, working, type ActiveRun, type State } from "./state.ts";
+import { needData, needRun, working, type ActiveRun, type State } from "./state.ts";
 
 /** The package's version, put in by Vite. */
 declare const __KILN_VERSION__: string;
@@ -72,6 +72,7 @@ export function trainCalls(state: State) {
         run[Symbol.dispose]();
         throw error;
       }
+      await folder.cutBack();
       release(state);
       state.run = run;
       const { step, epoch } = run.trainer.position;
@@ -116,7 +117,7 @@ async function begin(state: State, form: RecipeForm): Promise<void> {
   const settings = settingsOf(form, raw);
   const run = buildRun(settings);
   try {
-    buildSchedule(settings, data.train);
+    buildSchedule(settings, data);
     await refuseTooLarge(state.device!, run.trainer, data.train);
     release(state);
     await files.remove(RUN_DIR);
@@ -156,6 +157,7 @@ export function settingsOf(form: RecipeForm, raw: RawDataset): RunSettings {
     classes: raw.classes.length,
     mean: raw.mean,
     std: raw.std,
+    ...(raw.split !== undefined && { split: raw.split }),
     labelSmoothing,
     augment: augment ?? defaultAugment(raw),
   };
@@ -171,9 +173,7 @@ function release(state: State): void {
 }
 
 async function go(state: State, signal: AbortSignal, watch: (event: RunEvent) => void): Promise<RunEnd> {
-  const { run } = state;
-  if (!run) throw new Error("there is no run to continue: press Train");
-  const { data } = needData(state);
+  const { run, data } = needRun(state);
   const { trainer, settings, folder } = run;
   const { epochs, tta, earlyStop: patience } = settings;
   const relay = new Relay(watch);
@@ -181,7 +181,7 @@ async function go(state: State, signal: AbortSignal, watch: (event: RunEvent) =>
     const events = trainer.fit(data.train, {
       epochs,
       tta,
-      schedule: buildSchedule(settings, data.train),
+      schedule: buildSchedule(settings, data),
       validation: data.test,
       heldOut: data.validation,
       startFrom: trainer.position,

@@ -58,7 +58,7 @@ export function parseBaseline(text: string, path: string): Baseline {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new Error(`${path} is not JSON; write it anew with --update`, { cause });
+    throw new Error(`${path} is not JSON; remove it and store new ratios with --update`, { cause });
   }
   const isObject = (x: unknown): x is Record<string, unknown> =>
     typeof x === "object" && x !== null && !Array.isArray(x);
@@ -69,7 +69,7 @@ export function parseBaseline(text: string, path: string): Baseline {
     isObject(entry["ratios"]) &&
     Object.values(entry["ratios"]).every((ratio) => typeof ratio === "number");
   if (isObject(value) && Object.values(value).every(isEntry)) return value as Baseline;
-  throw new Error(`${path} holds something else than ratios by adapter; write it anew with --update`);
+  throw new Error(`${path} holds something else than ratios by adapter; remove it and store new ones with --update`);
 }
 
 /** As it is stored: three digits, names in order, so that an update changes few lines. */

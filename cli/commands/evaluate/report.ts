@@ -9,6 +9,8 @@ const SHOWN_PAIRS = 5;
 const KEPT_PAIRS = 50;
 const KEPT_MISTAKES = 100;
 
+const utf8 = new TextEncoder();
+
 /** Where the figures come from. */
 export interface Source {
   readonly checkpoint: string;
@@ -92,13 +94,11 @@ function matrixLines(
   return [`${"confusion: true class in rows, predicted in columns"}`, `${" ".repeat(3 + width)}${numbers}`, ...rows];
 }
 
-/** A line for each image, in data-set order. */
-export function logitLines(logits: Float32Array, labels: ArrayLike<number>): string {
+/** A line for each image, in data-set order; in parts, as all of ImageNet's are more than one string holds. */
+export function logitLines(logits: Float32Array, labels: ArrayLike<number>): Uint8Array[] {
   const outputs = logits.length / labels.length;
-  const lines: string[] = [];
-  for (let index = 0; index < labels.length; index++) {
+  return Array.from(labels, (label, index) => {
     const row = Array.from(logits.subarray(index * outputs, (index + 1) * outputs));
-    lines.push(`${JSON.stringify({ index, label: labels[index], logits: row })}\n`);
-  }
-  return lines.join("");
+    return utf8.encode(`${JSON.stringify({ index, label, logits: row })}\n`);
+  });
 }

@@ -57,12 +57,13 @@ export async function asTrained<F extends CheckpointFlags & TypedDataFlags>(
 ): Promise<F & DataFlags> {
   const run = inside(await readRunConfig(files.absolute(dirname(flags.checkpoint))), "settings");
   const trained = typeof run["data"] === "string" ? run["data"] : BUILT_IN;
-  const { data = trained, resize = RESIZES.find((how) => how === run["resize"]) ?? "crop" } = flags;
+  const { data = trained } = flags;
   const named = flags.data !== undefined || data === BUILT_IN || isDownloadable(data);
   if (needed && !named && !(await files.exists(data))) {
     throw new UsageError(`${flags.checkpoint} was trained on ${data}, which is not there: name its place with --data`);
   }
-  return { ...flags, data, resize };
+  const cut = (await sizeIsFixed(data)) ? undefined : RESIZES.find((how) => how === run["resize"]);
+  return { ...flags, data, resize: flags.resize ?? cut ?? "crop" };
 }
 
 /** The data, normalised and, where that is needed, split as the checkpoint says. */

@@ -6,7 +6,18 @@ import { findCifar } from "../../../training/data/cifar.ts";
 import { LoadOptionError } from "../../../training/data/dataset.ts";
 import { isDownloadable } from "../../../training/data/download.ts";
 import { UsageError } from "./errors.ts";
-import { above0To1, anyText, between0And1, flag, from0To1, oneOf, threeNumbers, toggle, wholeFrom } from "./flags.ts";
+import {
+  above0To1,
+  anyText,
+  between0And1,
+  flag,
+  from0Below1,
+  from0To1,
+  oneOf,
+  threeNumbers,
+  toggle,
+  wholeFrom,
+} from "./flags.ts";
 import { counted, grouped, type Output } from "./output.ts";
 import { PlainProgress } from "./progress.ts";
 
@@ -51,25 +62,31 @@ interface DataDefaults {
   readonly data: string | Later;
   readonly resize: DataFlags["resize"] | Later;
   readonly split: Later;
+  /** With weights at hand all images may test. */
+  readonly allTest: boolean;
 }
 
 /** Where there is no checkpoint. */
-const ANEW: DataDefaults = { data: BUILT_IN, resize: "crop", split: { text: "none" } };
+const ANEW: DataDefaults = { data: BUILT_IN, resize: "crop", split: { text: "none" }, allTest: false };
 
 /** Where there is: see `asTrained`. */
 export const AS_TRAINED: DataDefaults = {
   data: { text: `what the run in the checkpoint's folder was trained on, else ${BUILT_IN}` },
   resize: { text: "as in that run, else crop" },
   split: { text: "what the checkpoint says" },
+  allTest: true,
 };
 
 /** The flags about data that `train` and `evaluate` share. */
-export function addDataFlags(command: Command, { data, resize, split }: DataDefaults = ANEW): Command {
+export function addDataFlags(command: Command, { data, resize, split, allTest }: DataDefaults = ANEW): Command {
+  const share = "share that trains of a folder without test/, the rest tests";
   return command
     .addOption(dataFlag(data))
     .addOption(flag("--resize <how>", "fit images by crop or squash", oneOf(...RESIZES), resize))
     .addOption(
-      flag("--split <fraction>", "share that trains of a folder without test/, the rest tests", between0And1, split),
+      allTest
+        ? flag("--split <fraction>", `${share}; 0: all of them`, from0Below1, split)
+        : flag("--split <fraction>", share, between0And1, split),
     )
     .addOption(toggle("--strict", "refuse images that cannot be decoded instead of leaving them out"))
     .addOption(flag("--limit-test <n>", "test on the first n images only", wholeFrom(1), { text: "all" }));
@@ -127,6 +144,13 @@ function describeProgress(data: string, { phase, done, total }: LoadProgress): s
   if (phase === "decode") return `decoding images: ${grouped(done)} of ${grouped(total)}`;
   const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(0);
   return `downloading ${data}: ${megabytes(done)}${total > 0 ? ` of ${megabytes(total)}` : ""} MB`;
+}
+
+/** What weights are tested on. */
+export function describeTested({ name, test, split }: RawDataset): string {
+  const size = `${test.width} x ${test.height}`;
+  const part = split ? `: what --split ${split} leaves of each class (--split 0 tests all)` : "";
+  return `${name}: ${counted(test.count, "test image")}, ${size}${part}`;
 }
 
 export function describeData({ name, classes, train, test, validation }: RawDataset): string {

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { adapterName, type ChoiceTable, type Device, type KernelFamily } from "../../../engine/index.ts";
-import { recordData, type DataRecord, type RawDataset, type RunFolder } from "../../../training/index.ts";
+import { dataChange, type DataRecord, type RawDataset, type RunFolder } from "../../../training/index.ts";
 import { isDownloadable } from "../../../training/data/download.ts";
 import { LoadOptionError } from "../../../training/data/dataset.ts";
 import { UsageError } from "../shared/errors.ts";
@@ -64,14 +64,8 @@ const withData = (dir: string): string => `node cli/train.js --resume ${quote(di
 
 /** @throws where the images are not those that the run began with */
 export function refuseOtherData(raw: RawDataset, { data }: RunRecord): void {
-  const now = recordData(raw);
-  const changed = (["train", "test", "validation"] as const).find((key) => now[key] !== data[key]);
-  if (changed) {
-    throw new Error(`the data has changed: ${now[changed]} ${changed} images, the run began with ${data[changed]}`);
-  }
-  if (JSON.stringify(now.classes) !== JSON.stringify(data.classes)) {
-    throw new Error("the data has changed: its classes are not those that the run began with");
-  }
+  const change = dataChange(raw, data);
+  if (change !== null) throw new Error(`the data has changed: ${change}`);
 }
 
 /** Takes the kernels that the run began with, so that the bits are the same; on another device that could not be, and is said. */

@@ -5,6 +5,7 @@ import { files } from "#files";
 import { readImageFolder } from "../../../training/data/image-folder.ts";
 import type { FolderData, FolderOptions } from "../../../training/data/image-folder.ts";
 import type { ImageSet } from "../../../training/data/dataset.ts";
+import { loadRaw } from "../../../training/data/load.ts";
 import { picture, png, put, temporaryFolder } from "./fixtures.ts";
 
 const root = temporaryFolder();
@@ -50,6 +51,21 @@ describe("readImageFolder", () => {
     expect([alone.test.count, alone.validation]).toEqual([2, undefined]);
     const both = await read(makeFolder({ ...four, "val/a": 3, "val/b": 1 }));
     expect([both.test.count, both.validation!.count, numbers(both.validation!)[0]]).toEqual([3, 4, 8]);
+  });
+
+  it("takes all images for testing where nothing trains: of class folders, or of a test/ alone", async () => {
+    for (const counts of [{ x: 3, y: 2 }, { "test/x": 3, "test/y": 2 }, { "test/x": 4 }] as Record<string, number>[]) {
+      const { train, test, split } = await read(makeFolder(counts), { split: 0 });
+      const all = Object.values(counts).reduce((sum, n) => sum + n);
+      expect([train.count, test.count, split]).toEqual([0, all, 0]);
+    }
+    const alone = makeFolder({ "test/x": 3, "test/y": 2 });
+    await expect(read(alone)).rejects.toThrow(
+      /has test\/ and no train\/; put .*, or where weights are tested give --split 0$/,
+    );
+    await expect(loadRaw(alone, { split: 0, cache })).rejects.toThrow("--split 0 leaves no training images");
+    const { mean, test } = await loadRaw(alone, { split: 0, cache, mean: [0.5, 0.5, 0.5], std: [0.2, 0.2, 0.2] });
+    expect([mean, test.count]).toEqual([[0.5, 0.5, 0.5], 5]);
   });
 
   it("splits class folders alone, every class, all images once", async () => {
@@ -140,6 +156,22 @@ describe("images that cannot be decoded", () => {
 });
 
 describe("the cache of decoded images", () => {
+  it("keeps no failure to read, which may pass", async () => {
+    const folder = makeFolder(four);
+    const { read: readFile } = files;
+    const failing = vi.spyOn(files, "read").mockImplementation((path) => {
+      return path.endsWith("train/b/1.png") ? Promise.reject(new Error("EACCES: permission denied")) : readFile(path);
+    });
+    try {
+      const { train } = await read(folder, { onWarning: () => undefined });
+      expect([train.count, train.skipped]).toEqual([4, 1]);
+    } finally {
+      failing.mockRestore();
+    }
+    const { train } = await read(folder);
+    expect([train.count, train.skipped]).toEqual([5, 0]);
+  });
+
   const decodes = async (folder: string, options: Partial<FolderOptions> = {}): Promise<number> => {
     const spy = vi.spyOn(files, "decodeImage");
     await read(folder, options);
