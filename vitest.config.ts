@@ -13,24 +13,23 @@ const common = {
   hookTimeout: 5 * minutes,
   expect: { poll: { timeout: 0.5 * minutes } },
   isolate: false,
-  fileParallelism: false,
 };
 
-// One worker and one shared device: every worker would compile every pipeline again (0.5 to 2 s each on a software GPU).
+/** Tests that open pages in Chromium by themselves, which keeps all cores busy. */
+const PAGES = ["test/web/*.test.ts", "test/report-chromium.test.ts"];
+
+// A worker has one device, which its tests share: another would compile every pipeline again (0.5 to 2 s each on a software GPU). Most of the time
+// goes to compiling, which keeps one core busy, so two workers share the files; what one has compiled the other finds in the driver's cache.
 // The `source` condition makes `#open-gpu` and `#files` resolve to the TypeScript sources, never to a stale build.
-const node: TestProjectInlineConfiguration = {
-  resolve: { conditions: ["source", "node"] },
-  ssr: { resolve: { conditions: ["source", "node"], externalConditions: ["node"] } },
-  test: {
-    ...common,
-    name: "node",
-    include: ["test/**/*.test.ts"],
-    exclude: ["test/browser/**"],
-    pool: "forks",
-    maxWorkers: 1,
-    sequence: { groupOrder: 0 },
-  },
-};
+const inNode = (name: string, files: { include: string[]; exclude: string[] }, workers: number, groupOrder: number) =>
+  ({
+    resolve: { conditions: ["source", "node"] },
+    ssr: { resolve: { conditions: ["source", "node"], externalConditions: ["node"] } },
+    test: { ...common, name, ...files, pool: "forks", maxWorkers: workers, sequence: { groupOrder } },
+  }) satisfies TestProjectInlineConfiguration;
+
+const node = inNode("node", { include: ["test/**/*.test.ts"], exclude: ["test/browser/**", ...PAGES] }, 2, 0);
+const pages = inNode("pages", { include: PAGES, exclude: [] }, 1, 1);
 
 function inChromium(program: string): TestProjectInlineConfiguration {
   return {
@@ -41,7 +40,8 @@ function inChromium(program: string): TestProjectInlineConfiguration {
       ...common,
       name: "chromium",
       include: [`test/ops/${CORE}.test.ts`, "test/browser/*.test.ts"],
-      sequence: { groupOrder: 1 },
+      fileParallelism: false,
+      sequence: { groupOrder: 2 },
       browser: {
         enabled: true,
         headless: true,
@@ -53,7 +53,7 @@ function inChromium(program: string): TestProjectInlineConfiguration {
   };
 }
 
-const projects = [node];
+const projects: TestProjectInlineConfiguration[] = [node, pages];
 if (!skipsWithoutChromium("no tests were run in a browser")) projects.push(inChromium(executablePath!));
 
 export default defineConfig({ test: { projects } });
