@@ -2,12 +2,12 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { strToU8, zipSync } from "fflate";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
-import { files, loadRaw } from "../../training/index.ts";
+import { files, loadRaw, recordData } from "../../training/index.ts";
 import { takeData } from "../../web/worker/data.ts";
 import { writeDropped, type DroppedFile } from "../../web/worker/dropped.ts";
 import { shareCalls } from "../../web/worker/share.ts";
 import { freshState, type State } from "../../web/worker/state.ts";
-import { trainCalls } from "../../web/worker/train.ts";
+import { settingsOf, trainCalls } from "../../web/worker/train.ts";
 import { testDevice } from "../support/gpu.ts";
 
 const nothing = (): void => undefined;
@@ -46,6 +46,22 @@ describe("the worker", () => {
     const { tensors, bytes } = state.device!.memory();
     expect({ tensors, bytes }).toEqual({ tensors: before.tensors, bytes: before.bytes });
     expect(state.run).toBe(null);
+  });
+
+  it("neither continues a run nor reports on it with other images than its own", async () => {
+    const state = await stateWithImages();
+    const data = recordData({ ...state.raw!, classes: ["cat", "dog"] });
+    state.run = { folder: { config: { data } } } as unknown as State["run"];
+    const other =
+      /^other images are loaded than those of the run \(its classes are not those .*\): load these again, or/;
+    await expect(shareCalls(state).report(nothing)).rejects.toThrow(other);
+    await expect(trainCalls(state).resume(nothing)).rejects.toThrow(other);
+  });
+
+  it("says in a run's settings how a folder was split, so that train.js and evaluate.js split it the same way", async () => {
+    const raw = await loadRaw("shapes", { limit: 8, limitTest: 8 });
+    expect(settingsOf(FORM, { ...raw, split: 0.8 })).toMatchObject({ data: "shapes", split: 0.8 });
+    expect(settingsOf(FORM, raw)).not.toHaveProperty("split");
   });
 
   it("writes no report of a model that is being trained, also where training begins after the report was asked for", async () => {
