@@ -46,17 +46,12 @@ export const loadedInPairs = (dtype: DType): { readonly Pair?: string; readonly 
 export const bitsOf = (T: string): { readonly Bits?: string; readonly Truth?: string } =>
   T === "f32" ? { Bits: "u32", Truth: "bool" } : {};
 
-/**
- * WGSL that packs two components of v. pack2x16float() of what overflows may be anything (AMD's drivers give 65,504, SwiftShader NaN), and loss
- * scaling has to see it, so infinity is put in by its bits: see shaders/cast/to-half.wgsl.
- */
-const packed = (two: string): string => {
-  const v = `v.${two}`;
-  const large = `(abs(${v}) >= vec2f(65520.0))`;
-  const infinity = `(((bitcast<vec2u>(${v}) >> vec2u(16u)) & vec2u(0x8000u)) | vec2u(0x7c00u))`;
-  const bits = `dot(select(vec2u(), ${infinity}, ${large}), vec2u(1u, 65536u))`;
-  return `(pack2x16float(select(${v}, vec2f(), ${large})) | ${bits})`;
-};
+// pack2x16float() of what overflows may be anything (AMD's drivers give 65,504, SwiftShader NaN), and loss scaling has to see it, so infinity is
+// put in by its bits: see shaders/cast/to-half.wgsl. What stands here twice is computed once.
+const LARGE = "(abs(v) >= vec4f(65520.0))";
+const FINITE = `select(v, vec4f(), ${LARGE})`;
+const INFINITE = `select(vec4u(), ((bitcast<vec4u>(v) >> vec4u(16u)) & vec4u(0x8000u)) | vec4u(0x7c00u), ${LARGE})`;
+const PACK_HALVES = `vec2u(pack2x16float(${FINITE}.xy), pack2x16float(${FINITE}.zw)) | ${INFINITE}.xz | (${INFINITE}.yw << vec2u(16u))`;
 
 /** Kernel constants for operands that are stored in fours as `Stored` and computed with as vec4f; see shaders/elementwise/binary.wgsl. */
 export const storedAs = (
@@ -66,6 +61,6 @@ export const storedAs = (
     ? {
         Stored: "vec2u",
         unpack: "vec4f(unpack2x16float(v.x), unpack2x16float(v.y))",
-        pack: `vec2u(${packed("xy")}, ${packed("zw")})`,
+        pack: PACK_HALVES,
       }
     : {};
