@@ -186,10 +186,8 @@ class Programs<A extends readonly CaptureArgument[], T> {
   #verify(key: string, entry: Entry<T>, args: A, tensors: readonly Tensor[]): T {
     const { program, result, template } = this.#make(args, tensors);
     const { calls } = entry;
-    const what =
-      (program.uploadsResult ? "it returns a tensor that it uploads; pass it as an argument" : null) ??
-      difference(entry.program.recording, program.recording) ??
-      (program.keepsNew ? "it keeps a new tensor each time; return it, or copyInto() one that stays" : null);
+    const uploaded = program.uploadsResult ? "it returns a tensor that it uploads; pass it as an argument" : null;
+    const what = uploaded ?? difference(entry.program.recording, program.recording);
     entry.program.dispose();
     this.#entries.set(key, { program, result: template, calls, check: what === null ? 2 * calls : calls + 1 });
     // The first call may have prepared something (moments, a gradient to add to): then the second counts.

@@ -44,6 +44,7 @@ export class Program implements Disposable {
   readonly #constants: readonly PooledBuffer[];
   /** Of the planned buffers. */
   readonly #places = new Map<PooledBuffer, PooledBuffer>();
+  /** What must still be alive when the program runs again: tensors from outside, and those that the step keeps. */
   readonly #outside: { readonly buffer: PooledBuffer; readonly generation: number; readonly user: string }[] = [];
 
   /** @param results the recording's buffers that the step returns: every run gets fresh ones */
@@ -60,11 +61,12 @@ export class Program implements Disposable {
     this.#arguments = args.length;
     const inner = recording.virtuals.filter(({ alive }) => !alive); // results, and what the step keeps, are not
     const constants = inner.filter(({ uploads }) => uploads.length > 0);
-    for (const { written } of constants) {
-      if (written >= 0) {
-        const name = (recording.items[written] as RecordedDispatch).dispatch.kernel.source.name;
+    const writerOf = ({ written }: VirtualBuffer): string =>
+      (recording.items[written] as RecordedDispatch).dispatch.kernel.source.name;
+    for (const constant of constants) {
+      if (constant.written >= 0) {
         throw new Error(
-          `capture: ${name} writes into a tensor that the step uploads; a replay would not upload it again`,
+          `capture: ${writerOf(constant)} writes into a tensor that the step uploads; a replay would not upload it again`,
         );
       }
     }
@@ -73,6 +75,10 @@ export class Program implements Disposable {
     planned.forEach(({ buffer }, i) => this.#places.set(buffer, places[i]));
     for (const virtual of [...recording.lasting, ...constants]) materialize(device, virtual);
     this.#constants = constants.map(({ buffer }) => buffer);
+    for (const kept of recording.lasting) {
+      if (kept.written < 0 || results.includes(kept)) continue;
+      this.#outside.push({ buffer: kept.buffer, generation: kept.buffer.generation, user: writerOf(kept) });
+    }
     for (let i = 0; i < args.length + results.length; i++) this.#slots.push({ buffer: null as never, offset: 0 });
     this.#steps = recording.items.map((item) => (isEffect(item) ? item : this.#prepare(item)));
   }
@@ -80,11 +86,6 @@ export class Program implements Disposable {
   /** A result that only the host wrote: every run would need that again. */
   get uploadsResult(): boolean {
     return this.#results.some(({ uploads }) => uploads.length > 0);
-  }
-
-  /** Something lives on that the GPU wrote and the step did not return: replays would write into it again. */
-  get keepsNew(): boolean {
-    return this.recording.lasting.some((virtual) => virtual.uploads.length === 0 && !this.#results.includes(virtual));
   }
 
   /** The first run: with the results, numbers and effects of the recording. */

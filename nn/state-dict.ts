@@ -40,7 +40,8 @@ export interface LoadReport {
 }
 
 /**
- * Loads a state dict: ours, torchvision's, timm's, or one with the common CIFAR names (`shortcut.N`, `linear`), with or without the prefix `module.`. Everything is checked before anything is written.
+ * Loads a state dict: ours, torchvision's, timm's, or one with the common CIFAR names (`shortcut.N`, `linear`), with or without the
+ * prefix `module.`. Everything is checked before anything is written.
  *
  * @throws Error naming the tensor and both shapes, or the first missing or unexpected names
  */

@@ -46,8 +46,8 @@ export const loadedInPairs = (dtype: DType): { readonly Pair?: string; readonly 
 export const bitsOf = (T: string): { readonly Bits?: string; readonly Truth?: string } =>
   T === "f32" ? { Bits: "u32", Truth: "bool" } : {};
 
-// pack2x16float() of what overflows may be anything (AMD's drivers give 65,504, SwiftShader NaN), and loss scaling has to see it, so infinity is
-// put in by its bits: see shaders/cast/to-half.wgsl. What stands here twice is computed once.
+// pack2x16float() of what overflows may be anything (65,504 where a driver rounds towards zero, NaN in SwiftShader), and loss scaling has to see it,
+// so infinity is put in by its bits: see shaders/cast/to-half.wgsl. What stands here twice is computed once.
 const LARGE = "(abs(v) >= vec4f(65520.0))";
 const FINITE = `select(v, vec4f(), ${LARGE})`;
 const INFINITE = `select(vec4u(), ((bitcast<vec4u>(v) >> vec4u(16u)) & vec4u(0x8000u)) | vec4u(0x7c00u), ${LARGE})`;

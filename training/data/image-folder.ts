@@ -65,13 +65,13 @@ async function findImages(folder: string, options: FolderOptions): Promise<Layou
   const folders = (await listFolder(folder)).filter((entry) => entry.directory && !entry.name.startsWith("."));
   const names = new Set(folders.map((entry) => entry.name));
   if (names.has("train")) return findParts(folder, names, options);
-  if (options.split === 0) return allTest(await findPart(folder, names.has("test") ? "test" : "", 1));
-  if (names.has("test")) {
+  const allTest = options.split === 0;
+  if (names.has("test") && !allTest) {
     throw new Error(
       `data: ${folder} has test/ and no train/; put the training images into train/<class>/, or where weights are tested give --split 0`,
     );
   }
-  return splitPart(folder, await findPart(folder, ""), options);
+  return splitPart(folder, await findPart(folder, names.has("test") ? "test" : "", allTest ? 1 : 2), options);
 }
 
 async function findParts(folder: string, names: ReadonlySet<string>, options: FolderOptions): Promise<Layout> {
@@ -107,6 +107,7 @@ function sameClasses(folder: string, train: readonly string[], name: string, oth
 }
 
 function splitPart(folder: string, part: Part, options: FolderOptions): Layout {
+  if (options.split === 0) return { classes: [...part.keys()], train: [], test: roundRobin(part), split: 0 };
   const fraction = options.split ?? options.fallbackSplit;
   if (fraction === undefined) {
     throw new Error(
@@ -122,8 +123,6 @@ function splitPart(folder: string, part: Part, options: FolderOptions): Layout {
   const pick = (indices: Uint32Array): ImageFile[] => roundRobin(byLabel(Array.from(indices, (i) => all[i])));
   return { classes: [...part.keys()], train: pick(first), test: pick(second), split: fraction };
 }
-
-const allTest = (part: Part): Layout => ({ classes: [...part.keys()], train: [], test: roundRobin(part), split: 0 });
 
 function byLabel(list: readonly ImageFile[]): Map<number, ImageFile[]> {
   const classes = new Map<number, ImageFile[]>();

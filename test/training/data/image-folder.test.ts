@@ -54,7 +54,12 @@ describe("readImageFolder", () => {
   });
 
   it("takes all images for testing where nothing trains: of class folders, or of a test/ alone", async () => {
-    for (const counts of [{ x: 3, y: 2 }, { "test/x": 3, "test/y": 2 }, { "test/x": 4 }] as Record<string, number>[]) {
+    for (const counts of [
+      { x: 3, y: 2 },
+      { "train/x": 3, "train/y": 2 },
+      { "test/x": 3, "test/y": 2 },
+      { "test/x": 4 },
+    ] as Record<string, number>[]) {
       const { train, test, split } = await read(makeFolder(counts), { split: 0 });
       const all = Object.values(counts).reduce((sum, n) => sum + n);
       expect([train.count, test.count, split]).toEqual([0, all, 0]);
