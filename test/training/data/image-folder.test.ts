@@ -163,9 +163,9 @@ describe("images that cannot be decoded", () => {
 describe("the cache of decoded images", () => {
   it("keeps no failure to read, which may pass", async () => {
     const folder = makeFolder(four);
-    const { read: readFile } = files;
     const failing = vi.spyOn(files, "read").mockImplementation((path) => {
-      return path.endsWith("train/b/1.png") ? Promise.reject(new Error("EACCES: permission denied")) : readFile(path);
+      if (path.endsWith("train/b/1.png")) return Promise.reject(new Error("EACCES: permission denied"));
+      return Promise.resolve(readFileSync(path));
     });
     try {
       const { train } = await read(folder, { onWarning: () => undefined });
