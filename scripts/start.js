@@ -4,22 +4,12 @@
  * scripts/setup.js has run before, so packages, build and an adapter are there.
  */
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { makeOutFolder } from "../dist/cli/commands/shared/paths.js";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const recipe = ["--data", "shapes", "--model", "resnet8", "--epochs", "3", "--batch-size", "32", "--lr", "0.1"];
-
-/** The folder of this run, by local time; runs of the same second get a number. */
-function freshFolder() {
-  const now = new Date(Date.now() - new Date().getTimezoneOffset() * 60_000);
-  const time = now.toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-");
-  const base = join(root, "runs", `${time}-start`);
-  let path = base;
-  for (let i = 2; existsSync(path); i++) path = `${base}-${i}`;
-  return relative(process.cwd(), path) || path;
-}
 
 /**
  * Runs a command of cli/ on our terminal. Signals that reach us alone are passed on; it saves and ends, and then so do we.
@@ -45,7 +35,7 @@ function run(name, args) {
 }
 
 async function main() {
-  const out = freshFolder();
+  const out = await makeOutFolder(undefined, "start");
   console.log("Kiln: training ResNet-8 on the built-in shapes, 5,000 images of ten classes.\n");
   const trained = await run("train", [...recipe, "--out", out]);
   if (trained !== 0) return trained;

@@ -102,7 +102,7 @@ export function buildSchedule(settings: RunSettings, { train, test, validation }
   const steps = stepsOf(epochs, perEpoch);
   const schedule = makeSchedule(settings)({ lr, momentum, epochs: steps / perEpoch, stepsPerEpoch: perEpoch });
   ratesAt(schedule, steps);
-  checkMonitors({ schedule, validation: test, heldOut: validation });
+  checkMonitors("plateau", { schedule, validation: test, heldOut: validation });
   return schedule;
 }
 

@@ -35,16 +35,16 @@ const isAccuracy = (monitor: Monitor | undefined): boolean => monitor?.endsWith(
  *
  * @throws Error of one line where something watches a figure of images that there are none of
  */
-export function checkMonitors({ schedule, earlyStop, validation, heldOut }: MonitorOptions): void {
+export function checkMonitors(op: string, { schedule, earlyStop, validation, heldOut }: MonitorOptions): void {
   const watched = [isPlateau(schedule) ? schedule.monitor : undefined, earlyStop && monitorOf(earlyStop, heldOut)];
   for (const monitor of watched) {
-    if (monitor?.startsWith("test") && !validation) refuse(monitor, "give test images");
-    if (monitor?.startsWith("validation") && !heldOut) refuse(monitor, "hold images out for validation");
+    if (monitor?.startsWith("test") && !validation) refuse(op, monitor, "give test images");
+    if (monitor?.startsWith("validation") && !heldOut) refuse(op, monitor, "hold images out for validation");
   }
 }
 
-function refuse(monitor: Monitor, instead: string): never {
-  throw new Error(`there is no ${monitor} to watch: ${instead}, or watch another figure`);
+function refuse(op: string, monitor: Monitor, instead: string): never {
+  throw new Error(`${op}: there is no ${monitor} to watch: ${instead}, or watch another figure`);
 }
 
 const monitorOf = ({ monitor }: EarlyStopOptions, heldOut: unknown): Monitor =>
@@ -62,7 +62,7 @@ export class Monitors {
     if (earlyStop && !(Number.isInteger(earlyStop.patience) && earlyStop.patience >= 1)) {
       throw new Error(`fit: earlyStop.patience must be a whole number of at least 1, got ${earlyStop.patience}`);
     }
-    checkMonitors(options);
+    checkMonitors("fit", options);
     this.#plateau = isPlateau(schedule) ? schedule : null;
     this.#earlyStop = earlyStop && { ...earlyStop, monitor: monitorOf(earlyStop, heldOut) };
     const worst = isAccuracy(this.#earlyStop?.monitor) ? -Infinity : Infinity;

@@ -6,7 +6,7 @@ import { launch } from "../launch.ts";
 import { opScope } from "../scope.ts";
 import { broadcastShapes, ceilDiv, check, sameShape, sizeOf, stridesOf, type Shape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
-import { bitsOf, cast, single, storedAs, throughSingle } from "./cast.ts";
+import { bitsOf, single, storedAs, throughSingle } from "./cast.ts";
 import { full } from "./copy.ts";
 import { sumTo } from "./reduce-axes.ts";
 import { collapse, inVectors, packAxes, stretchedStrides } from "./strided.ts";
@@ -135,12 +135,10 @@ function operate(op: Op, a: Operand, b: Operand): Tensor {
   if (typeof a !== "number" && typeof b !== "number") return binary(op, a, b);
   const other = typeof a === "number" ? b : a;
   if (typeof other === "number") throw new Error(`${op}: needs a tensor, got two numbers`);
-  const halves = other.dtype === "f16";
   // In f16 the number itself may overflow or vanish.
-  const operand = (n: Operand): Tensor => (typeof n === "number" ? full([], n) : halves ? single(n) : n);
-  return opScope(() => {
-    const y = binary(op, operand(a), operand(b));
-    return halves ? cast(y, "f16") : y;
+  return throughSingle(other, (wide) => {
+    const operand = (n: Operand): Tensor => (typeof n === "number" ? full([], n) : wide);
+    return binary(op, operand(a), operand(b));
   });
 }
 
@@ -167,9 +165,8 @@ export function mul(a: Operand, b: Operand): Tensor {
 
 /** a / b. */
 export function div(a: Operand, b: Operand): Tensor {
-  if (typeof a !== "number" || typeof b === "number") return operate("div", a, b);
-  const divided = (wide: Tensor): Tensor => scale(reciprocal(wide), a);
-  return b.dtype === "f16" ? throughSingle(b, divided) : opScope(() => divided(b));
+  if (typeof a === "number" && typeof b !== "number") return throughSingle(b, (wide) => scale(reciprocal(wide), a));
+  return operate("div", a, b);
 }
 
 /** The larger of a and b. Where they are equal each gets half of the gradient, as in PyTorch. */

@@ -19,7 +19,7 @@ export function cast(x: Tensor, dtype: Exclude<DType, "u32">): Tensor {
   const y = empty(x.shape, dtype);
   const args = { bindings: { x, y }, params: { vectors: ceilDiv(x.size, 4) } };
   const workgroups = ceilDiv(x.size, ELEMENTS_PER_WORKGROUP);
-  if (dtype === "f16") launch(kernels.cast.toHalf, { ...args, workgroups });
+  if (dtype === "f16") launch(kernels.cast.toHalf, { ...args, constants: { pack: PACK_HALVES }, workgroups });
   else launch(kernels.cast.toSingle, { ...args, workgroups });
   const { dtype: before } = x;
   return differentiable("cast", { x }, y, { x: (dy) => cast(dy, before) });
@@ -28,9 +28,9 @@ export function cast(x: Tensor, dtype: Exclude<DType, "u32">): Tensor {
 /** x as f32: for kernels that have no other type. */
 export const single = (x: Tensor): Tensor => cast(x, "f32");
 
-/** Runs an op that knows f32 alone on an f16 tensor, and gives its result as f16: for ops that are rare in networks. */
+/** Runs an op that knows f32 alone, on an f16 tensor with its result as f16 again: for ops that are rare in networks. */
 export const throughSingle = (x: Tensor, op: (x: Tensor) => Tensor): Tensor =>
-  opScope(() => cast(op(single(x)), "f16"));
+  opScope(() => (x.dtype === "f16" ? cast(op(single(x)), "f16") : op(x)));
 
 /** The part of `storedAs` for kernels that only read such operands. */
 export function loadedAs(dtype: DType): { readonly Stored?: string; readonly unpack?: string } {
@@ -47,11 +47,12 @@ export const bitsOf = (T: string): { readonly Bits?: string; readonly Truth?: st
   T === "f32" ? { Bits: "u32", Truth: "bool" } : {};
 
 // pack2x16float() of what overflows may be anything (65,504 where a driver rounds towards zero, NaN in SwiftShader), and loss scaling has to see it,
-// so infinity is put in by its bits: see shaders/cast/to-half.wgsl. What stands here twice is computed once.
+// so infinity is put in by its bits. NaN stays as it is. What stands here twice is computed once.
 const LARGE = "(abs(v) >= vec4f(65520.0))";
 const FINITE = `select(v, vec4f(), ${LARGE})`;
 const INFINITE = `select(vec4u(), ((bitcast<vec4u>(v) >> vec4u(16u)) & vec4u(0x8000u)) | vec4u(0x7c00u), ${LARGE})`;
-const PACK_HALVES = `vec2u(pack2x16float(${FINITE}.xy), pack2x16float(${FINITE}.zw)) | ${INFINITE}.xz | (${INFINITE}.yw << vec2u(16u))`;
+/** WGSL for the halves of `v: vec4f` as a vec2u: rounded to nearest, infinite beyond 65,504. What kernels have as `pack`. */
+export const PACK_HALVES = `vec2u(pack2x16float(${FINITE}.xy), pack2x16float(${FINITE}.zw)) | ${INFINITE}.xz | (${INFINITE}.yw << vec2u(16u))`;
 
 /** Kernel constants for operands that are stored in fours as `Stored` and computed with as vec4f; see shaders/elementwise/binary.wgsl. */
 export const storedAs = (

@@ -7,6 +7,7 @@ import { scope } from "../scope.ts";
 import { ceilDiv } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
+import { PACK_HALVES } from "./cast.ts";
 import {
   describeGather,
   gatherFlops,
@@ -80,6 +81,7 @@ export function gatherMatrix(
         ...matrixConstants(tile),
         STATS: stats,
         ADDS: gather.adds ?? false,
+        pack: PACK_HALVES,
         X_SIZE: vector("vec3u", gather.x.slice(1)),
         Y_SIZE: vector("vec3u", gather.y.slice(1)),
         PLACES: vector("vec2u", places),

@@ -1,4 +1,5 @@
-import { add, cast, conv2d, type BatchNormPartials } from "../../engine/ops/index.ts";
+import { add, conv2d, type BatchNormPartials } from "../../engine/ops/index.ts";
+import { throughSingle } from "../../engine/ops/cast.ts";
 import { check, showShape, windowCounts, type Shape } from "../../engine/shape.ts";
 import type { Tensor } from "../../engine/tensor.ts";
 import { fanInUniform, type Initializer } from "../init.ts";
@@ -71,8 +72,7 @@ export class Conv2d extends Module {
       return y;
     }
     const y = conv2d(x, weight, options);
-    if (!bias) return y;
-    return y.dtype === "f16" ? cast(add(cast(y, "f32"), bias), "f16") : add(y, bias);
+    return bias ? throughSingle(y, (wide) => add(wide, bias)) : y;
   }
 
   override outputShape(x: Shape): Shape {

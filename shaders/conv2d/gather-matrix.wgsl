@@ -24,6 +24,8 @@ const MATRIX_DEPTH: u32 = 16u;   // 16 or 8
 const SUM_STRIDE: u32 = 8u;      // 9 spares bank conflicts, where there are more than 16 KB of workgroup memory
 const STATS: bool = true;        // write partials
 const ADDS: bool = false;        // add to y
+// Replaced, so that what overflows is infinite on every driver: see PACK_HALVES.
+fn pack(v: vec4f) -> vec2u { return vec2u(pack2x16float(v.xy), pack2x16float(v.zw)); }
 
 const X_SIZE: vec3u = vec3u(8u, 8u, 16u); // height, width, C: of x forward, of dy in the input gradient. C is a multiple of 8
 const Y_SIZE: vec3u = vec3u(8u, 8u, 64u); // height, width, K: of the whole output. K is a multiple of 8
@@ -148,16 +150,8 @@ fn store_row(strip: u32, row: u32, first: u32, vector: u32, to: Target, held: ve
   if (first + place_of(strip, row) >= place_count()) { return; }
   if (STATS) { include(statistics, v0, v1); }
   if (to.inside) {
-    y[to.at] = vec4u(halves(v0.xy), halves(v0.zw), halves(v1.xy), halves(v1.zw));
+    y[to.at] = vec4u(pack(v0), pack(v1));
   }
-}
-
-// As in shaders/cast/to-half.wgsl: what overflows becomes infinite on every driver, or loss scaling would not see it.
-fn halves(v: vec2f) -> u32 {
-  let large = abs(v) >= vec2f(65520.0);
-  let infinity = ((bitcast<vec2u>(v) >> vec2u(16u)) & vec2u(0x8000u)) | vec2u(0x7c00u);
-  let bits = select(vec2u(), infinity, large);
-  return pack2x16float(select(v, vec2f(), large)) | bits.x | (bits.y << 16u);
 }
 
 // Two of them: both load before the first stores.

@@ -1,6 +1,6 @@
 // What is wrong on the command line or on the disk ends in a line or two and exit status 1 or 2, without a device being opened.
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { expect, it, describe } from "vitest";
 import { writeSafetensors } from "../../nn/index.ts";
 import { cifarBytes, png, picture, put, temporaryFolder } from "../training/data/fixtures.ts";
@@ -94,7 +94,7 @@ describe("wrong use (exit status 2)", () => {
         ],
         [
           "--schedule plateau:monitor=validation-loss",
-          /^train: --schedule: there is no validationLoss to watch: hold images out for validation, or watch another/,
+          /^train: --schedule: plateau: there is no validationLoss to watch: hold images out for validation, or watch another/,
         ],
         ["--data shapes --split 0.5", /^train: data: shapes has a test set already, --split .*; leave it out$/],
         [
@@ -238,7 +238,7 @@ describe("what cannot be done (exit status 1)", () => {
       1,
     );
     symlinkSync(join(cwd, "file"), join(cwd, "link"));
-    for (const name of ["link", "/dev/null"].filter((each) => each === "link" || existsSync(each))) {
+    for (const name of ["link", "/dev/null"].filter((each) => existsSync(resolve(cwd, each)))) {
       const refusal = new RegExp(`^evaluate: --logits ${name} is not a plain file: name another$`);
       await refuseAll("evaluate", [[`--checkpoint none --logits ${name}`, refusal]], 1);
     }

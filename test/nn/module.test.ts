@@ -208,9 +208,8 @@ describe("on a device", () => {
     expect(() => probe(net, ["third"], () => relu(x))).toThrow('no module "third"');
   });
 
-  it("probe() leaves nothing behind: not of a module that runs twice, nor where something throws", async () => {
-    const { memory } = await testDevice().then((device) => ({ memory: () => device.memory().tensors }));
-    const before = memory();
+  it("probe() leaves nothing behind: not of a module that runs twice, nor where something throws", () => {
+    const before = device.memory().tensors;
     const net = new ReLU();
     const outer = new Sequential(net);
     scope(() => {
@@ -223,6 +222,6 @@ describe("on a device", () => {
       };
       expect(() => scope(() => probe(outer, ["0"], fails))).toThrow("on purpose");
     });
-    expect(memory()).toBe(before);
+    expect(device.memory().tensors).toBe(before);
   });
 });

@@ -39,12 +39,12 @@ describe("Monitors", () => {
 
   it("watch nothing that there are no images for", () => {
     const earlyStop = { patience: 1 };
-    const none = /^there is no validationLoss to watch: hold images out for validation, or watch another figure$/;
+    const none = /^fit: there is no validationLoss to watch: hold images out for validation, or watch another figure$/;
     const schedule = reduceLROnPlateau({ lr: 0.1, monitor: "validationLoss" });
     expect(() => new Monitors({ schedule, validation: "images" }, START)).toThrow(none);
     expect(() => new Monitors({ schedule, heldOut: "images" }, START)).not.toThrow();
     expect(() => new Monitors({ earlyStop, heldOut: "images" }, START)).not.toThrow();
-    expect(() => new Monitors({ earlyStop }, START)).toThrow(/^there is no testLoss to watch: give test images/);
+    expect(() => new Monitors({ earlyStop }, START)).toThrow(/^fit: there is no testLoss to watch: give test images/);
     expect(() => new Monitors({ earlyStop: { patience: 1, monitor: "trainLoss" } }, START)).not.toThrow();
   });
 });

@@ -189,6 +189,8 @@ describe.each<Kind>(["sgd", "adam", "all"])("a resumed run with %s", (kind) => {
     const written = lines(dir, "steps.jsonl").length;
     const folder = await openRunFolder(dir);
     expect(lines(dir, "steps.jsonl")).toHaveLength(written); // A look at a run changes nothing.
+    await folder.cutBack();
+    expect(lines(dir, "steps.jsonl")).toHaveLength(6);
     await withTrainer(kind, async (trainer) => {
       restoreTrainer(trainer, folder.state!);
       await run(trainer, folder);

@@ -224,7 +224,7 @@ describe("decisions at the end of an epoch", () => {
   it("says what is missing where the figure does not exist", async () => {
     await withTrainer(linear(), {}, async (trainer) => {
       await expect(collect(trainer, { epochs: 1, schedule: halving() })).rejects.toThrow(
-        "there is no testLoss to watch: give test images, or watch another figure",
+        "fit: there is no testLoss to watch: give test images, or watch another figure",
       );
     });
   });

@@ -62,9 +62,8 @@ export async function decodeFiles(
   const bad = new Set(decoded.skipped.map((skipped) => skipped.index));
   const kept = list.slice(0, decoded.used).filter((_, index) => !bad.has(index));
   // Only a complete set tells that a class is lost: a limited one may just not have come to it.
-  if (decoded.used === list.length && list.length > 0) everyClassHasImages(folder, kept, list, classes);
-  if (!cached && list.length > 0 && !decoded.skipped.some(({ unread }) => unread))
-    await writeDecoded(folder, list, options, decoded);
+  if (decoded.used === list.length) everyClassHasImages(folder, kept, list, classes);
+  if (!cached && !decoded.skipped.some(({ unread }) => unread)) await writeDecoded(folder, list, options, decoded);
   const labels = classes.length > 256 ? new Uint16Array(kept.length) : new Uint8Array(kept.length);
   kept.forEach((file, i) => (labels[i] = file.label));
   return {
@@ -177,11 +176,9 @@ function everyClassHasImages(
   classes: readonly string[],
 ): void {
   const present = new Set(kept.map((file) => file.label));
-  const lost = classes.findIndex((_, label) => !present.has(label));
-  if (lost < 0) return;
-  const example = list.find((file) => file.label === lost);
-  const where = example ? `, such as ${folder}/${example.path}` : "";
+  const lost = list.find((file) => !present.has(file.label));
+  if (!lost) return;
   throw new Error(
-    `data: no image of class ${classes[lost]} can be decoded${where}; use PNG, JPEG, WebP, GIF, AVIF or TIFF files`,
+    `data: no image of class ${classes[lost.label]} can be decoded, such as ${folder}/${lost.path}; use PNG, JPEG, WebP, GIF, AVIF or TIFF files`,
   );
 }

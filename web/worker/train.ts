@@ -68,11 +68,11 @@ export function trainCalls(state: State) {
       const run = { ...buildRun(settings), settings, folder };
       try {
         restoreTrainer(run.trainer, folder.state!);
+        await folder.cutBack();
       } catch (error) {
         run[Symbol.dispose]();
         throw error;
       }
-      await folder.cutBack();
       release(state);
       state.run = run;
       const { step, epoch } = run.trainer.position;

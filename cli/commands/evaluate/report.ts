@@ -9,7 +9,8 @@ const SHOWN_PAIRS = 5;
 const KEPT_PAIRS = 50;
 const KEPT_MISTAKES = 100;
 
-const utf8 = new TextEncoder();
+/** Lines of logits that are written at once. */
+const LINES_AT_ONCE = 1000;
 
 /** Where the figures come from. */
 export interface Source {
@@ -97,8 +98,11 @@ function matrixLines(
 /** A line for each image, in data-set order; in parts, as all of ImageNet's are more than one string holds. */
 export function logitLines(logits: Float32Array, labels: ArrayLike<number>): Uint8Array[] {
   const outputs = logits.length / labels.length;
-  return Array.from(labels, (label, index) => {
+  const lines = Array.from(labels, (label, index) => {
     const row = Array.from(logits.subarray(index * outputs, (index + 1) * outputs));
-    return utf8.encode(`${JSON.stringify({ index, label, logits: row })}\n`);
+    return `${JSON.stringify({ index, label, logits: row })}\n`;
   });
+  return Array.from({ length: Math.ceil(lines.length / LINES_AT_ONCE) }, (_, part) =>
+    new TextEncoder().encode(lines.slice(part * LINES_AT_ONCE, (part + 1) * LINES_AT_ONCE).join("")),
+  );
 }

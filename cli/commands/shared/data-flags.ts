@@ -84,9 +84,7 @@ export function addDataFlags(command: Command, { data, resize, split, allTest }:
     .addOption(dataFlag(data))
     .addOption(flag("--resize <how>", "fit images by crop or squash", oneOf(...RESIZES), resize))
     .addOption(
-      allTest
-        ? flag("--split <fraction>", `${share}; 0: all of them`, from0Below1, split)
-        : flag("--split <fraction>", share, between0And1, split),
+      flag("--split <fraction>", allTest ? `${share}; 0: all` : share, allTest ? from0Below1 : between0And1, split),
     )
     .addOption(toggle("--strict", "refuse images that cannot be decoded instead of leaving them out"))
     .addOption(flag("--limit-test <n>", "test on the first n images only", wholeFrom(1), { text: "all" }));
