@@ -1,19 +1,13 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { currentDevice, matmul, type KernelFamily } from "../../engine/index.ts";
-import { chooseMatmulTile } from "../../engine/ops/matmul.ts";
-import { matmul as reference, type MatmulOptions } from "../reference/matmul.ts";
+import { matmul, type KernelFamily } from "../../engine/index.ts";
+import { matmul as reference } from "../reference/matmul.ts";
 import { needsSubgroupTiles, testDevice, toGpu, withFamily } from "../support/gpu.ts";
 import { pick, sampledGradient } from "../support/gradient.ts";
 import { randomArr } from "../support/random.ts";
 import { expectClose } from "../support/tolerance.ts";
+import { checkProduct, type Case } from "./matmul-checks.ts";
 
 beforeAll(testDevice);
-
-interface Case {
-  a: number[];
-  b: number[];
-  options?: MatmulOptions;
-}
 
 const square = (m: number, k: number, n: number): Case => ({ a: [m, k], b: [k, n] });
 
@@ -45,86 +39,12 @@ const layouts: Case[] = [
   { a: [2, 1, 2, 1, 3, 4], b: [3, 1, 2, 4, 5] },
 ];
 
-// A constant geometry is a compile for each shape: few of them, and tiles of 64.
-const constant: Case[] = [
-  square(65, 17, 66),
-  { a: [2, 1, 5, 63], b: [3, 4, 5], options: { transposeA: true, transposeB: true } },
-];
+const families: KernelFamily[] = ["subgroup", "portable"];
 
-const families: [KernelFamily, Case[]][] = [
-  ["subgroup", [...everywhere, ...layouts]],
-  ["portable", [...everywhere, ...layouts]],
-  ["workgroup", constant],
-];
-
-async function checkProduct({ a: aShape, b: bShape, options = {} }: Case): Promise<void> {
-  const a = randomArr(aShape, 1);
-  const b = randomArr(bShape, 2);
-  const inputs = [toGpu(a, { requiresGrad: true }), toGpu(b, { requiresGrad: true })];
-  const y = matmul(inputs[0], inputs[1], options);
-  const want = reference(a, b, options);
-  const how = { shapes: { a: aShape, b: bShape }, options };
-  const K = aShape.at(options.transposeA ? -2 : -1)!;
-  expectClose({ data: await y.data(), shape: y.shape }, want, { ...how, op: "matmul", terms: K });
-  const dy = randomArr(want.shape, 3);
-  y.backward(toGpu(dy));
-  for (const [which, name] of ["a", "b"].entries()) {
-    const g = sampledGradient((v) => reference(v[0], v[1], options), [a, b], which, dy, { count: 12, seed: 4 });
-    const terms = Math.ceil(dy.data.length / Math.min(aShape.at(options.transposeA ? -1 : -2)!, want.shape.at(-1)!));
-    const got = pick(await inputs[which].grad!.data(), g.indices);
-    expectClose(got, g, { ...how, op: `matmul d${name}`, terms });
-  }
-}
-
-describe.each(families)("%s kernels", (family, cases) => {
-  it.for(cases)("$a x $b $options", async (shapes, context) => {
+describe.each(families)("%s kernels", (family) => {
+  it.for([...everywhere, ...layouts])("$a x $b $options", async (shapes, context) => {
     if (family === "subgroup") needsSubgroupTiles(context);
     await withFamily(family, () => checkProduct(shapes));
-  });
-});
-
-describe("tiles of the workgroup kernels", () => {
-  // Too large for a test to choose by themselves. The forward pass only: a shape is a compile of seconds on a software GPU.
-  it.each([
-    {
-      tile: "128x128",
-      shapes: [
-        [32, 129],
-        [32, 132],
-      ],
-    }, // tile + 1 and tile + 4, whole strips, rows of vec4s
-    {
-      tile: "128x128",
-      shapes: [
-        [9, 127],
-        [9, 129],
-      ],
-    }, // tile - 1, less than two strips
-    {
-      tile: "128x64",
-      shapes: [
-        [2, 25, 128],
-        [1, 25, 65],
-      ],
-    }, // one b for two a
-  ])("$tile: a and b of $shapes", async ({ tile, shapes }) => {
-    const [aShape, bShape] = shapes;
-    const [a, b] = [randomArr(aShape, 1), randomArr(bShape, 2)];
-    const options = { transposeA: true };
-    const [K, M, N] = [aShape.at(-2)!, aShape.at(-1)!, bShape.at(-1)!];
-    const shape = `${aShape.length === 3 ? aShape[0] : 1}x${M}x${K}x${N}`;
-    currentDevice().choices.settle({ op: "matmul", shape }, tile);
-    const y = await withFamily("workgroup", () => matmul(toGpu(a), toGpu(b), options));
-    const how = { op: "matmul", shapes: { a: aShape, b: bShape }, options: { tile } };
-    expect(currentDevice().choices.used[`matmul ${shape}`]).toBe(tile);
-    expectClose({ data: await y.data(), shape: y.shape }, reference(a, b, options), { ...how, terms: K });
-  });
-
-  it("grow with the product", () => {
-    expect(chooseMatmulTile({ batches: 1, M: 4096, N: 4096 })).toBe("128x128");
-    expect(chooseMatmulTile({ batches: 1, M: 1536, N: 1536 })).toBe("128x64");
-    expect(chooseMatmulTile({ batches: 36, M: 2048, N: 64 })).toBe("128x64");
-    expect(chooseMatmulTile({ batches: 1, M: 512, N: 10 })).toBe("64x64");
   });
 });
 
