@@ -39,6 +39,11 @@ export async function openDevice(options: OpenDeviceOptions = {}): Promise<Devic
 const MATRIX_FEATURES = ["subgroups", "shader-f16", "chromium-experimental-subgroup-matrix"] as const;
 const OPTIONAL_FEATURES = [...MATRIX_FEATURES, "timestamp-query"] as const;
 
+/** The invocations of a subgroup that the kernels of matrices are made for. */
+const MATRIX_LANES = 32;
+/** Lets these kernels ask for that many where an adapter has subgroups of several sizes, such as AMD's of 32 and 64. */
+const SIZE_CONTROL = "subgroup-size-control";
+
 async function createDevice(access: GpuAccess, adapter: GPUAdapter): Promise<Device> {
   // A device opened without asking has WebGPU's smallest limits: 128 MiB bindings, 8 storage buffers, 16 KB of workgroup memory.
   const requiredLimits: Record<string, number> = {};
@@ -46,11 +51,13 @@ async function createDevice(access: GpuAccess, adapter: GPUAdapter): Promise<Dev
     const value = (adapter.limits as unknown as Record<string, unknown>)[name];
     if (typeof value === "number") requiredLimits[name] = value;
   }
-  const requiredFeatures = OPTIONAL_FEATURES.filter((name) => adapter.features.has(name));
+  const info = describe(adapter);
+  const requiredFeatures: string[] = OPTIONAL_FEATURES.filter((name) => adapter.features.has(name));
+  if (info.subgroupSizeControl) requiredFeatures.push(SIZE_CONTROL);
   const gpu = await settle(
     adapter.requestDevice({ requiredFeatures: requiredFeatures as GPUFeatureName[], requiredLimits }),
   );
-  return new Device(gpu, access, describe(adapter), "portable");
+  return new Device(gpu, access, info, "portable");
 }
 
 /** Browsers leave the device and its description empty. */
@@ -65,8 +72,13 @@ function describe(adapter: GPUAdapter): DeviceInfo {
     name: info.device,
     description: info.description,
     software: info.isFallbackAdapter || SOFTWARE.test(`${info.architecture} ${info.device} ${info.description}`),
-    // Browsers without subgroups may not know these two.
+    // Browsers without subgroups may not know the least and the most.
     subgroupSize: subgroupMinSize === subgroupMaxSize ? (subgroupMinSize ?? 0) : 0,
+    subgroupSizeControl:
+      subgroupMinSize < subgroupMaxSize &&
+      subgroupMinSize <= MATRIX_LANES &&
+      MATRIX_LANES <= subgroupMaxSize &&
+      adapter.features.has(SIZE_CONTROL),
     subgroupMatrices: MATRIX_FEATURES.every((name) => adapter.features.has(name)) ? matricesOf(info as MatrixInfo) : [],
   };
 }
@@ -102,7 +114,11 @@ export async function chooseMatrix(device: Device): Promise<void> {
   if (family !== "workgroup" || info.subgroupMatrices.length === 0) return;
   const problems: string[] = [];
   device.matrixProblems = problems;
-  if (info.subgroupSize !== 32) problems.push(`subgroups must have 32 invocations, not ${info.subgroupSize}`);
+  if (info.subgroupSize !== MATRIX_LANES && !info.subgroupSizeControl) {
+    problems.push(
+      `subgroups must have ${MATRIX_LANES} invocations, not ${info.subgroupSize || "one number or another"}`,
+    );
+  }
   const bytes = limits.maxComputeWorkgroupStorageSize;
   if (bytes < MATRIX_TILE_BYTES)
     problems.push(`workgroups need ${MATRIX_TILE_BYTES} bytes of memory, and have ${bytes}`);

@@ -11,6 +11,7 @@ describe.each<[string, [flags: string[], message: string]]>([
   ["conv2d", [["--batch-size", "many"], "--batch-size many: must be a whole number from 1 on"]],
   ["matrix-check", [["--rounds", "1.5"], "--rounds 1.5: must be a whole number from 1 on"]],
   ["ladder", [["--family", "sorting"], "--family sorting: there are matmul, conv2d"]],
+  ["compiler", [["--precision", "f16"], "--precision f16: must be f32 or mixed"]],
   ["real-gpu", [["--out", "unused", "--minutes", "abc"], "--minutes abc: must be a number above 0"]],
 ])("bench/%s.js", (name, [flags, message]) => {
   it("refuses unknown flags, words and values", () => {

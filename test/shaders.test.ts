@@ -16,17 +16,24 @@ const rungs = sourcesOf(ladder);
 const all = [...production, ...rungs];
 
 describe("every kernel file", () => {
-  let access: GpuAccess | null = null;
+  const features = ["subgroups", "shader-f16", "chromium-experimental-subgroup-matrix"];
+  let access: GpuAccess[] = [];
   let device: GPUDevice;
+  /** The other one's adapter says that its subgroups have several sizes. */
+  let several: GPUDevice;
+  async function open(features: readonly string[]): Promise<GPUDevice> {
+    const opened = await openGpu({ backend: "null" });
+    access.push(opened);
+    return settle(opened.adapter!.requestDevice({ requiredFeatures: features as GPUFeatureName[] }));
+  }
   beforeAll(async () => {
-    access = await openGpu({ backend: "null" });
-    const matrices = ["shader-f16", "chromium-experimental-subgroup-matrix"];
-    const requiredFeatures = ["subgroups", ...matrices] as GPUFeatureName[];
-    device = await settle(access.adapter!.requestDevice({ requiredFeatures }));
+    device = await open(features);
+    several = await open([...features, "subgroup-size-control"]);
   });
   afterAll(() => {
     device.destroy();
-    access = null;
+    several.destroy();
+    access = [];
   });
 
   it("is in one of the generated lists: rungs of the kernel tour, whose names begin with a digit, in their own", () => {
@@ -84,6 +91,15 @@ describe("every kernel file", () => {
       expect(bytes).toBeLessThanOrEqual(MATRIX_TILE_BYTES);
     },
   );
+
+  it.each(matrices)("$name asks for subgroups of 32 where an adapter has several sizes", async (kernel) => {
+    several.pushErrorScope("validation");
+    const compiled = new KernelCache(several).get(kernel, {});
+    void compiled.pipeline;
+    expect((await settle(several.popErrorScope()))?.message).toBeUndefined();
+    expect(compiled.wgsl).toMatch(/^@compute @subgroup_size\(32\) @workgroup_size\(/m);
+    expect(new KernelCache(device).get(kernel, {}).wgsl).toBe(kernel.wgsl);
+  });
 
   it("finds a broken kernel", async () => {
     const broken = { ...kernels.copy.fill, wgsl: kernels.copy.fill.wgsl.replace("@compute", "@compute @nonsense") };

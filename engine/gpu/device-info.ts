@@ -10,7 +10,10 @@ export interface DeviceInfo {
   readonly name: string;
   readonly description: string;
   readonly software: boolean;
+  /** Invocations of a subgroup, 0 where an adapter has several sizes. */
   readonly subgroupSize: number;
+  /** Whether, where there are several, a kernel can ask for 32: AMD's cards have 32 and 64. */
+  readonly subgroupSizeControl: boolean;
   /** The sizes of subgroup matrices (tensor cores), f16 x f16 -> f32, that the adapter lists and the kernels know; the best first. */
   readonly subgroupMatrices: readonly SubgroupMatrix[];
 }

@@ -118,7 +118,10 @@ export class CompiledKernel {
   /** The text that is compiled: the file with its constants replaced, and loads from textures in place of buffers. */
   get wgsl(): string {
     const names = this.texels.map(({ binding }) => this.source.bindings[binding].name);
-    return names.reduce(loadTexels, specialize(this.source, this.constants));
+    const text = names.reduce(loadTexels, specialize(this.source, this.constants));
+    // Asked for only where subgroups have several sizes (engine/open.ts).
+    const asks = this.source.matrices && this.#device.features.has("subgroup-size-control");
+    return asks ? `enable subgroup_size_control;\n${text.replace("@compute", "@compute @subgroup_size(32)")}` : text;
   }
 
   /** Compiles now where `compile()` was not awaited before. */

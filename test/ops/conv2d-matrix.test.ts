@@ -1,6 +1,7 @@
 // The kernels of subgroup matrices, with the matrices themselves emulated (test/support/matrices.ts): adapters for tests have none.
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { currentDevice, empty } from "../../engine/index.ts";
+import type { DeviceInfo } from "../../engine/gpu/device-info.ts";
 import { chooseMatrix, matricesOf } from "../../engine/open.ts";
 import type { Gather, Geometry } from "../../engine/ops/conv2d-geometry.ts";
 import { gatherMatrix, gatherMatrixPlan, usesMatrices, weightGradientMatrix } from "../../engine/ops/conv2d-matrix.ts";
@@ -163,10 +164,17 @@ it("are the first listed size whose products come out right, and why others do n
       await chooseMatrix(device);
       expect(device.matrix).toEqual(sizes[1]);
       expect(device.matrixProblems).toEqual(["16 x 16 x 16: no such matrix"]);
-      Object.assign(device, { info: { ...device.info, subgroupSize: 64 }, matrix: null });
-      await chooseMatrix(device);
+      const otherwise = (subgroups: Partial<DeviceInfo>): Promise<void> => {
+        Object.assign(device, { info: { ...device.info, subgroupSizeControl: false, ...subgroups }, matrix: null });
+        return chooseMatrix(device);
+      };
+      await otherwise({ subgroupSize: 64 });
       expect(device.matrix).toBeNull();
       expect(device.matrixProblems).toEqual(["subgroups must have 32 invocations, not 64"]);
+      await otherwise({ subgroupSize: 0 });
+      expect(device.matrixProblems).toEqual(["subgroups must have 32 invocations, not one number or another"]);
+      await otherwise({ subgroupSize: 0, subgroupSizeControl: true });
+      expect(device.matrix).toEqual(sizes[1]);
     } finally {
       Object.assign(device, { info, matrixProblems });
       kernels.get = get;

@@ -1,0 +1,61 @@
+// @ts-check
+// Reads what RADV prints with RADV_DEBUG=shaders,shaderstats.
+
+/** Begins the line before what the driver says of a kernel. */
+export const KERNEL_MARK = "@kernel ";
+/** Begins the line that says why compiling ended. */
+export const FAILURE_MARK = "@failure ";
+
+/**
+ * @typedef {{ instructions: number, multiplyAdds: number, matrixProducts: number, ldsLoads: number, memoryLoads: number }} Loop
+ * @typedef {{ name: string, registers: number, spilled: number, waves: number, lds: number, loop: Loop | null }} Compiled
+ */
+
+/** Every kernel once, in the order of the listing. @param {string} listing @returns {Compiled[]} */
+export function readListing(listing) {
+  /** @type {Map<string, Compiled>} */
+  const kernels = new Map();
+  for (const part of listing.split(`\n${KERNEL_MARK}`).slice(1)) {
+    const name = part.slice(0, part.indexOf("\n"));
+    /** @param {string} label */
+    const statistic = (label) => Number(new RegExp(`^${label}: (\\d+)`, "m").exec(part)?.[1] ?? NaN);
+    kernels.set(name, {
+      name,
+      registers: statistic("VGPRs"),
+      spilled: statistic("Spilled VGPRs") + statistic("Spilled SGPRs"),
+      waves: statistic("Subgroups per SIMD"),
+      lds: statistic("LDS size"),
+      loop: longestLoop(part.slice(part.lastIndexOf("\ndisasm:"))),
+    });
+  }
+  return [...kernels.values()];
+}
+
+/** From a label to the last branch back to it; instructions of branches inside count, taken or not. @param {string} code @returns {Loop | null} */
+function longestLoop(code) {
+  /** @type {Map<string, number>} */
+  const labels = new Map();
+  /** @type {string[]} */
+  const instructions = [];
+  /** @type {string[]} */
+  let longest = [];
+  for (const line of code.split("\n")) {
+    const label = /^(BB\d+):/.exec(line)?.[1];
+    if (label) labels.set(label, instructions.length);
+    const [, instruction, operands] = /^\s+([a-z]\w+)(.*)/.exec(line) ?? [];
+    if (!instruction) continue;
+    instructions.push(instruction);
+    const start = instruction.includes("branch") ? labels.get(/BB\d+/.exec(operands)?.[0] ?? "") : undefined;
+    if (start !== undefined && instructions.length - start > longest.length) longest = instructions.slice(start);
+  }
+  if (longest.length === 0) return null;
+  /** @param {RegExp} pattern */
+  const count = (pattern) => longest.filter((instruction) => pattern.test(instruction)).length;
+  return {
+    instructions: longest.length,
+    multiplyAdds: count(/^v_(pk_|dual_)?fma/),
+    matrixProducts: count(/^v_wmma/),
+    ldsLoads: count(/^ds_load/),
+    memoryLoads: count(/^(buffer|global)_load/),
+  };
+}
