@@ -13,6 +13,7 @@ try {
   // The self-test of matrices found zeros. What a card lists is taken for what it can.
   device.matrix = device.info.subgroupMatrices[0] ?? null;
   const { gpu } = device;
+  gpu.addEventListener("uncapturederror", ({ error }) => fail(error.message));
   const compile = gpu.createComputePipeline.bind(gpu);
   /** @param {GPUComputePipelineDescriptor} descriptor */
   const named = (descriptor) => {
@@ -29,6 +30,11 @@ try {
   await steps.compile();
   process.exit(0);
 } catch (error) {
-  writeSync(2, `\n${FAILURE_MARK}${error instanceof Error ? error.message : String(error)}\n`);
+  fail(error instanceof Error ? error.message : String(error));
+}
+
+/** @param {string} message */
+function fail(message) {
+  writeSync(2, `\n${FAILURE_MARK}${message}\n`);
   process.exit(1);
 }

@@ -93,18 +93,23 @@ fn contributes(tap: u32) -> bool { return all(position(tap) % DIVISOR == vec2i(0
 // False for steps whose only tap another phase sees. The same for the whole workgroup.
 fn has_products(step: u32) -> bool { return !ONE_TAP || contributes(step * 32u / X_SIZE.z); }
 
+// What lies outside is loaded from somewhere, and becomes zero when it is put down, after the multiplication: a load in a branch, or a
+// choice right behind it, is waited for on the spot.
+struct Loaded { value: vec4u, inside: bool }
+
+fn shown(v: Loaded) -> vec4u { return select(vec4u(), v.value, v.inside); }
+
 // Eight channels of a place under their tap: zeros outside of the image, past the last and for taps that do not contribute.
-fn load_x(place: vec3u, vector: u32) -> vec4u {
+fn load_x(place: vec3u, vector: u32) -> Loaded {
   let tap = vector / CHANNEL_VECTORS;
   let at = vec2i(place.yz) * STEP + position(tap) / DIVISOR;
   let inside = u32(at.x) < X_SIZE.x && u32(at.y) < X_SIZE.y && vector < DEPTH / 8u && contributes(tap);
   let index = ((place.x * X_SIZE.x + u32(at.x)) * X_SIZE.y + u32(at.y)) * CHANNEL_VECTORS + vector % CHANNEL_VECTORS;
-  return select(vec4u(0u), x[select(0u, index, inside)], inside);
+  return Loaded(x[index], inside);
 }
 
-fn load_weight(row: u32, column: u32) -> vec4u {
-  let inside = row < DEPTH && column < COLUMN_VECTORS;
-  return select(vec4u(0u), weight[select(0u, row * COLUMN_VECTORS + column, inside)], inside);
+fn load_weight(row: u32, column: u32) -> Loaded {
+  return Loaded(weight[row * COLUMN_VECTORS + column], row < DEPTH && column < COLUMN_VECTORS);
 }
 
 // Means and squared deviations of 8 columns over the places that an invocation has stored.
@@ -138,8 +143,8 @@ fn target_of(index: u32, column: u32) -> Target {
 
 // What y holds there, if that is to be added to.
 fn load_y(held: Target) -> vec4u {
-  if (ADDS && held.inside) { return y[held.at]; }
-  return vec4u(0u);
+  if (!ADDS) { return vec4u(); }
+  return select(vec4u(), y[held.at], held.inside);
 }
 
 // Stores 8 columns of such a row, added to what was there.
@@ -216,11 +221,11 @@ fn main(
   let b_column = first_column + local % TILE_VECTORS;
   let b_at = B_START + b_row * B_STRIDE + local % TILE_VECTORS;
   var a0 = load_x(p0, x_vector);
-  var a1: vec4u;
-  var a2: vec4u;
-  var a3: vec4u;
+  var a1: Loaded;
+  var a2: Loaded;
+  var a3: Loaded;
   var b0 = load_weight(b_row, b_column);
-  var b1: vec4u;
+  var b1: Loaded;
   if (TILE_ROWS > 64u) { a1 = load_x(p1, x_vector); }
   if (TILE_ROWS > 128u) {
     a2 = load_x(p2, x_vector);
@@ -236,29 +241,30 @@ fn main(
   let left_start = subgroup / ACROSS * (SUBGROUP_ROWS * A_STRIDE);
   let right_start = B_START + subgroup % ACROSS * 4u;
 
+  tile[a_at] = shown(a0);
+  if (TILE_ROWS > 64u) { tile[a_at + 64u * A_STRIDE] = shown(a1); }
+  if (TILE_ROWS > 128u) {
+    tile[a_at + 128u * A_STRIDE] = shown(a2);
+    tile[a_at + 192u * A_STRIDE] = shown(a3);
+  }
+  tile[b_at] = shown(b0);
+  if (SWEEP < 32u) { tile[b_at + SWEEP * B_STRIDE] = shown(b1); }
+  workgroupBarrier();
   for (var step = 0u; step < STEPS; step++) {
-    tile[a_at] = a0;
-    if (TILE_ROWS > 64u) { tile[a_at + 64u * A_STRIDE] = a1; }
-    if (TILE_ROWS > 128u) {
-      tile[a_at + 128u * A_STRIDE] = a2;
-      tile[a_at + 192u * A_STRIDE] = a3;
-    }
-    tile[b_at] = b0;
-    if (SWEEP < 32u) { tile[b_at + SWEEP * B_STRIDE] = b1; }
-    workgroupBarrier();
-    if (step + 1u < STEPS) {
-      if (has_products(step + 1u)) {
-        let vector = (step + 1u) * 4u + x_vector;
-        let row = (step + 1u) * 32u + b_row;
-        a0 = load_x(p0, vector);
-        if (TILE_ROWS > 64u) { a1 = load_x(p1, vector); }
-        if (TILE_ROWS > 128u) {
-          a2 = load_x(p2, vector);
-          a3 = load_x(p3, vector);
-        }
-        b0 = load_weight(row, b_column);
-        if (SWEEP < 32u) { b1 = load_weight(row + SWEEP, b_column); }
+    // Behind the last strip once more the last. In a branch that is not always taken, registers would be moved at its end, and the loads waited for.
+    let next = min(step + 1u, STEPS - 1u);
+    let more = has_products(next);
+    if (more) {
+      let vector = next * 4u + x_vector;
+      let row = next * 32u + b_row;
+      a0 = load_x(p0, vector);
+      if (TILE_ROWS > 64u) { a1 = load_x(p1, vector); }
+      if (TILE_ROWS > 128u) {
+        a2 = load_x(p2, vector);
+        a3 = load_x(p3, vector);
       }
+      b0 = load_weight(row, b_column);
+      if (SWEEP < 32u) { b1 = load_weight(row + SWEEP, b_column); }
     }
     if (has_products(step)) {
       for (var slice = 0u; slice < 32u / MATRIX_DEPTH; slice++) {
@@ -303,6 +309,17 @@ fn main(
           }
         }
       }
+    }
+    workgroupBarrier();
+    if (more) {
+      tile[a_at] = shown(a0);
+      if (TILE_ROWS > 64u) { tile[a_at + 64u * A_STRIDE] = shown(a1); }
+      if (TILE_ROWS > 128u) {
+        tile[a_at + 128u * A_STRIDE] = shown(a2);
+        tile[a_at + 192u * A_STRIDE] = shown(a3);
+      }
+      tile[b_at] = shown(b0);
+      if (SWEEP < 32u) { tile[b_at + SWEEP * B_STRIDE] = shown(b1); }
     }
     workgroupBarrier();
   }

@@ -34,12 +34,13 @@ const COLUMN_TILES = (Y_SIZE.z + TILE_COLUMNS - 1u) / TILE_COLUMNS;
 const THREADS = TILE_ROWS * TILE_COLUMNS / 64u;
 const TILE_VECTORS = TILE_COLUMNS / 4u;     // vec4s in a step of weights
 const X_STRIP = 2u * TILE_ROWS;             // vec4s in a strip
-const WEIGHT_STRIP = 8u * TILE_VECTORS;
+const WEIGHT_STRIP = max(8u * TILE_VECTORS, THREADS); // 256 x 64: half of them load and put down what nobody reads
 const X_LOADS = X_STRIP / THREADS;          // vec4s of x that an invocation copies
 const NEXT_STEP = THREADS / TILE_VECTORS;   // steps from its first vec4 of weights to its second; 8 or more: there is none
 const ACROSS = TILE_COLUMNS / 8u;           // invocations beside each other, below each other
 const DOWN = TILE_ROWS / 8u;
 const BETWEEN = 2u * DOWN;                  // vec4s from one of an invocation's places to its next
+const WHOLE = X_SIZE.z % 16u == 0u;         // the sum ends with a pair of strips, whatever taps there are
 
 // Constant, and more than any sum has: such a loop needs no guard against running forever, one bounded by Params gets one.
 const MOST_PAIRS: u32 = 1048576u;
@@ -114,15 +115,18 @@ struct Source { at: u32, inside: bool }
 fn source(place: vec3u, tap: u32) -> Source {
   let columns = max(params.taps.y, 1u);
   let at = vec2i(place.yz) * STEP + params.origin + params.spacing * vec2i(i32(tap / columns), i32(tap % columns));
-  let inside = tap < params.taps.x * params.taps.y && u32(at.x) < X_SIZE.x && u32(at.y) < X_SIZE.y;
+  let inside = (WHOLE || tap < params.taps.x * params.taps.y) && u32(at.x) < X_SIZE.x && u32(at.y) < X_SIZE.y;
   let pixel = (place.x * X_SIZE.x + u32(at.x)) * X_SIZE.y + u32(at.y);
   return Source(select(0u, pixel * CHANNEL_VECTORS, inside), inside);
 }
 
-fn load_x(source: Source, channel: u32) -> vec4f {
-  if (source.inside) { return unpack(x[source.at + channel]); }
-  return vec4f(0.0);
-}
+// What lies outside is loaded from somewhere, and becomes zero when it is put down, after the multiplication: a load in a branch, or a
+// choice right behind it, is waited for on the spot.
+struct FromX { value: Stored, inside: bool }
+struct FromWeight { value: vec4f, inside: bool }
+
+fn load_x(source: Source, channel: u32) -> FromX { return FromX(x[source.at + channel], source.inside); }
+fn shown_x(v: FromX) -> vec4f { return select(vec4f(), unpack(v.value), v.inside); }
 
 // The first row of a tap's weights. Rows past the last are not loaded.
 fn weight_row(tap: u32) -> u32 {
@@ -131,11 +135,13 @@ fn weight_row(tap: u32) -> u32 {
   return (own.x * params.window + own.y) * X_SIZE.z;
 }
 
-fn load_weight(step: u32, row: u32, column: u32) -> vec4f {
-  if (step >= params.taps.x * params.taps.y * X_SIZE.z) { return vec4f(0.0); }
+fn load_weight(step: u32, row: u32, column: u32) -> FromWeight {
+  let inside = WHOLE || step < params.taps.x * params.taps.y * X_SIZE.z;
   let own = select(row + step % X_SIZE.z, step, ALL_TAPS);
-  return weight[own * COLUMN_VECTORS + column];
+  return FromWeight(weight[own * COLUMN_VECTORS + column], inside);
 }
+
+fn shown_weight(v: FromWeight) -> vec4f { return select(vec4f(), v.value, v.inside); }
 
 // Of a place in y: its first vec4, if it is one. A phase may have fewer places than PLACES.
 struct Target { at: u32, exists: bool }
@@ -149,8 +155,8 @@ fn target_of(index: u32) -> Target {
 
 fn load_y(index: u32, column: u32) -> vec4f {
   let held = target_of(index);
-  if (held.exists && column < COLUMN_VECTORS) { return unpack(y[held.at + column]); }
-  return vec4f(0.0);
+  let inside = held.exists && column < COLUMN_VECTORS;
+  return select(vec4f(), unpack(y[held.at + column]), inside);
 }
 
 fn store(index: u32, column: u32, v0: vec4f, v1: vec4f) {
@@ -213,15 +219,15 @@ fn main(
     row_1 = weight_row((weight_step + NEXT_STEP) / X_SIZE.z);
   }
   var x0 = load_x(source_0, x_vector % CHANNEL_VECTORS);
-  var x1: vec4f;
+  var x1: FromX;
   if (X_LOADS > 1u) { x1 = load_x(source_1, x_vector % CHANNEL_VECTORS); }
   var w0 = load_weight(weight_step, row_0, weight_column);
-  var w1: vec4f;
+  var w1: FromWeight;
   if (NEXT_STEP < 8u) { w1 = load_weight(weight_step + NEXT_STEP, row_1, weight_column); }
-  x_tile[local] = x0;
-  if (X_LOADS > 1u) { x_tile[(local + THREADS) % X_STRIP] = x1; }
-  if (THREADS <= WEIGHT_STRIP || local < WEIGHT_STRIP) { weight_tile[local % WEIGHT_STRIP] = w0; }
-  if (NEXT_STEP < 8u) { weight_tile[(local + THREADS) % WEIGHT_STRIP] = w1; }
+  x_tile[local] = shown_x(x0);
+  if (X_LOADS > 1u) { x_tile[(local + THREADS) % X_STRIP] = shown_x(x1); }
+  weight_tile[local] = shown_weight(w0);
+  if (NEXT_STEP < 8u) { weight_tile[(local + THREADS) % WEIGHT_STRIP] = shown_weight(w1); }
   workgroupBarrier();
 
   let column = first_column + across;
@@ -287,10 +293,10 @@ fn main(
         weight_tile[across + 7u * TILE_VECTORS], weight_tile[across + 7u * TILE_VECTORS + ACROSS],
       ),
     );
-    x_tile[X_STRIP + local] = x0;
-    if (X_LOADS > 1u) { x_tile[X_STRIP + (local + THREADS) % X_STRIP] = x1; }
-    if (THREADS <= WEIGHT_STRIP || local < WEIGHT_STRIP) { weight_tile[WEIGHT_STRIP + local % WEIGHT_STRIP] = w0; }
-    if (NEXT_STEP < 8u) { weight_tile[WEIGHT_STRIP + (local + THREADS) % WEIGHT_STRIP] = w1; }
+    x_tile[X_STRIP + local] = shown_x(x0);
+    if (X_LOADS > 1u) { x_tile[X_STRIP + (local + THREADS) % X_STRIP] = shown_x(x1); }
+    weight_tile[WEIGHT_STRIP + local] = shown_weight(w0);
+    if (NEXT_STEP < 8u) { weight_tile[WEIGHT_STRIP + (local + THREADS) % WEIGHT_STRIP] = shown_weight(w1); }
     workgroupBarrier();
 
     if (pair + 1u < params.pairs) {
@@ -333,10 +339,10 @@ fn main(
         weight_tile[WEIGHT_STRIP + across + 7u * TILE_VECTORS], weight_tile[WEIGHT_STRIP + across + 7u * TILE_VECTORS + ACROSS],
       ),
     );
-    x_tile[local] = x0;
-    if (X_LOADS > 1u) { x_tile[(local + THREADS) % X_STRIP] = x1; }
-    if (THREADS <= WEIGHT_STRIP || local < WEIGHT_STRIP) { weight_tile[local % WEIGHT_STRIP] = w0; }
-    if (NEXT_STEP < 8u) { weight_tile[(local + THREADS) % WEIGHT_STRIP] = w1; }
+    x_tile[local] = shown_x(x0);
+    if (X_LOADS > 1u) { x_tile[(local + THREADS) % X_STRIP] = shown_x(x1); }
+    weight_tile[local] = shown_weight(w0);
+    if (NEXT_STEP < 8u) { weight_tile[(local + THREADS) % WEIGHT_STRIP] = shown_weight(w1); }
     workgroupBarrier();
   }
 

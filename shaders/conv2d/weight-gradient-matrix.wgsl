@@ -80,17 +80,23 @@ fn row_source(vector: u32) -> Row {
   return Row(offset, vector % CHANNEL_VECTORS, vector < ROWS / 8u);
 }
 
-fn load_x(pixel: u32, row: Row) -> vec4u {
+// What lies outside is loaded from somewhere, and becomes zero when it is put down, after the multiplication: a load in a branch, or a
+// choice right behind it, is waited for on the spot.
+struct Loaded { value: vec4u, inside: bool }
+
+fn shown(v: Loaded) -> vec4u { return select(vec4u(), v.value, v.inside); }
+
+fn load_x(pixel: u32, row: Row) -> Loaded {
   let image = pixel / (DY_SIZE.x * DY_SIZE.y);
   let at = vec2i(i32(pixel / DY_SIZE.y % DY_SIZE.x), i32(pixel % DY_SIZE.y)) * STRIDE + row.offset;
   let inside = row.exists && image < params.images && u32(at.x) < X_SIZE.x && u32(at.y) < X_SIZE.y;
   let index = ((image * X_SIZE.x + u32(at.x)) * X_SIZE.y + u32(at.y)) * CHANNEL_VECTORS + row.channel;
-  return select(vec4u(0u), x[select(0u, index, inside)], inside);
+  return Loaded(x[index], inside);
 }
 
-fn load_dy(pixel: u32, column: u32) -> vec4u {
+fn load_dy(pixel: u32, column: u32) -> Loaded {
   let inside = pixel < params.images * (DY_SIZE.x * DY_SIZE.y) && column < COLUMN_VECTORS;
-  return select(vec4u(0u), dy[select(0u, pixel * COLUMN_VECTORS + column, inside)], inside);
+  return Loaded(dy[pixel * COLUMN_VECTORS + column], inside);
 }
 
 // Stores 8 columns of one of the rows that the subgroups have put down; `strip` counts their matrices.
@@ -132,11 +138,11 @@ fn main(
   let a_at = local / X_VECTORS * A_STRIDE + local % X_VECTORS;
   let b_at = B_START + local / TILE_VECTORS * B_STRIDE + local % TILE_VECTORS;
   var a0 = load_x(x_pixel, source);
-  var a1: vec4u;
-  var a2: vec4u;
-  var a3: vec4u;
+  var a1: Loaded;
+  var a2: Loaded;
+  var a3: Loaded;
   var b0 = load_dy(dy_pixel, b_column);
-  var b1: vec4u;
+  var b1: Loaded;
   if (X_SWEEP < 32u) { a1 = load_x(x_pixel + X_SWEEP, source); }
   if (X_SWEEP < 16u) {
     a2 = load_x(x_pixel + 2u * X_SWEEP, source);
@@ -152,28 +158,27 @@ fn main(
   let left_start = subgroup / ACROSS * (SUBGROUP_ROWS / 8u);
   let right_start = B_START + subgroup % ACROSS * 4u;
 
+  tile[a_at] = shown(a0);
+  if (X_SWEEP < 32u) { tile[a_at + X_SWEEP * A_STRIDE] = shown(a1); }
+  if (X_SWEEP < 16u) {
+    tile[a_at + 2u * X_SWEEP * A_STRIDE] = shown(a2);
+    tile[a_at + 3u * X_SWEEP * A_STRIDE] = shown(a3);
+  }
+  tile[b_at] = shown(b0);
+  if (SWEEP < 32u) { tile[b_at + SWEEP * B_STRIDE] = shown(b1); }
+  workgroupBarrier();
   for (var step = 0u; step < MOST_STEPS; step++) {
     if (step >= params.steps) { break; }
-    tile[a_at] = a0;
-    if (X_SWEEP < 32u) { tile[a_at + X_SWEEP * A_STRIDE] = a1; }
+    // Behind the last strip once more the last. In a branch that is not always taken, registers would be moved at its end, and the loads waited for.
+    let next = min(step + 1u, params.steps - 1u) * 32u;
+    a0 = load_x(x_pixel + next, source);
+    if (X_SWEEP < 32u) { a1 = load_x(x_pixel + next + X_SWEEP, source); }
     if (X_SWEEP < 16u) {
-      tile[a_at + 2u * X_SWEEP * A_STRIDE] = a2;
-      tile[a_at + 3u * X_SWEEP * A_STRIDE] = a3;
+      a2 = load_x(x_pixel + next + 2u * X_SWEEP, source);
+      a3 = load_x(x_pixel + next + 3u * X_SWEEP, source);
     }
-    tile[b_at] = b0;
-    if (SWEEP < 32u) { tile[b_at + SWEEP * B_STRIDE] = b1; }
-    workgroupBarrier();
-    if (step + 1u < params.steps) {
-      let next = (step + 1u) * 32u;
-      a0 = load_x(x_pixel + next, source);
-      if (X_SWEEP < 32u) { a1 = load_x(x_pixel + next + X_SWEEP, source); }
-      if (X_SWEEP < 16u) {
-        a2 = load_x(x_pixel + next + 2u * X_SWEEP, source);
-        a3 = load_x(x_pixel + next + 3u * X_SWEEP, source);
-      }
-      b0 = load_dy(dy_pixel + next, b_column);
-      if (SWEEP < 32u) { b1 = load_dy(dy_pixel + next + SWEEP, b_column); }
-    }
+    b0 = load_dy(dy_pixel + next, b_column);
+    if (SWEEP < 32u) { b1 = load_dy(dy_pixel + next + SWEEP, b_column); }
     for (var slice = 0u; slice < 32u / MATRIX_DEPTH; slice++) {
       let left_at = left_start + slice * (MATRIX_DEPTH * A_STRIDE);
       let right_at = right_start + slice * (MATRIX_DEPTH * B_STRIDE);
@@ -216,6 +221,15 @@ fn main(
         }
       }
     }
+    workgroupBarrier();
+    tile[a_at] = shown(a0);
+    if (X_SWEEP < 32u) { tile[a_at + X_SWEEP * A_STRIDE] = shown(a1); }
+    if (X_SWEEP < 16u) {
+      tile[a_at + 2u * X_SWEEP * A_STRIDE] = shown(a2);
+      tile[a_at + 3u * X_SWEEP * A_STRIDE] = shown(a3);
+    }
+    tile[b_at] = shown(b0);
+    if (SWEEP < 32u) { tile[b_at + SWEEP * B_STRIDE] = shown(b1); }
     workgroupBarrier();
   }
 

@@ -92,20 +92,23 @@ fn row_source(vector: u32) -> Row {
   return Row(offset, channel, same, vector < ROWS / 4u);
 }
 
-fn load_x(pixel: u32, row: Row) -> vec4f {
+// What lies outside is loaded from somewhere, and becomes zero when it is put down, after the multiplication: a load in a branch, or a
+// choice right behind it, is waited for on the spot.
+struct Loaded { value: Stored, inside: bool }
+
+fn load_x(pixel: u32, row: Row) -> Loaded {
   let image = pixel / (DY_SIZE.x * DY_SIZE.y);
   let at = vec2i(i32(pixel / DY_SIZE.y % DY_SIZE.x), i32(pixel % DY_SIZE.y)) * STRIDE + row.offset;
-  if (row.exists && image < params.images && u32(at.x) < X_SIZE.x && u32(at.y) < X_SIZE.y) {
-    if (SAME_SIZE) { return unpack(x[pixel * CHANNEL_VECTORS + u32(row.same)]); }
-    return unpack(x[((image * X_SIZE.x + u32(at.x)) * X_SIZE.y + u32(at.y)) * CHANNEL_VECTORS + row.channel]);
-  }
-  return vec4f(0.0);
+  let inside = row.exists && image < params.images && u32(at.x) < X_SIZE.x && u32(at.y) < X_SIZE.y;
+  if (SAME_SIZE) { return Loaded(x[pixel * CHANNEL_VECTORS + u32(row.same)], inside); }
+  return Loaded(x[((image * X_SIZE.x + u32(at.x)) * X_SIZE.y + u32(at.y)) * CHANNEL_VECTORS + row.channel], inside);
 }
 
-fn load_dy(pixel: u32, column: u32) -> vec4f {
-  if (pixel < params.images * (DY_SIZE.x * DY_SIZE.y)) { return unpack(dy[pixel * COLUMN_VECTORS + column]); }
-  return vec4f(0.0);
+fn load_dy(pixel: u32, column: u32) -> Loaded {
+  return Loaded(dy[pixel * COLUMN_VECTORS + column], pixel < params.images * (DY_SIZE.x * DY_SIZE.y));
 }
+
+fn shown(v: Loaded) -> vec4f { return select(vec4f(), unpack(v.value), v.inside); }
 
 fn store(at: u32, row: u32, column: u32, v0: vec4f, v1: vec4f) {
   if (row >= ROWS) { return; }
@@ -134,14 +137,14 @@ fn main(
   let dy_pixel = split * params.pairs * 16u + local / DY_VECTORS;
   var x0 = load_x(x_pixel, source);
   var dy0 = load_dy(dy_pixel, source_column);
-  var x1: vec4f;
-  var dy1: vec4f;
+  var x1: Loaded;
+  var dy1: Loaded;
   if (X_NEXT < 8u) { x1 = load_x(x_pixel + X_NEXT, source); }
   if (DY_NEXT < 8u) { dy1 = load_dy(dy_pixel + DY_NEXT, source_column); }
-  x_tile[local] = x0;
-  dy_tile[local] = dy0;
-  if (X_NEXT < 8u) { x_tile[(local + THREADS) % X_STRIP] = x1; }
-  if (DY_NEXT < 8u) { dy_tile[(local + THREADS) % DY_STRIP] = dy1; }
+  x_tile[local] = shown(x0);
+  dy_tile[local] = shown(dy0);
+  if (X_NEXT < 8u) { x_tile[(local + THREADS) % X_STRIP] = shown(x1); }
+  if (DY_NEXT < 8u) { dy_tile[(local + THREADS) % DY_STRIP] = shown(dy1); }
   workgroupBarrier();
 
   var sums: Sums;
@@ -160,10 +163,10 @@ fn main(
     multiply(&sums, x_tile[down + 5u * X_VECTORS], x_tile[down + 5u * X_VECTORS + X_VECTORS / 2u], dy_tile[across + 5u * DY_VECTORS], dy_tile[across + 5u * DY_VECTORS + ACROSS]);
     multiply(&sums, x_tile[down + 6u * X_VECTORS], x_tile[down + 6u * X_VECTORS + X_VECTORS / 2u], dy_tile[across + 6u * DY_VECTORS], dy_tile[across + 6u * DY_VECTORS + ACROSS]);
     multiply(&sums, x_tile[down + 7u * X_VECTORS], x_tile[down + 7u * X_VECTORS + X_VECTORS / 2u], dy_tile[across + 7u * DY_VECTORS], dy_tile[across + 7u * DY_VECTORS + ACROSS]);
-    x_tile[X_STRIP + local] = x0;
-    dy_tile[DY_STRIP + local] = dy0;
-    if (X_NEXT < 8u) { x_tile[X_STRIP + (local + THREADS) % X_STRIP] = x1; }
-    if (DY_NEXT < 8u) { dy_tile[DY_STRIP + (local + THREADS) % DY_STRIP] = dy1; }
+    x_tile[X_STRIP + local] = shown(x0);
+    dy_tile[DY_STRIP + local] = shown(dy0);
+    if (X_NEXT < 8u) { x_tile[X_STRIP + (local + THREADS) % X_STRIP] = shown(x1); }
+    if (DY_NEXT < 8u) { dy_tile[DY_STRIP + (local + THREADS) % DY_STRIP] = shown(dy1); }
     workgroupBarrier();
 
     let even = pair * 16u + 16u;
@@ -181,10 +184,10 @@ fn main(
     multiply(&sums, x_tile[X_STRIP + down + 5u * X_VECTORS], x_tile[X_STRIP + down + 5u * X_VECTORS + X_VECTORS / 2u], dy_tile[DY_STRIP + across + 5u * DY_VECTORS], dy_tile[DY_STRIP + across + 5u * DY_VECTORS + ACROSS]);
     multiply(&sums, x_tile[X_STRIP + down + 6u * X_VECTORS], x_tile[X_STRIP + down + 6u * X_VECTORS + X_VECTORS / 2u], dy_tile[DY_STRIP + across + 6u * DY_VECTORS], dy_tile[DY_STRIP + across + 6u * DY_VECTORS + ACROSS]);
     multiply(&sums, x_tile[X_STRIP + down + 7u * X_VECTORS], x_tile[X_STRIP + down + 7u * X_VECTORS + X_VECTORS / 2u], dy_tile[DY_STRIP + across + 7u * DY_VECTORS], dy_tile[DY_STRIP + across + 7u * DY_VECTORS + ACROSS]);
-    x_tile[local] = x0;
-    dy_tile[local] = dy0;
-    if (X_NEXT < 8u) { x_tile[(local + THREADS) % X_STRIP] = x1; }
-    if (DY_NEXT < 8u) { dy_tile[(local + THREADS) % DY_STRIP] = dy1; }
+    x_tile[local] = shown(x0);
+    dy_tile[local] = shown(dy0);
+    if (X_NEXT < 8u) { x_tile[(local + THREADS) % X_STRIP] = shown(x1); }
+    if (DY_NEXT < 8u) { dy_tile[(local + THREADS) % DY_STRIP] = shown(dy1); }
     workgroupBarrier();
   }
 

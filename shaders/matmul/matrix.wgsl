@@ -56,14 +56,18 @@ const SWEEP = 256u / TILE_VECTORS;
 
 var<workgroup> tile: array<vec4u, max(OPERANDS, 8u * SUMS)>;
 
-fn load_a(row: u32, vector: u32) -> vec4u {
-  let inside = row < ROWS && vector < A_VECTORS;
-  return select(vec4u(0u), a[select(0u, row * A_VECTORS + vector, inside)], inside);
+// What lies outside is loaded from somewhere, and becomes zero when it is put down, after the multiplication: a load in a branch, or a
+// choice right behind it, is waited for on the spot.
+struct Loaded { value: vec4u, inside: bool }
+
+fn shown(v: Loaded) -> vec4u { return select(vec4u(), v.value, v.inside); }
+
+fn load_a(row: u32, vector: u32) -> Loaded {
+  return Loaded(a[row * A_VECTORS + vector], row < ROWS && vector < A_VECTORS);
 }
 
-fn load_b(k: u32, vector: u32) -> vec4u {
-  let inside = k < DEPTH && vector < B_VECTORS;
-  return select(vec4u(0u), b[select(0u, k * B_VECTORS + vector, inside)], inside);
+fn load_b(k: u32, vector: u32) -> Loaded {
+  return Loaded(b[k * B_VECTORS + vector], k < DEPTH && vector < B_VECTORS);
 }
 
 // Stores 8 columns of one of the rows that the subgroups have put down; `strip` counts their matrices.
@@ -102,11 +106,11 @@ fn main(
   let b_column = first_column + local % TILE_VECTORS;
   let b_at = B_START + b_row * B_STRIDE + local % TILE_VECTORS;
   var a0 = load_a(a_row, a_vector);
-  var a1: vec4u;
-  var a2: vec4u;
-  var a3: vec4u;
+  var a1: Loaded;
+  var a2: Loaded;
+  var a3: Loaded;
   var b0 = load_b(b_row, b_column);
-  var b1: vec4u;
+  var b1: Loaded;
   if (TILE_ROWS > 64u) { a1 = load_a(a_row + 64u, a_vector); }
   if (TILE_ROWS > 128u) {
     a2 = load_a(a_row + 128u, a_vector);
@@ -122,28 +126,28 @@ fn main(
   let left_start = subgroup / ACROSS * (SUBGROUP_ROWS * A_STRIDE);
   let right_start = B_START + subgroup % ACROSS * 4u;
 
+  tile[a_at] = shown(a0);
+  if (TILE_ROWS > 64u) { tile[a_at + 64u * A_STRIDE] = shown(a1); }
+  if (TILE_ROWS > 128u) {
+    tile[a_at + 128u * A_STRIDE] = shown(a2);
+    tile[a_at + 192u * A_STRIDE] = shown(a3);
+  }
+  tile[b_at] = shown(b0);
+  if (SWEEP < 32u) { tile[b_at + SWEEP * B_STRIDE] = shown(b1); }
+  workgroupBarrier();
   for (var step = 0u; step < STEPS; step++) {
-    tile[a_at] = a0;
-    if (TILE_ROWS > 64u) { tile[a_at + 64u * A_STRIDE] = a1; }
+    // Behind the last strip once more the last. In a branch that is not always taken, registers would be moved at its end, and the loads waited for.
+    let next = min(step + 1u, STEPS - 1u);
+    let vector = next * 4u + a_vector;
+    let k = next * 32u + b_row;
+    a0 = load_a(a_row, vector);
+    if (TILE_ROWS > 64u) { a1 = load_a(a_row + 64u, vector); }
     if (TILE_ROWS > 128u) {
-      tile[a_at + 128u * A_STRIDE] = a2;
-      tile[a_at + 192u * A_STRIDE] = a3;
+      a2 = load_a(a_row + 128u, vector);
+      a3 = load_a(a_row + 192u, vector);
     }
-    tile[b_at] = b0;
-    if (SWEEP < 32u) { tile[b_at + SWEEP * B_STRIDE] = b1; }
-    workgroupBarrier();
-    if (step + 1u < STEPS) {
-      let vector = (step + 1u) * 4u + a_vector;
-      let k = (step + 1u) * 32u + b_row;
-      a0 = load_a(a_row, vector);
-      if (TILE_ROWS > 64u) { a1 = load_a(a_row + 64u, vector); }
-      if (TILE_ROWS > 128u) {
-        a2 = load_a(a_row + 128u, vector);
-        a3 = load_a(a_row + 192u, vector);
-      }
-      b0 = load_b(k, b_column);
-      if (SWEEP < 32u) { b1 = load_b(k + SWEEP, b_column); }
-    }
+    b0 = load_b(k, b_column);
+    if (SWEEP < 32u) { b1 = load_b(k + SWEEP, b_column); }
     for (var slice = 0u; slice < 32u / MATRIX_DEPTH; slice++) {
       let left_at = left_start + slice * (MATRIX_DEPTH / 8u);
       let right_at = right_start + slice * (MATRIX_DEPTH * B_STRIDE);
@@ -186,6 +190,15 @@ fn main(
         }
       }
     }
+    workgroupBarrier();
+    tile[a_at] = shown(a0);
+    if (TILE_ROWS > 64u) { tile[a_at + 64u * A_STRIDE] = shown(a1); }
+    if (TILE_ROWS > 128u) {
+      tile[a_at + 128u * A_STRIDE] = shown(a2);
+      tile[a_at + 192u * A_STRIDE] = shown(a3);
+    }
+    tile[b_at] = shown(b0);
+    if (SWEEP < 32u) { tile[b_at + SWEEP * B_STRIDE] = shown(b1); }
     workgroupBarrier();
   }
 

@@ -75,16 +75,13 @@ fn multiply(sums: ptr<function, Sums>, a0: vec4f, a1: vec4f, b0: vec4f, b1: vec4
   (*sums)[15] = fma(vec4f(a1.w), b1, (*sums)[15]);
 }
 
-// Steps past the last count as zeros. Rows and columns past the last are loaded from somewhere, and not stored.
-fn load_a(at: u32, k: u32) -> vec4f {
-  if (WHOLE_PAIRS || k < DEPTH) { return a[at]; }
-  return vec4f(0.0);
-}
+// Steps past the last count as zeros, from when they are put down, after the multiplication: a load in a branch, or a choice right
+// behind it, is waited for on the spot. Rows and columns past the last are loaded from somewhere, and not stored.
+struct Loaded { value: vec4f, inside: bool }
 
-fn load_b(at: u32, k: u32) -> vec4f {
-  if (WHOLE_PAIRS || k < DEPTH) { return b[at]; }
-  return vec4f(0.0);
-}
+fn load_a(at: u32, k: u32) -> Loaded { return Loaded(a[at], WHOLE_PAIRS || k < DEPTH); }
+fn load_b(at: u32, k: u32) -> Loaded { return Loaded(b[at], WHOLE_PAIRS || k < DEPTH); }
+fn shown(v: Loaded) -> vec4f { return select(vec4f(), v.value, v.inside); }
 
 fn store_row(values: vec4f, batch: u32, row: u32, column: u32) {
   if (row >= ROWS || column >= COLUMNS) { return; }
@@ -120,14 +117,14 @@ fn main(
   let b_at = batch * B_BATCH + b_k * B_STRIDE + min(column_tile * B_VECTORS + local % B_VECTORS, B_STRIDE - 1u);
   var a0 = load_a(a_at, a_k);
   var b0 = load_b(b_at, b_k);
-  var a1: vec4f;
-  var b1: vec4f;
+  var a1: Loaded;
+  var b1: Loaded;
   if (A_NEXT < 8u) { a1 = load_a(a_at + A_NEXT * A_STRIDE, a_k + A_NEXT); }
   if (B_NEXT < 8u) { b1 = load_b(b_at + B_NEXT * B_STRIDE, b_k + B_NEXT); }
-  a_tile[local] = a0;
-  b_tile[local] = b0;
-  if (A_NEXT < 8u) { a_tile[(local + THREADS) % A_STRIP] = a1; }
-  if (B_NEXT < 8u) { b_tile[(local + THREADS) % B_STRIP] = b1; }
+  a_tile[local] = shown(a0);
+  b_tile[local] = shown(b0);
+  if (A_NEXT < 8u) { a_tile[(local + THREADS) % A_STRIP] = shown(a1); }
+  if (B_NEXT < 8u) { b_tile[(local + THREADS) % B_STRIP] = shown(b1); }
   workgroupBarrier();
 
   var sums: Sums;
@@ -145,10 +142,10 @@ fn main(
     multiply(&sums, a_tile[down + 5u * A_VECTORS], a_tile[down + 5u * A_VECTORS + A_VECTORS / 2u], b_tile[across + 5u * B_VECTORS], b_tile[across + 5u * B_VECTORS + ACROSS]);
     multiply(&sums, a_tile[down + 6u * A_VECTORS], a_tile[down + 6u * A_VECTORS + A_VECTORS / 2u], b_tile[across + 6u * B_VECTORS], b_tile[across + 6u * B_VECTORS + ACROSS]);
     multiply(&sums, a_tile[down + 7u * A_VECTORS], a_tile[down + 7u * A_VECTORS + A_VECTORS / 2u], b_tile[across + 7u * B_VECTORS], b_tile[across + 7u * B_VECTORS + ACROSS]);
-    a_tile[A_STRIP + local] = a0;
-    b_tile[B_STRIP + local] = b0;
-    if (A_NEXT < 8u) { a_tile[A_STRIP + (local + THREADS) % A_STRIP] = a1; }
-    if (B_NEXT < 8u) { b_tile[B_STRIP + (local + THREADS) % B_STRIP] = b1; }
+    a_tile[A_STRIP + local] = shown(a0);
+    b_tile[B_STRIP + local] = shown(b0);
+    if (A_NEXT < 8u) { a_tile[A_STRIP + (local + THREADS) % A_STRIP] = shown(a1); }
+    if (B_NEXT < 8u) { b_tile[B_STRIP + (local + THREADS) % B_STRIP] = shown(b1); }
     workgroupBarrier();
 
     let first = pair * 16u + 16u;
@@ -166,10 +163,10 @@ fn main(
     multiply(&sums, a_tile[A_STRIP + down + 5u * A_VECTORS], a_tile[A_STRIP + down + 5u * A_VECTORS + A_VECTORS / 2u], b_tile[B_STRIP + across + 5u * B_VECTORS], b_tile[B_STRIP + across + 5u * B_VECTORS + ACROSS]);
     multiply(&sums, a_tile[A_STRIP + down + 6u * A_VECTORS], a_tile[A_STRIP + down + 6u * A_VECTORS + A_VECTORS / 2u], b_tile[B_STRIP + across + 6u * B_VECTORS], b_tile[B_STRIP + across + 6u * B_VECTORS + ACROSS]);
     multiply(&sums, a_tile[A_STRIP + down + 7u * A_VECTORS], a_tile[A_STRIP + down + 7u * A_VECTORS + A_VECTORS / 2u], b_tile[B_STRIP + across + 7u * B_VECTORS], b_tile[B_STRIP + across + 7u * B_VECTORS + ACROSS]);
-    a_tile[local] = a0;
-    b_tile[local] = b0;
-    if (A_NEXT < 8u) { a_tile[(local + THREADS) % A_STRIP] = a1; }
-    if (B_NEXT < 8u) { b_tile[(local + THREADS) % B_STRIP] = b1; }
+    a_tile[local] = shown(a0);
+    b_tile[local] = shown(b0);
+    if (A_NEXT < 8u) { a_tile[(local + THREADS) % A_STRIP] = shown(a1); }
+    if (B_NEXT < 8u) { b_tile[(local + THREADS) % B_STRIP] = shown(b1); }
     workgroupBarrier();
   }
 

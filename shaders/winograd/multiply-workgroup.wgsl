@@ -17,7 +17,7 @@ const THREADS = TILE_ROWS * TILE_COLUMNS / 64u;
 const A_VECTORS = TILE_ROWS / 4u;
 const B_VECTORS = TILE_COLUMNS / 4u;
 const A_STRIP = 8u * A_VECTORS;
-const B_STRIP = 8u * B_VECTORS;
+const B_STRIP = max(8u * B_VECTORS, THREADS); // 256 x 64: half of them load and put down what nobody reads
 const A_LOADS = A_STRIP / THREADS;  // vec4s of a strip that an invocation copies
 const A_NEXT = THREADS / A_VECTORS; // steps from its first to its second, where TRANSPOSED
 const B_NEXT = THREADS / B_VECTORS; // 8 or more: there is no second
@@ -41,7 +41,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>; // [splits, planes, rows, columns]
 @group(0) @binding(3) var<uniform> params: Params;
 
-// Two strips each. TRANSPOSED: [8 steps][TILE_ROWS], else [TILE_ROWS][8 steps]; b: [8 steps][TILE_COLUMNS]. 20 KB at most (256 x 64).
+// Two strips each. TRANSPOSED: [8 steps][TILE_ROWS], else [TILE_ROWS][8 steps]; b: [8 steps][TILE_COLUMNS]. 24 KB at most (256 x 64).
 var<workgroup> a_tile: array<vec4f, 2u * A_STRIP>;
 var<workgroup> b_tile: array<vec4f, 2u * B_STRIP>;
 
@@ -95,16 +95,13 @@ fn multiply_rows(sums: ptr<function, Sums>, a: Eight, b: Eight) {
   (*sums)[15] = products((*sums)[15], a.v7, b.v1, b.v3, b.v5, b.v7);
 }
 
-// Steps past the last count as zeros. Rows and columns past the last are loaded from somewhere, and not stored.
-fn load_a(at: u32, k: u32) -> vec4f {
-  if (k < params.depth) { return a[at]; }
-  return vec4f(0.0);
-}
+// Steps past the last count as zeros, from when they are put down, after the multiplication: a load in a branch, or a choice right
+// behind it, is waited for on the spot. Rows and columns past the last are loaded from somewhere, and not stored.
+struct Loaded { value: vec4f, inside: bool }
 
-fn load_b(at: u32, k: u32) -> vec4f {
-  if (k < params.depth) { return b[at]; }
-  return vec4f(0.0);
-}
+fn load_a(at: u32, k: u32) -> Loaded { return Loaded(a[at], k < params.depth); }
+fn load_b(at: u32, k: u32) -> Loaded { return Loaded(b[at], k < params.depth); }
+fn shown(v: Loaded) -> vec4f { return select(vec4f(), v.value, v.inside); }
 
 // vec4s of a between steps k apart, k a multiple of 8.
 fn a_steps(k: u32, a_stride: u32) -> u32 { return select(k / 4u, k * a_stride, TRANSPOSED); }
@@ -153,14 +150,14 @@ fn main(
   let b_at = (plane * params.depth + b_k) * params.columns + min(first_column + local % B_VECTORS, params.columns - 1u);
   var a0 = load_a(a0_at, a0_k);
   var b0 = load_b(b_at, b_k);
-  var a1: vec4f;
-  var b1: vec4f;
+  var a1: Loaded;
+  var b1: Loaded;
   if (A_LOADS > 1u) { a1 = load_a(a1_at, a1_k); }
   if (B_NEXT < 8u) { b1 = load_b(b_at + B_NEXT * params.columns, b_k + B_NEXT); }
-  a_tile[local] = a0;
-  if (THREADS <= B_STRIP || local < B_STRIP) { b_tile[local % B_STRIP] = b0; }
-  if (A_LOADS > 1u) { a_tile[(local + THREADS) % A_STRIP] = a1; }
-  if (B_NEXT < 8u) { b_tile[(local + THREADS) % B_STRIP] = b1; }
+  a_tile[local] = shown(a0);
+  b_tile[local] = shown(b0);
+  if (A_LOADS > 1u) { a_tile[(local + THREADS) % A_STRIP] = shown(a1); }
+  if (B_NEXT < 8u) { b_tile[(local + THREADS) % B_STRIP] = shown(b1); }
   workgroupBarrier();
 
   var sums: Sums;
@@ -208,10 +205,10 @@ fn main(
         ),
       );
     }
-    a_tile[A_STRIP + local] = a0;
-    if (THREADS <= B_STRIP || local < B_STRIP) { b_tile[B_STRIP + local % B_STRIP] = b0; }
-    if (A_LOADS > 1u) { a_tile[A_STRIP + (local + THREADS) % A_STRIP] = a1; }
-    if (B_NEXT < 8u) { b_tile[B_STRIP + (local + THREADS) % B_STRIP] = b1; }
+    a_tile[A_STRIP + local] = shown(a0);
+    b_tile[B_STRIP + local] = shown(b0);
+    if (A_LOADS > 1u) { a_tile[A_STRIP + (local + THREADS) % A_STRIP] = shown(a1); }
+    if (B_NEXT < 8u) { b_tile[B_STRIP + (local + THREADS) % B_STRIP] = shown(b1); }
     workgroupBarrier();
 
     let first = pair * 16u + 16u;
@@ -258,10 +255,10 @@ fn main(
         ),
       );
     }
-    a_tile[local] = a0;
-    if (THREADS <= B_STRIP || local < B_STRIP) { b_tile[local % B_STRIP] = b0; }
-    if (A_LOADS > 1u) { a_tile[(local + THREADS) % A_STRIP] = a1; }
-    if (B_NEXT < 8u) { b_tile[(local + THREADS) % B_STRIP] = b1; }
+    a_tile[local] = shown(a0);
+    b_tile[local] = shown(b0);
+    if (A_LOADS > 1u) { a_tile[(local + THREADS) % A_STRIP] = shown(a1); }
+    if (B_NEXT < 8u) { b_tile[(local + THREADS) % B_STRIP] = shown(b1); }
     workgroupBarrier();
   }
 
