@@ -22,8 +22,8 @@ const HELP = `Usage: node bench/compiler.js [options]
 
 Compiles the kernels of a training step for an AMD card that need not be there, and prints of each: vector registers, those spilled, waves
 that fit on a SIMD, bytes of workgroup memory (LDS), and of its longest loop the instructions: how many there are, multiply-adds, products of
-matrices, loads from workgroup memory and from memory. For Linux: needs a C compiler, Vulkan's headers and Mesa's RADV (Debian: gcc
-libvulkan-dev mesa-vulkan-drivers).
+matrices, loads from workgroup memory and from memory, and the multiply-adds or products between a load from memory and the wait for
+it. For Linux: needs a C compiler, Vulkan's headers and Mesa's RADV (Debian: gcc libvulkan-dev mesa-vulkan-drivers).
 
   --model <name>        as of bench.js (default: resnet18)
   --batch-size <n>      images a step (default: 512)
@@ -108,12 +108,12 @@ function layer() {
 
 /** @param {string} listing */
 function show(listing) {
-  console.log("registers spilled waves   LDS   loop  fma wmma LDS mem  kernel");
+  console.log("registers spilled waves   LDS   loop  fma wmma LDS mem hide  kernel");
   for (const { name, registers, spilled, waves, lds, loop } of readListing(listing)) {
     const ofLoop = loop
-      ? [loop.instructions, loop.multiplyAdds, loop.matrixProducts, loop.ldsLoads, loop.memoryLoads]
+      ? [loop.instructions, loop.multiplyAdds, loop.matrixProducts, loop.ldsLoads, loop.memoryLoads, loop.hiding]
       : [];
-    const widths = [9, 7, 5, 5, 6, 4, 4, 3, 3];
+    const widths = [9, 7, 5, 5, 6, 4, 4, 3, 3, 4];
     const columns = widths.map((width, i) =>
       String([registers, spilled, waves, lds, ...ofLoop][i] ?? "").padStart(width),
     );

@@ -6,8 +6,13 @@ export const KERNEL_MARK = "@kernel ";
 /** Begins the line that says why compiling ended. */
 export const FAILURE_MARK = "@failure ";
 
+const MULTIPLY_ADD = /^v_(pk_|dual_)?fma/;
+const MATRIX_PRODUCT = /^v_wmma/;
+const MEMORY_LOAD = /^(buffer|global)_load/;
+
 /**
- * @typedef {{ instructions: number, multiplyAdds: number, matrixProducts: number, ldsLoads: number, memoryLoads: number }} Loop
+ * @typedef {{ instruction: string, operands: string }} Instruction
+ * @typedef {{ instructions: number, multiplyAdds: number, matrixProducts: number, ldsLoads: number, memoryLoads: number, hiding: number }} Loop
  * @typedef {{ name: string, registers: number, spilled: number, waves: number, lds: number, loop: Loop | null }} Compiled
  */
 
@@ -35,27 +40,49 @@ export function readListing(listing) {
 function longestLoop(code) {
   /** @type {Map<string, number>} */
   const labels = new Map();
-  /** @type {string[]} */
+  /** @type {Instruction[]} */
   const instructions = [];
-  /** @type {string[]} */
+  /** @type {Instruction[]} */
   let longest = [];
   for (const line of code.split("\n")) {
     const label = /^(BB\d+):/.exec(line)?.[1];
     if (label) labels.set(label, instructions.length);
     const [, instruction, operands] = /^\s+([a-z]\w+)(.*)/.exec(line) ?? [];
     if (!instruction) continue;
-    instructions.push(instruction);
+    instructions.push({ instruction, operands });
     const start = instruction.includes("branch") ? labels.get(/BB\d+/.exec(operands)?.[0] ?? "") : undefined;
     if (start !== undefined && instructions.length - start > longest.length) longest = instructions.slice(start);
   }
   if (longest.length === 0) return null;
   /** @param {RegExp} pattern */
-  const count = (pattern) => longest.filter((instruction) => pattern.test(instruction)).length;
+  const count = (pattern) => longest.filter(({ instruction }) => pattern.test(instruction)).length;
   return {
     instructions: longest.length,
-    multiplyAdds: count(/^v_(pk_|dual_)?fma/),
-    matrixProducts: count(/^v_wmma/),
+    multiplyAdds: count(MULTIPLY_ADD),
+    matrixProducts: count(MATRIX_PRODUCT),
     ldsLoads: count(/^ds_load/),
-    memoryLoads: count(/^(buffer|global)_load/),
+    memoryLoads: count(MEMORY_LOAD),
+    hiding: hiding(longest),
   };
+}
+
+/**
+ * How many multiply-adds or products of matrices run between a load from memory and the next wait for memory, of the load that has
+ * fewest. A load that is waited for in the loop's next turn counts over its end.
+ *
+ * @param {Instruction[]} loop
+ */
+function hiding(loop) {
+  const twice = [...loop, ...loop];
+  const between = loop.flatMap(({ instruction }, start) => {
+    if (!MEMORY_LOAD.test(instruction)) return [];
+    const wait = twice.findIndex(
+      (other, i) => i > start && other.instruction === "s_waitcnt" && /vmcnt/.test(other.operands),
+    );
+    const behind = twice.slice(start, wait < 0 ? start + loop.length : wait);
+    return [
+      behind.filter((other) => MULTIPLY_ADD.test(other.instruction) || MATRIX_PRODUCT.test(other.instruction)).length,
+    ];
+  });
+  return between.length > 0 ? Math.min(...between) : 0;
 }

@@ -62,23 +62,39 @@ fn column(index: u32, j: u32) -> Pixels {
 // The tile's first pixel, and the four channels.
 struct Place { image: u32, top: u32, left: u32, channel: u32 }
 
-fn store_pixel(to: Place, i: u32, j: u32, value: vec4f) {
+// A pixel's vec4 in y, if it lies in the image.
+struct Target { at: u32, exists: bool }
+
+fn target_of(to: Place, i: u32, j: u32) -> Target {
   let at = vec2u(to.top, to.left) + select(vec2u(i, j), TILE - 1u - vec2u(i, j), params.turned == 1u);
-  if (at.x < params.y_size.y && at.y < params.y_size.z) {
-    let pixel = (to.image * params.y_size.y + at.x) * params.y_size.z + at.y;
-    let index = pixel * (params.y_size.w / 4u) + to.channel;
-    var sum = value;
-    if (params.adds == 1u) { sum += unpack(y[index]); }
-    y[index] = pack(sum);
-  }
+  let pixel = (to.image * params.y_size.y + at.x) * params.y_size.z + at.y;
+  return Target(pixel * (params.y_size.w / 4u) + to.channel, at.x < params.y_size.y && at.y < params.y_size.z);
 }
 
+fn store_pixel(to: Target, value: vec4f) {
+  if (to.exists) { y[to.at] = pack(value); }
+}
+
+// All that is added to is loaded before the first store: between stores each load would be waited for.
 fn store(to: Place, i: u32, r: Pixels) {
-  store_pixel(to, i, 0u, r[0]);
-  store_pixel(to, i, 1u, r[1]);
+  let to0 = target_of(to, i, 0u);
+  let to1 = target_of(to, i, 1u);
+  let to2 = target_of(to, i, 2u);
+  let to3 = target_of(to, i, 3u);
+  var held: Pixels;
+  if (params.adds == 1u) {
+    held[0] = unpack(y[to0.at]);
+    held[1] = unpack(y[to1.at]);
+    if (TILE == 4u) {
+      held[2] = unpack(y[to2.at]);
+      held[3] = unpack(y[to3.at]);
+    }
+  }
+  store_pixel(to0, r[0] + held[0]);
+  store_pixel(to1, r[1] + held[1]);
   if (TILE == 4u) {
-    store_pixel(to, i, 2u, r[2]);
-    store_pixel(to, i, 3u, r[3]);
+    store_pixel(to2, r[2] + held[2]);
+    store_pixel(to3, r[3] + held[3]);
   }
 }
 
