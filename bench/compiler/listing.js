@@ -6,7 +6,7 @@ export const KERNEL_MARK = "@kernel ";
 /** Begins the line that says why compiling ended. */
 export const FAILURE_MARK = "@failure ";
 
-const MULTIPLY_ADD = /^v_(pk_|dual_)?fma/;
+const MULTIPLY_ADD = /^v_(pk_|dual_)?(fma|mac_f|mad_f)/;
 const MATRIX_PRODUCT = /^v_wmma/;
 const MEMORY_LOAD = /^(buffer|global)_load/;
 
@@ -67,22 +67,25 @@ function longestLoop(code) {
 }
 
 /**
- * How many multiply-adds or products of matrices run between a load from memory and the next wait for memory, of the load that has
- * fewest. A load that is waited for in the loop's next turn counts over its end.
+ * How many multiply-adds or products of matrices run between a load from memory and the wait for it, of the load that has fewest.
+ * The loop goes round: what its next turn waits for counts as well.
  *
  * @param {Instruction[]} loop
  */
 function hiding(loop) {
-  const twice = [...loop, ...loop];
-  const between = loop.flatMap(({ instruction }, start) => {
-    if (!MEMORY_LOAD.test(instruction)) return [];
-    const wait = twice.findIndex(
-      (other, i) => i > start && other.instruction === "s_waitcnt" && /vmcnt/.test(other.operands),
-    );
-    const behind = twice.slice(start, wait < 0 ? start + loop.length : wait);
-    return [
-      behind.filter((other) => MULTIPLY_ADD.test(other.instruction) || MATRIX_PRODUCT.test(other.instruction)).length,
-    ];
-  });
-  return between.length > 0 ? Math.min(...between) : 0;
+  const loads = loop.flatMap(({ instruction }, i) => (MEMORY_LOAD.test(instruction) ? [i] : []));
+  return loads.length > 0 ? Math.min(...loads.map((start) => behind(loop, start))) : 0;
+}
+
+/** @param {Instruction[]} loop @param {number} load */
+function behind(loop, load) {
+  let [work, later] = [0, 0];
+  for (const { instruction, operands } of [...loop.slice(load + 1), ...loop.slice(0, load)]) {
+    // Loads come in order: with `later` of them or fewer on their way, this one is there.
+    const left = instruction === "s_waitcnt" ? /vmcnt\((\d+)\)/.exec(operands)?.[1] : undefined;
+    if (left !== undefined && Number(left) <= later) break;
+    if (MEMORY_LOAD.test(instruction)) later++;
+    if (MULTIPLY_ADD.test(instruction) || MATRIX_PRODUCT.test(instruction)) work++;
+  }
+  return work;
 }

@@ -93,8 +93,8 @@ fn contributes(tap: u32) -> bool { return all(position(tap) % DIVISOR == vec2i(0
 // False for steps whose only tap another phase sees. The same for the whole workgroup.
 fn has_products(step: u32) -> bool { return !ONE_TAP || contributes(step * 32u / X_SIZE.z); }
 
-// What lies outside is loaded from somewhere, and becomes zero when it is put down, after the multiplication: a load in a branch, or a
-// choice right behind it, is waited for on the spot.
+// What lies outside is loaded from the first element, and becomes zero when it is put down, after the multiplication: a load in a branch,
+// or a choice right behind it, is waited for on the spot.
 struct Loaded { value: vec4u, inside: bool }
 
 fn shown(v: Loaded) -> vec4u { return select(vec4u(), v.value, v.inside); }
@@ -105,11 +105,12 @@ fn load_x(place: vec3u, vector: u32) -> Loaded {
   let at = vec2i(place.yz) * STEP + position(tap) / DIVISOR;
   let inside = u32(at.x) < X_SIZE.x && u32(at.y) < X_SIZE.y && vector < DEPTH / 8u && contributes(tap);
   let index = ((place.x * X_SIZE.x + u32(at.x)) * X_SIZE.y + u32(at.y)) * CHANNEL_VECTORS + vector % CHANNEL_VECTORS;
-  return Loaded(x[index], inside);
+  return Loaded(x[select(0u, index, inside)], inside);
 }
 
 fn load_weight(row: u32, column: u32) -> Loaded {
-  return Loaded(weight[row * COLUMN_VECTORS + column], row < DEPTH && column < COLUMN_VECTORS);
+  let inside = row < DEPTH && column < COLUMN_VECTORS;
+  return Loaded(weight[select(0u, row * COLUMN_VECTORS + column, inside)], inside);
 }
 
 // Means and squared deviations of 8 columns over the places that an invocation has stored.
@@ -144,7 +145,7 @@ fn target_of(index: u32, column: u32) -> Target {
 // What y holds there, if that is to be added to.
 fn load_y(held: Target) -> vec4u {
   if (!ADDS) { return vec4u(); }
-  return select(vec4u(), y[held.at], held.inside);
+  return select(vec4u(), y[select(0u, held.at, held.inside)], held.inside);
 }
 
 // Stores 8 columns of such a row, added to what was there.

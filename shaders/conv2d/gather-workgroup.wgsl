@@ -34,7 +34,7 @@ const COLUMN_TILES = (Y_SIZE.z + TILE_COLUMNS - 1u) / TILE_COLUMNS;
 const THREADS = TILE_ROWS * TILE_COLUMNS / 64u;
 const TILE_VECTORS = TILE_COLUMNS / 4u;     // vec4s in a step of weights
 const X_STRIP = 2u * TILE_ROWS;             // vec4s in a strip
-const WEIGHT_STRIP = max(8u * TILE_VECTORS, THREADS); // 256 x 64: half of them load and put down what nobody reads
+const WEIGHT_STRIP = max(8u * TILE_VECTORS, THREADS); // 256 x 64: half of them load the same, and nobody reads it
 const X_LOADS = X_STRIP / THREADS;          // vec4s of x that an invocation copies
 const NEXT_STEP = THREADS / TILE_VECTORS;   // steps from its first vec4 of weights to its second; 8 or more: there is none
 const ACROSS = TILE_COLUMNS / 8u;           // invocations beside each other, below each other
@@ -120,8 +120,8 @@ fn source(place: vec3u, tap: u32) -> Source {
   return Source(select(0u, pixel * CHANNEL_VECTORS, inside), inside);
 }
 
-// What lies outside is loaded from somewhere, and becomes zero when it is put down, after the multiplication: a load in a branch, or a
-// choice right behind it, is waited for on the spot.
+// What lies outside is loaded from the first element, and becomes zero when it is put down, after the multiplication: a load in a branch,
+// or a choice right behind it, is waited for on the spot.
 struct FromX { value: Stored, inside: bool }
 struct FromWeight { value: vec4f, inside: bool }
 
@@ -138,7 +138,7 @@ fn weight_row(tap: u32) -> u32 {
 fn load_weight(step: u32, row: u32, column: u32) -> FromWeight {
   let inside = WHOLE || step < params.taps.x * params.taps.y * X_SIZE.z;
   let own = select(row + step % X_SIZE.z, step, ALL_TAPS);
-  return FromWeight(weight[own * COLUMN_VECTORS + column], inside);
+  return FromWeight(weight[select(0u, own * COLUMN_VECTORS + column, inside)], inside);
 }
 
 fn shown_weight(v: FromWeight) -> vec4f { return select(vec4f(), v.value, v.inside); }
@@ -156,7 +156,7 @@ fn target_of(index: u32) -> Target {
 fn load_y(index: u32, column: u32) -> vec4f {
   let held = target_of(index);
   let inside = held.exists && column < COLUMN_VECTORS;
-  return select(vec4f(), unpack(y[held.at + column]), inside);
+  return select(vec4f(), unpack(y[select(0u, held.at + column, inside)]), inside);
 }
 
 fn store(index: u32, column: u32, v0: vec4f, v1: vec4f) {
@@ -208,7 +208,7 @@ fn main(
   let x_vector = local % 2u;
   let place_0 = place(first + local / 2u);
   let place_1 = place(first + local / 2u + THREADS / 2u);
-  let weight_step = local / TILE_VECTORS;
+  let weight_step = local / TILE_VECTORS % 8u;
   let weight_column = min(first_column + local % TILE_VECTORS, COLUMN_VECTORS - 1u);
   var source_0 = source(place_0, x_vector / CHANNEL_VECTORS);
   var source_1 = source(place_1, x_vector / CHANNEL_VECTORS);
@@ -299,9 +299,11 @@ fn main(
     if (NEXT_STEP < 8u) { weight_tile[WEIGHT_STRIP + (local + THREADS) % WEIGHT_STRIP] = shown_weight(w1); }
     workgroupBarrier();
 
-    if (pair + 1u < params.pairs) {
-      let vector = pair * 4u + 4u + x_vector;
-      let step = 4u * (pair * 4u + 4u) + weight_step;
+    // Behind the last strip once more the last: at the end of a branch registers would be moved, and what is loaded waited for.
+    {
+      let strip = min(pair * 2u + 2u, params.pairs * 2u - 1u);
+      let vector = strip * 2u + x_vector;
+      let step = strip * 8u + weight_step;
       if (vector % CHANNEL_VECTORS < 2u) {
         source_0 = source(place_0, vector / CHANNEL_VECTORS);
         if (X_LOADS > 1u) { source_1 = source(place_1, vector / CHANNEL_VECTORS); }

@@ -80,8 +80,8 @@ fn row_source(vector: u32) -> Row {
   return Row(offset, vector % CHANNEL_VECTORS, vector < ROWS / 8u);
 }
 
-// What lies outside is loaded from somewhere, and becomes zero when it is put down, after the multiplication: a load in a branch, or a
-// choice right behind it, is waited for on the spot.
+// What lies outside is loaded from the first element, and becomes zero when it is put down, after the multiplication: a load in a branch,
+// or a choice right behind it, is waited for on the spot.
 struct Loaded { value: vec4u, inside: bool }
 
 fn shown(v: Loaded) -> vec4u { return select(vec4u(), v.value, v.inside); }
@@ -91,12 +91,12 @@ fn load_x(pixel: u32, row: Row) -> Loaded {
   let at = vec2i(i32(pixel / DY_SIZE.y % DY_SIZE.x), i32(pixel % DY_SIZE.y)) * STRIDE + row.offset;
   let inside = row.exists && image < params.images && u32(at.x) < X_SIZE.x && u32(at.y) < X_SIZE.y;
   let index = ((image * X_SIZE.x + u32(at.x)) * X_SIZE.y + u32(at.y)) * CHANNEL_VECTORS + row.channel;
-  return Loaded(x[index], inside);
+  return Loaded(x[select(0u, index, inside)], inside);
 }
 
 fn load_dy(pixel: u32, column: u32) -> Loaded {
   let inside = pixel < params.images * (DY_SIZE.x * DY_SIZE.y) && column < COLUMN_VECTORS;
-  return Loaded(dy[pixel * COLUMN_VECTORS + column], inside);
+  return Loaded(dy[select(0u, pixel * COLUMN_VECTORS + column, inside)], inside);
 }
 
 // Stores 8 columns of one of the rows that the subgroups have put down; `strip` counts their matrices.

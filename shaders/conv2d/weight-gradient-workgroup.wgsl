@@ -92,20 +92,22 @@ fn row_source(vector: u32) -> Row {
   return Row(offset, channel, same, vector < ROWS / 4u);
 }
 
-// What lies outside is loaded from somewhere, and becomes zero when it is put down, after the multiplication: a load in a branch, or a
-// choice right behind it, is waited for on the spot.
+// What lies outside is loaded from the first element, and becomes zero when it is put down, after the multiplication: a load in a branch,
+// or a choice right behind it, is waited for on the spot.
 struct Loaded { value: Stored, inside: bool }
 
 fn load_x(pixel: u32, row: Row) -> Loaded {
   let image = pixel / (DY_SIZE.x * DY_SIZE.y);
   let at = vec2i(i32(pixel / DY_SIZE.y % DY_SIZE.x), i32(pixel % DY_SIZE.y)) * STRIDE + row.offset;
   let inside = row.exists && image < params.images && u32(at.x) < X_SIZE.x && u32(at.y) < X_SIZE.y;
-  if (SAME_SIZE) { return Loaded(x[pixel * CHANNEL_VECTORS + u32(row.same)], inside); }
-  return Loaded(x[((image * X_SIZE.x + u32(at.x)) * X_SIZE.y + u32(at.y)) * CHANNEL_VECTORS + row.channel], inside);
+  var index = pixel * CHANNEL_VECTORS + u32(row.same);
+  if (!SAME_SIZE) { index = ((image * X_SIZE.x + u32(at.x)) * X_SIZE.y + u32(at.y)) * CHANNEL_VECTORS + row.channel; }
+  return Loaded(x[select(0u, index, inside)], inside);
 }
 
 fn load_dy(pixel: u32, column: u32) -> Loaded {
-  return Loaded(dy[pixel * COLUMN_VECTORS + column], pixel < params.images * (DY_SIZE.x * DY_SIZE.y));
+  let inside = pixel < params.images * (DY_SIZE.x * DY_SIZE.y);
+  return Loaded(dy[select(0u, pixel * COLUMN_VECTORS + column, inside)], inside);
 }
 
 fn shown(v: Loaded) -> vec4f { return select(vec4f(), unpack(v.value), v.inside); }
@@ -169,13 +171,12 @@ fn main(
     if (DY_NEXT < 8u) { dy_tile[DY_STRIP + (local + THREADS) % DY_STRIP] = shown(dy1); }
     workgroupBarrier();
 
-    let even = pair * 16u + 16u;
-    if (pair + 1u < params.pairs) {
-      x0 = load_x(x_pixel + even, source);
-      dy0 = load_dy(dy_pixel + even, source_column);
-      if (X_NEXT < 8u) { x1 = load_x(x_pixel + even + X_NEXT, source); }
-      if (DY_NEXT < 8u) { dy1 = load_dy(dy_pixel + even + DY_NEXT, source_column); }
-    }
+    // Behind the last strip once more the last: at the end of a branch registers would be moved, and what is loaded waited for.
+    let even = min(pair * 16u + 16u, params.pairs * 16u - 8u);
+    x0 = load_x(x_pixel + even, source);
+    dy0 = load_dy(dy_pixel + even, source_column);
+    if (X_NEXT < 8u) { x1 = load_x(x_pixel + even + X_NEXT, source); }
+    if (DY_NEXT < 8u) { dy1 = load_dy(dy_pixel + even + DY_NEXT, source_column); }
     multiply(&sums, x_tile[X_STRIP + down], x_tile[X_STRIP + down + X_VECTORS / 2u], dy_tile[DY_STRIP + across], dy_tile[DY_STRIP + across + ACROSS]);
     multiply(&sums, x_tile[X_STRIP + down + 1u * X_VECTORS], x_tile[X_STRIP + down + 1u * X_VECTORS + X_VECTORS / 2u], dy_tile[DY_STRIP + across + 1u * DY_VECTORS], dy_tile[DY_STRIP + across + 1u * DY_VECTORS + ACROSS]);
     multiply(&sums, x_tile[X_STRIP + down + 2u * X_VECTORS], x_tile[X_STRIP + down + 2u * X_VECTORS + X_VECTORS / 2u], dy_tile[DY_STRIP + across + 2u * DY_VECTORS], dy_tile[DY_STRIP + across + 2u * DY_VECTORS + ACROSS]);

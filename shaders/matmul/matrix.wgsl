@@ -56,18 +56,20 @@ const SWEEP = 256u / TILE_VECTORS;
 
 var<workgroup> tile: array<vec4u, max(OPERANDS, 8u * SUMS)>;
 
-// What lies outside is loaded from somewhere, and becomes zero when it is put down, after the multiplication: a load in a branch, or a
-// choice right behind it, is waited for on the spot.
+// What lies outside is loaded from the first element, and becomes zero when it is put down, after the multiplication: a load in a branch,
+// or a choice right behind it, is waited for on the spot.
 struct Loaded { value: vec4u, inside: bool }
 
 fn shown(v: Loaded) -> vec4u { return select(vec4u(), v.value, v.inside); }
 
 fn load_a(row: u32, vector: u32) -> Loaded {
-  return Loaded(a[row * A_VECTORS + vector], row < ROWS && vector < A_VECTORS);
+  let inside = row < ROWS && vector < A_VECTORS;
+  return Loaded(a[select(0u, row * A_VECTORS + vector, inside)], inside);
 }
 
 fn load_b(k: u32, vector: u32) -> Loaded {
-  return Loaded(b[k * B_VECTORS + vector], k < DEPTH && vector < B_VECTORS);
+  let inside = k < DEPTH && vector < B_VECTORS;
+  return Loaded(b[select(0u, k * B_VECTORS + vector, inside)], inside);
 }
 
 // Stores 8 columns of one of the rows that the subgroups have put down; `strip` counts their matrices.

@@ -79,8 +79,9 @@ fn multiply(sums: ptr<function, Sums>, a0: vec4f, a1: vec4f, b0: vec4f, b1: vec4
 // behind it, is waited for on the spot. Rows and columns past the last are loaded from somewhere, and not stored.
 struct Loaded { value: vec4f, inside: bool }
 
-fn load_a(at: u32, k: u32) -> Loaded { return Loaded(a[at], WHOLE_PAIRS || k < DEPTH); }
-fn load_b(at: u32, k: u32) -> Loaded { return Loaded(b[at], WHOLE_PAIRS || k < DEPTH); }
+fn exists(k: u32) -> bool { return WHOLE_PAIRS || k < DEPTH; }
+fn load_a(at: u32, k: u32) -> Loaded { return Loaded(a[select(0u, at, exists(k))], exists(k)); }
+fn load_b(at: u32, k: u32) -> Loaded { return Loaded(b[select(0u, at, exists(k))], exists(k)); }
 fn shown(v: Loaded) -> vec4f { return select(vec4f(), v.value, v.inside); }
 
 fn store_row(values: vec4f, batch: u32, row: u32, column: u32) {
@@ -148,13 +149,12 @@ fn main(
     if (B_NEXT < 8u) { b_tile[B_STRIP + (local + THREADS) % B_STRIP] = shown(b1); }
     workgroupBarrier();
 
-    let first = pair * 16u + 16u;
-    if (pair + 1u < PAIRS) {
-      a0 = load_a(a_at + first * A_STRIDE, a_k + first);
-      b0 = load_b(b_at + first * B_STRIDE, b_k + first);
-      if (A_NEXT < 8u) { a1 = load_a(a_at + (first + A_NEXT) * A_STRIDE, a_k + first + A_NEXT); }
-      if (B_NEXT < 8u) { b1 = load_b(b_at + (first + B_NEXT) * B_STRIDE, b_k + first + B_NEXT); }
-    }
+    // Behind the last strip once more the last: at the end of a branch registers would be moved, and what is loaded waited for.
+    let first = min(pair * 16u + 16u, PAIRS * 16u - 8u);
+    a0 = load_a(a_at + first * A_STRIDE, a_k + first);
+    b0 = load_b(b_at + first * B_STRIDE, b_k + first);
+    if (A_NEXT < 8u) { a1 = load_a(a_at + (first + A_NEXT) * A_STRIDE, a_k + first + A_NEXT); }
+    if (B_NEXT < 8u) { b1 = load_b(b_at + (first + B_NEXT) * B_STRIDE, b_k + first + B_NEXT); }
     multiply(&sums, a_tile[A_STRIP + down], a_tile[A_STRIP + down + A_VECTORS / 2u], b_tile[B_STRIP + across], b_tile[B_STRIP + across + ACROSS]);
     multiply(&sums, a_tile[A_STRIP + down + 1u * A_VECTORS], a_tile[A_STRIP + down + 1u * A_VECTORS + A_VECTORS / 2u], b_tile[B_STRIP + across + 1u * B_VECTORS], b_tile[B_STRIP + across + 1u * B_VECTORS + ACROSS]);
     multiply(&sums, a_tile[A_STRIP + down + 2u * A_VECTORS], a_tile[A_STRIP + down + 2u * A_VECTORS + A_VECTORS / 2u], b_tile[B_STRIP + across + 2u * B_VECTORS], b_tile[B_STRIP + across + 2u * B_VECTORS + ACROSS]);

@@ -17,7 +17,7 @@ const THREADS = TILE_ROWS * TILE_COLUMNS / 64u;
 const A_VECTORS = TILE_ROWS / 4u;
 const B_VECTORS = TILE_COLUMNS / 4u;
 const A_STRIP = 8u * A_VECTORS;
-const B_STRIP = max(8u * B_VECTORS, THREADS); // 256 x 64: half of them load and put down what nobody reads
+const B_STRIP = max(8u * B_VECTORS, THREADS); // 256 x 64: half of them load the same, and nobody reads it
 const A_LOADS = A_STRIP / THREADS;  // vec4s of a strip that an invocation copies
 const A_NEXT = THREADS / A_VECTORS; // steps from its first to its second, where TRANSPOSED
 const B_NEXT = THREADS / B_VECTORS; // 8 or more: there is no second
@@ -99,8 +99,8 @@ fn multiply_rows(sums: ptr<function, Sums>, a: Eight, b: Eight) {
 // behind it, is waited for on the spot. Rows and columns past the last are loaded from somewhere, and not stored.
 struct Loaded { value: vec4f, inside: bool }
 
-fn load_a(at: u32, k: u32) -> Loaded { return Loaded(a[at], k < params.depth); }
-fn load_b(at: u32, k: u32) -> Loaded { return Loaded(b[at], k < params.depth); }
+fn load_a(at: u32, k: u32) -> Loaded { return Loaded(a[select(0u, at, k < params.depth)], k < params.depth); }
+fn load_b(at: u32, k: u32) -> Loaded { return Loaded(b[select(0u, at, k < params.depth)], k < params.depth); }
 fn shown(v: Loaded) -> vec4f { return select(vec4f(), v.value, v.inside); }
 
 // vec4s of a between steps k apart, k a multiple of 8.
@@ -146,7 +146,7 @@ fn main(
     a0_at = a_plane + a0_k * a_stride + min(first_row / 4u + local % A_VECTORS, a_stride - 1u);
     a1_at = a0_at + A_NEXT * a_stride;
   }
-  let b_k = begin + local / B_VECTORS;
+  let b_k = begin + local / B_VECTORS % 8u;
   let b_at = (plane * params.depth + b_k) * params.columns + min(first_column + local % B_VECTORS, params.columns - 1u);
   var a0 = load_a(a0_at, a0_k);
   var b0 = load_b(b_at, b_k);
@@ -211,13 +211,12 @@ fn main(
     if (B_NEXT < 8u) { b_tile[B_STRIP + (local + THREADS) % B_STRIP] = shown(b1); }
     workgroupBarrier();
 
-    let first = pair * 16u + 16u;
-    if (pair + 1u < params.pairs) {
-      a0 = load_a(a0_at + a_steps(first, a_stride), a0_k + first);
-      b0 = load_b(b_at + first * params.columns, b_k + first);
-      if (A_LOADS > 1u) { a1 = load_a(a1_at + a_steps(first, a_stride), a1_k + first); }
-      if (B_NEXT < 8u) { b1 = load_b(b_at + (first + B_NEXT) * params.columns, b_k + first + B_NEXT); }
-    }
+    // Behind the last strip once more the last: at the end of a branch registers would be moved, and what is loaded waited for.
+    let first = min(pair * 16u + 16u, params.pairs * 16u - 8u);
+    a0 = load_a(a0_at + a_steps(first, a_stride), a0_k + first);
+    b0 = load_b(b_at + first * params.columns, b_k + first);
+    if (A_LOADS > 1u) { a1 = load_a(a1_at + a_steps(first, a_stride), a1_k + first); }
+    if (B_NEXT < 8u) { b1 = load_b(b_at + (first + B_NEXT) * params.columns, b_k + first + B_NEXT); }
     if (TRANSPOSED) {
       multiply_columns(&sums, a_tile[A_STRIP + down], a_tile[A_STRIP + down + A_VECTORS / 2u], b_tile[B_STRIP + across], b_tile[B_STRIP + across + ACROSS]);
       multiply_columns(&sums, a_tile[A_STRIP + down + 1u * A_VECTORS], a_tile[A_STRIP + down + 1u * A_VECTORS + A_VECTORS / 2u], b_tile[B_STRIP + across + 1u * B_VECTORS], b_tile[B_STRIP + across + 1u * B_VECTORS + ACROSS]);

@@ -68,7 +68,8 @@ struct Target { at: u32, exists: bool }
 fn target_of(to: Place, i: u32, j: u32) -> Target {
   let at = vec2u(to.top, to.left) + select(vec2u(i, j), TILE - 1u - vec2u(i, j), params.turned == 1u);
   let pixel = (to.image * params.y_size.y + at.x) * params.y_size.z + at.y;
-  return Target(pixel * (params.y_size.w / 4u) + to.channel, at.x < params.y_size.y && at.y < params.y_size.z);
+  let exists = at.x < params.y_size.y && at.y < params.y_size.z;
+  return Target(select(0u, pixel * (params.y_size.w / 4u) + to.channel, exists), exists);
 }
 
 fn store_pixel(to: Target, value: vec4f) {
