@@ -23,7 +23,9 @@ const HELP = `Usage: node bench/compiler.js [options]
 Compiles the kernels of a training step for an AMD card that need not be there, and prints of each: vector registers, those spilled, waves
 that fit on a SIMD, bytes of workgroup memory (LDS), and of its longest loop the instructions: how many there are, multiply-adds, products of
 matrices, loads from workgroup memory and from memory, and the multiply-adds or products between a load from memory and the wait for
-it. For Linux: needs a C compiler, Vulkan's headers and Mesa's RADV (Debian: gcc libvulkan-dev mesa-vulkan-drivers).
+it. Exits with status 1 where a kernel spills registers, or waits for its loads before it multiplies.
+
+For Linux: needs a C compiler, Vulkan's headers and Mesa's RADV (Debian: gcc libvulkan-dev mesa-vulkan-drivers).
 
   --model <name>        as of bench.js (default: resnet18)
   --batch-size <n>      images a step (default: 512)
@@ -108,8 +110,9 @@ function layer() {
 
 /** @param {string} listing */
 function show(listing) {
+  const kernels = readListing(listing);
   console.log("registers spilled waves   LDS   loop  fma wmma LDS mem hide  kernel");
-  for (const { name, registers, spilled, waves, lds, loop } of readListing(listing)) {
+  for (const { name, registers, spilled, waves, lds, loop } of kernels) {
     const ofLoop = loop
       ? [loop.instructions, loop.multiplyAdds, loop.matrixProducts, loop.ldsLoads, loop.memoryLoads, loop.hiding]
       : [];
@@ -119,4 +122,18 @@ function show(listing) {
     );
     console.log([...columns, ` ${name}`].join(" "));
   }
+  for (const { name, spilled } of kernels) if (spilled > 0) complain(`${name} spills ${spilled} registers`);
+  for (const { name, loop } of kernels) if (waits(loop)) complain(`${name} waits for its loads before it multiplies`);
+}
+
+/** Whether a loop that multiplies tiles has nothing to do while its loads are under way. @param {import("./compiler/listing.js").Loop | null} loop */
+function waits(loop) {
+  const multiplies = loop !== null && (loop.multiplyAdds >= 256 || loop.matrixProducts >= 4);
+  return multiplies && loop.memoryLoads > 0 && loop.hiding === 0;
+}
+
+/** @param {string} problem */
+function complain(problem) {
+  console.error(`compiler: ${problem}`);
+  process.exitCode = 1;
 }

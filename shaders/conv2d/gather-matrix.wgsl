@@ -198,6 +198,38 @@ fn store_partials(first: u32, vector: u32, out: u32) {
   partials[at + 2u * COLUMN_VECTORS] = squares;
 }
 
+// What an invocation copies of a strip of each operand.
+struct Strip { a0: Loaded, a1: Loaded, a2: Loaded, a3: Loaded, b0: Loaded, b1: Loaded }
+
+// The places that it copies from.
+struct Places { p0: vec3u, p1: vec3u, p2: vec3u, p3: vec3u }
+
+fn load_strip(step: u32, places: Places, x_vector: u32, weight_row: u32, column: u32) -> Strip {
+  let vector = step * 4u + x_vector;
+  let row = step * 32u + weight_row;
+  var strip: Strip;
+  strip.a0 = load_x(places.p0, vector);
+  if (TILE_ROWS > 64u) { strip.a1 = load_x(places.p1, vector); }
+  if (TILE_ROWS > 128u) {
+    strip.a2 = load_x(places.p2, vector);
+    strip.a3 = load_x(places.p3, vector);
+  }
+  strip.b0 = load_weight(row, column);
+  if (SWEEP < 32u) { strip.b1 = load_weight(row + SWEEP, column); }
+  return strip;
+}
+
+fn put_strip(strip: Strip, a_at: u32, b_at: u32) {
+  tile[a_at] = shown(strip.a0);
+  if (TILE_ROWS > 64u) { tile[a_at + 64u * A_STRIDE] = shown(strip.a1); }
+  if (TILE_ROWS > 128u) {
+    tile[a_at + 128u * A_STRIDE] = shown(strip.a2);
+    tile[a_at + 192u * A_STRIDE] = shown(strip.a3);
+  }
+  tile[b_at] = shown(strip.b0);
+  if (SWEEP < 32u) { tile[b_at + SWEEP * B_STRIDE] = shown(strip.b1); }
+}
+
 @compute @workgroup_size(256)
 fn main(
   @builtin(local_invocation_index) local: u32,
@@ -213,26 +245,12 @@ fn main(
   // What this invocation copies: every 64th place, every SWEEP-th row of weights.
   let x_row = first + local / 4u;
   let x_vector = local % 4u;
-  let p0 = place(x_row);
-  let p1 = place(x_row + 64u);
-  let p2 = place(x_row + 128u);
-  let p3 = place(x_row + 192u);
+  let places = Places(place(x_row), place(x_row + 64u), place(x_row + 128u), place(x_row + 192u));
   let a_at = local / 4u * A_STRIDE + x_vector;
   let b_row = local / TILE_VECTORS;
   let b_column = first_column + local % TILE_VECTORS;
   let b_at = B_START + b_row * B_STRIDE + local % TILE_VECTORS;
-  var a0 = load_x(p0, x_vector);
-  var a1: Loaded;
-  var a2: Loaded;
-  var a3: Loaded;
-  var b0 = load_weight(b_row, b_column);
-  var b1: Loaded;
-  if (TILE_ROWS > 64u) { a1 = load_x(p1, x_vector); }
-  if (TILE_ROWS > 128u) {
-    a2 = load_x(p2, x_vector);
-    a3 = load_x(p3, x_vector);
-  }
-  if (SWEEP < 32u) { b1 = load_weight(b_row + SWEEP, b_column); }
+  var strip = load_strip(0u, places, x_vector, b_row, b_column);
 
   // [row of matrices][column of matrices], of this subgroup.
   var s00: Sum; var s01: Sum; var s02: Sum; var s03: Sum;
@@ -242,31 +260,13 @@ fn main(
   let left_start = subgroup / ACROSS * (SUBGROUP_ROWS * A_STRIDE);
   let right_start = B_START + subgroup % ACROSS * 4u;
 
-  tile[a_at] = shown(a0);
-  if (TILE_ROWS > 64u) { tile[a_at + 64u * A_STRIDE] = shown(a1); }
-  if (TILE_ROWS > 128u) {
-    tile[a_at + 128u * A_STRIDE] = shown(a2);
-    tile[a_at + 192u * A_STRIDE] = shown(a3);
-  }
-  tile[b_at] = shown(b0);
-  if (SWEEP < 32u) { tile[b_at + SWEEP * B_STRIDE] = shown(b1); }
+  put_strip(strip, a_at, b_at);
   workgroupBarrier();
   for (var step = 0u; step < STEPS; step++) {
-    // Behind the last strip once more the last. In a branch that is not always taken, registers would be moved at its end, and the loads waited for.
+    // Behind the last strip once more the last: at the end of a branch registers would be moved, and what is loaded waited for.
     let next = min(step + 1u, STEPS - 1u);
     let more = has_products(next);
-    if (more) {
-      let vector = next * 4u + x_vector;
-      let row = next * 32u + b_row;
-      a0 = load_x(p0, vector);
-      if (TILE_ROWS > 64u) { a1 = load_x(p1, vector); }
-      if (TILE_ROWS > 128u) {
-        a2 = load_x(p2, vector);
-        a3 = load_x(p3, vector);
-      }
-      b0 = load_weight(row, b_column);
-      if (SWEEP < 32u) { b1 = load_weight(row + SWEEP, b_column); }
-    }
+    if (more) { strip = load_strip(next, places, x_vector, b_row, b_column); }
     if (has_products(step)) {
       for (var slice = 0u; slice < 32u / MATRIX_DEPTH; slice++) {
         let left_at = left_start + slice * (MATRIX_DEPTH / 8u);
@@ -312,16 +312,7 @@ fn main(
       }
     }
     workgroupBarrier();
-    if (more) {
-      tile[a_at] = shown(a0);
-      if (TILE_ROWS > 64u) { tile[a_at + 64u * A_STRIDE] = shown(a1); }
-      if (TILE_ROWS > 128u) {
-        tile[a_at + 128u * A_STRIDE] = shown(a2);
-        tile[a_at + 192u * A_STRIDE] = shown(a3);
-      }
-      tile[b_at] = shown(b0);
-      if (SWEEP < 32u) { tile[b_at + SWEEP * B_STRIDE] = shown(b1); }
-    }
+    if (more) { put_strip(strip, a_at, b_at); }
     workgroupBarrier();
   }
 

@@ -116,6 +116,35 @@ fn store_rows(strip: u32, local: u32, start: u32, first: u32, first_column: u32)
   store_row(strip, local / TILE_VECTORS + SWEEP, start, first, vector, first_column + vector);
 }
 
+// What an invocation copies of a strip of each operand.
+struct Strip { a0: Loaded, a1: Loaded, a2: Loaded, a3: Loaded, b0: Loaded, b1: Loaded }
+
+fn load_strip(step: u32, source: Row, x_first: u32, dy_first: u32, column: u32) -> Strip {
+  let x_pixel = step * 32u + x_first;
+  let dy_pixel = step * 32u + dy_first;
+  var strip: Strip;
+  strip.a0 = load_x(x_pixel, source);
+  if (X_SWEEP < 32u) { strip.a1 = load_x(x_pixel + X_SWEEP, source); }
+  if (X_SWEEP < 16u) {
+    strip.a2 = load_x(x_pixel + 2u * X_SWEEP, source);
+    strip.a3 = load_x(x_pixel + 3u * X_SWEEP, source);
+  }
+  strip.b0 = load_dy(dy_pixel, column);
+  if (SWEEP < 32u) { strip.b1 = load_dy(dy_pixel + SWEEP, column); }
+  return strip;
+}
+
+fn put_strip(strip: Strip, a_at: u32, b_at: u32) {
+  tile[a_at] = shown(strip.a0);
+  if (X_SWEEP < 32u) { tile[a_at + X_SWEEP * A_STRIDE] = shown(strip.a1); }
+  if (X_SWEEP < 16u) {
+    tile[a_at + 2u * X_SWEEP * A_STRIDE] = shown(strip.a2);
+    tile[a_at + 3u * X_SWEEP * A_STRIDE] = shown(strip.a3);
+  }
+  tile[b_at] = shown(strip.b0);
+  if (SWEEP < 32u) { tile[b_at + SWEEP * B_STRIDE] = shown(strip.b1); }
+}
+
 @compute @workgroup_size(256)
 fn main(
   @builtin(local_invocation_index) local: u32,
@@ -137,18 +166,7 @@ fn main(
   let dy_pixel = split * params.steps * 32u + local / TILE_VECTORS;
   let a_at = local / X_VECTORS * A_STRIDE + local % X_VECTORS;
   let b_at = B_START + local / TILE_VECTORS * B_STRIDE + local % TILE_VECTORS;
-  var a0 = load_x(x_pixel, source);
-  var a1: Loaded;
-  var a2: Loaded;
-  var a3: Loaded;
-  var b0 = load_dy(dy_pixel, b_column);
-  var b1: Loaded;
-  if (X_SWEEP < 32u) { a1 = load_x(x_pixel + X_SWEEP, source); }
-  if (X_SWEEP < 16u) {
-    a2 = load_x(x_pixel + 2u * X_SWEEP, source);
-    a3 = load_x(x_pixel + 3u * X_SWEEP, source);
-  }
-  if (SWEEP < 32u) { b1 = load_dy(dy_pixel + SWEEP, b_column); }
+  var strip = load_strip(0u, source, x_pixel, dy_pixel, b_column);
 
   // [row of matrices][column of matrices], of this subgroup.
   var s00: Sum; var s01: Sum; var s02: Sum; var s03: Sum;
@@ -158,27 +176,12 @@ fn main(
   let left_start = subgroup / ACROSS * (SUBGROUP_ROWS / 8u);
   let right_start = B_START + subgroup % ACROSS * 4u;
 
-  tile[a_at] = shown(a0);
-  if (X_SWEEP < 32u) { tile[a_at + X_SWEEP * A_STRIDE] = shown(a1); }
-  if (X_SWEEP < 16u) {
-    tile[a_at + 2u * X_SWEEP * A_STRIDE] = shown(a2);
-    tile[a_at + 3u * X_SWEEP * A_STRIDE] = shown(a3);
-  }
-  tile[b_at] = shown(b0);
-  if (SWEEP < 32u) { tile[b_at + SWEEP * B_STRIDE] = shown(b1); }
+  put_strip(strip, a_at, b_at);
   workgroupBarrier();
   for (var step = 0u; step < MOST_STEPS; step++) {
     if (step >= params.steps) { break; }
-    // Behind the last strip once more the last. In a branch that is not always taken, registers would be moved at its end, and the loads waited for.
-    let next = min(step + 1u, params.steps - 1u) * 32u;
-    a0 = load_x(x_pixel + next, source);
-    if (X_SWEEP < 32u) { a1 = load_x(x_pixel + next + X_SWEEP, source); }
-    if (X_SWEEP < 16u) {
-      a2 = load_x(x_pixel + next + 2u * X_SWEEP, source);
-      a3 = load_x(x_pixel + next + 3u * X_SWEEP, source);
-    }
-    b0 = load_dy(dy_pixel + next, b_column);
-    if (SWEEP < 32u) { b1 = load_dy(dy_pixel + next + SWEEP, b_column); }
+    // Behind the last strip once more the last: at the end of a branch registers would be moved, and what is loaded waited for.
+    strip = load_strip(min(step + 1u, params.steps - 1u), source, x_pixel, dy_pixel, b_column);
     for (var slice = 0u; slice < 32u / MATRIX_DEPTH; slice++) {
       let left_at = left_start + slice * (MATRIX_DEPTH * A_STRIDE);
       let right_at = right_start + slice * (MATRIX_DEPTH * B_STRIDE);
@@ -222,14 +225,7 @@ fn main(
       }
     }
     workgroupBarrier();
-    tile[a_at] = shown(a0);
-    if (X_SWEEP < 32u) { tile[a_at + X_SWEEP * A_STRIDE] = shown(a1); }
-    if (X_SWEEP < 16u) {
-      tile[a_at + 2u * X_SWEEP * A_STRIDE] = shown(a2);
-      tile[a_at + 3u * X_SWEEP * A_STRIDE] = shown(a3);
-    }
-    tile[b_at] = shown(b0);
-    if (SWEEP < 32u) { tile[b_at + SWEEP * B_STRIDE] = shown(b1); }
+    put_strip(strip, a_at, b_at);
     workgroupBarrier();
   }
 

@@ -88,6 +88,35 @@ fn store_rows(strip: u32, local: u32, first: u32, first_column: u32) {
   store_row(strip, local / TILE_VECTORS + SWEEP, first, vector, first_column + vector);
 }
 
+// What an invocation copies of a strip of each operand.
+struct Strip { a0: Loaded, a1: Loaded, a2: Loaded, a3: Loaded, b0: Loaded, b1: Loaded }
+
+fn load_strip(step: u32, first_row: u32, a_vector: u32, b_row: u32, column: u32) -> Strip {
+  let vector = step * 4u + a_vector;
+  let k = step * 32u + b_row;
+  var strip: Strip;
+  strip.a0 = load_a(first_row, vector);
+  if (TILE_ROWS > 64u) { strip.a1 = load_a(first_row + 64u, vector); }
+  if (TILE_ROWS > 128u) {
+    strip.a2 = load_a(first_row + 128u, vector);
+    strip.a3 = load_a(first_row + 192u, vector);
+  }
+  strip.b0 = load_b(k, column);
+  if (SWEEP < 32u) { strip.b1 = load_b(k + SWEEP, column); }
+  return strip;
+}
+
+fn put_strip(strip: Strip, a_at: u32, b_at: u32) {
+  tile[a_at] = shown(strip.a0);
+  if (TILE_ROWS > 64u) { tile[a_at + 64u * A_STRIDE] = shown(strip.a1); }
+  if (TILE_ROWS > 128u) {
+    tile[a_at + 128u * A_STRIDE] = shown(strip.a2);
+    tile[a_at + 192u * A_STRIDE] = shown(strip.a3);
+  }
+  tile[b_at] = shown(strip.b0);
+  if (SWEEP < 32u) { tile[b_at + SWEEP * B_STRIDE] = shown(strip.b1); }
+}
+
 @compute @workgroup_size(256)
 fn main(
   @builtin(local_invocation_index) local: u32,
@@ -107,18 +136,7 @@ fn main(
   let b_row = local / TILE_VECTORS;
   let b_column = first_column + local % TILE_VECTORS;
   let b_at = B_START + b_row * B_STRIDE + local % TILE_VECTORS;
-  var a0 = load_a(a_row, a_vector);
-  var a1: Loaded;
-  var a2: Loaded;
-  var a3: Loaded;
-  var b0 = load_b(b_row, b_column);
-  var b1: Loaded;
-  if (TILE_ROWS > 64u) { a1 = load_a(a_row + 64u, a_vector); }
-  if (TILE_ROWS > 128u) {
-    a2 = load_a(a_row + 128u, a_vector);
-    a3 = load_a(a_row + 192u, a_vector);
-  }
-  if (SWEEP < 32u) { b1 = load_b(b_row + SWEEP, b_column); }
+  var strip = load_strip(0u, a_row, a_vector, b_row, b_column);
 
   // [row of matrices][column of matrices], of this subgroup.
   var s00: Sum; var s01: Sum; var s02: Sum; var s03: Sum;
@@ -128,28 +146,11 @@ fn main(
   let left_start = subgroup / ACROSS * (SUBGROUP_ROWS * A_STRIDE);
   let right_start = B_START + subgroup % ACROSS * 4u;
 
-  tile[a_at] = shown(a0);
-  if (TILE_ROWS > 64u) { tile[a_at + 64u * A_STRIDE] = shown(a1); }
-  if (TILE_ROWS > 128u) {
-    tile[a_at + 128u * A_STRIDE] = shown(a2);
-    tile[a_at + 192u * A_STRIDE] = shown(a3);
-  }
-  tile[b_at] = shown(b0);
-  if (SWEEP < 32u) { tile[b_at + SWEEP * B_STRIDE] = shown(b1); }
+  put_strip(strip, a_at, b_at);
   workgroupBarrier();
   for (var step = 0u; step < STEPS; step++) {
-    // Behind the last strip once more the last. In a branch that is not always taken, registers would be moved at its end, and the loads waited for.
-    let next = min(step + 1u, STEPS - 1u);
-    let vector = next * 4u + a_vector;
-    let k = next * 32u + b_row;
-    a0 = load_a(a_row, vector);
-    if (TILE_ROWS > 64u) { a1 = load_a(a_row + 64u, vector); }
-    if (TILE_ROWS > 128u) {
-      a2 = load_a(a_row + 128u, vector);
-      a3 = load_a(a_row + 192u, vector);
-    }
-    b0 = load_b(k, b_column);
-    if (SWEEP < 32u) { b1 = load_b(k + SWEEP, b_column); }
+    // Behind the last strip once more the last: at the end of a branch registers would be moved, and what is loaded waited for.
+    strip = load_strip(min(step + 1u, STEPS - 1u), a_row, a_vector, b_row, b_column);
     for (var slice = 0u; slice < 32u / MATRIX_DEPTH; slice++) {
       let left_at = left_start + slice * (MATRIX_DEPTH / 8u);
       let right_at = right_start + slice * (MATRIX_DEPTH * B_STRIDE);
@@ -193,14 +194,7 @@ fn main(
       }
     }
     workgroupBarrier();
-    tile[a_at] = shown(a0);
-    if (TILE_ROWS > 64u) { tile[a_at + 64u * A_STRIDE] = shown(a1); }
-    if (TILE_ROWS > 128u) {
-      tile[a_at + 128u * A_STRIDE] = shown(a2);
-      tile[a_at + 192u * A_STRIDE] = shown(a3);
-    }
-    tile[b_at] = shown(b0);
-    if (SWEEP < 32u) { tile[b_at + SWEEP * B_STRIDE] = shown(b1); }
+    put_strip(strip, a_at, b_at);
     workgroupBarrier();
   }
 
