@@ -20,10 +20,18 @@ import { FAILURE_MARK, readListing } from "./compiler/listing.js";
 
 const HELP = `Usage: node bench/compiler.js [options]
 
-Compiles the kernels of a training step for an AMD card that need not be there, and prints of each: vector registers, those spilled, waves
-that fit on a SIMD, bytes of workgroup memory (LDS), and of its longest loop the instructions: how many there are, multiply-adds, products of
-matrices, loads from workgroup memory and from memory, and the multiply-adds or products between a load from memory and the wait for
-it. Exits with status 1 where a kernel spills registers, or waits for its loads before it multiplies.
+Compiles the kernels of a training step for an AMD card that need not be there, and prints of each kernel:
+  registers   vector registers
+  spilled     registers of either kind that did not fit
+  waves       of 32 invocations that fit on a SIMD; a wave of 64 counts twice
+  LDS         bytes of workgroup memory
+and of its longest loop:
+  loop        instructions
+  fma, wmma   multiply-adds and products of matrices among them
+  ds, mem     loads from workgroup memory and from memory
+  hide        the multiply-adds or products between a load from memory and the wait for it
+
+Exits with status 1 where a kernel spills registers, or waits for its loads before it multiplies.
 
 For Linux: needs a C compiler, Vulkan's headers and Mesa's RADV (Debian: gcc libvulkan-dev mesa-vulkan-drivers).
 
@@ -47,6 +55,8 @@ if (!["f32", "mixed"].includes(flags.precision)) refuse(`--precision ${flags.pre
 const folder = mkdtempSync(join(tmpdir(), "kiln-compiler-"));
 try {
   show(compileAll());
+} catch (error) {
+  complain(/** @type {Error} */ (error).message);
 } finally {
   rmSync(folder, { recursive: true });
 }
@@ -75,23 +85,27 @@ function compileAll() {
   const text = readFileSync(listing, "utf8");
   if (flags.out) writeFileSync(flags.out, text);
   if (child.status === 0) return text;
-  const said = text.split("\n").findLast((line) => line.startsWith(FAILURE_MARK));
-  return refuse(said?.slice(FAILURE_MARK.length) ?? `RADV has no card named ${flags.family}, or crashed`);
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  const said = lines.findLast((line) => line.startsWith(FAILURE_MARK))?.slice(FAILURE_MARK.length);
+  const unknown = text.includes("Unknown family") ? `RADV knows no card named ${flags.family}` : undefined;
+  throw new Error(said ?? unknown ?? `the driver crashed${lines.length > 0 ? `; its last line: ${lines.at(-1)}` : ""}`);
 }
 
 /** RADV's description for the Vulkan loader. */
 function driver() {
   const drivers = "/usr/share/vulkan/icd.d";
-  const name = existsSync(drivers) && readdirSync(drivers).find((file) => /^radeon_icd.*json$/.test(file));
-  return name ? join(drivers, name) : refuse(`there is no RADV in ${drivers}: install mesa-vulkan-drivers`);
+  const names = existsSync(drivers) ? readdirSync(drivers).filter((file) => /^radeon_icd.*json$/.test(file)) : [];
+  if (names.length === 0) throw new Error(`there is no RADV in ${drivers}: install mesa-vulkan-drivers`);
+  return names.map((name) => join(drivers, name)).join(":"); // one for each architecture; the loader takes its own
 }
 
 /** Builds the layer; returns the folder of its description. */
 function layer() {
   const [source, library] = [join(import.meta.dirname, "compiler", "layer.c"), join(folder, "layer.so")];
   const built = spawnSync("cc", ["-O1", "-shared", "-fPIC", source, "-o", library], { encoding: "utf8" });
-  if (built.status !== 0)
-    refuse(`cc cannot compile layer.c: install gcc and libvulkan-dev\n${built.stderr ?? ""}`.trimEnd());
+  if (built.status !== 0) {
+    throw new Error(`cc cannot compile layer.c: install gcc and libvulkan-dev\n${built.stderr ?? ""}`.trimEnd());
+  }
   const description = {
     file_format_version: "1.2.0",
     layer: {
@@ -111,7 +125,7 @@ function layer() {
 /** @param {string} listing */
 function show(listing) {
   const kernels = readListing(listing);
-  console.log("registers spilled waves   LDS   loop  fma wmma LDS mem hide  kernel");
+  console.log("registers spilled waves   LDS   loop  fma wmma  ds mem hide  kernel");
   for (const { name, registers, spilled, waves, lds, loop } of kernels) {
     const ofLoop = loop
       ? [loop.instructions, loop.multiplyAdds, loop.matrixProducts, loop.ldsLoads, loop.memoryLoads, loop.hiding]
@@ -122,6 +136,8 @@ function show(listing) {
     );
     console.log([...columns, ` ${name}`].join(" "));
   }
+  const unread = kernels.some(({ registers, spilled }) => Number.isNaN(registers + spilled));
+  if (unread || !kernels.some(({ loop }) => loop)) complain("this driver's listing is not as expected: see --out");
   for (const { name, spilled } of kernels) if (spilled > 0) complain(`${name} spills ${spilled} registers`);
   for (const { name, loop } of kernels) if (waits(loop)) complain(`${name} waits for its loads before it multiplies`);
 }

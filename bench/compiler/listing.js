@@ -6,12 +6,15 @@ export const KERNEL_MARK = "@kernel ";
 /** Begins the line that says why compiling ended. */
 export const FAILURE_MARK = "@failure ";
 
-const MULTIPLY_ADD = /^v_(pk_|dual_)?(fma|mac_f|mad_f)/;
-const MATRIX_PRODUCT = /^v_wmma/;
-const MEMORY_LOAD = /^(buffer|global)_load/;
+// Two that are issued at once are one instruction: v_dual_fmac_f32 ... :: v_dual_fmac_f32 ...
+const MULTIPLY_ADD = /\bv_(pk_|dual_)?(fma|mac_f|mad_f)/g;
+const MATRIX_PRODUCT = /\bv_(wmma|mfma)/g;
+const LDS_LOAD = /^ds_(load|read)/g;
+const MEMORY_LOAD = /^(buffer|global)_load/g;
+// Of memory: with so many loads under way or fewer. RDNA 4 writes s_wait_loadcnt 0x1, others s_waitcnt vmcnt(1).
+const WAIT = /^s_wait(?:cnt .*vmcnt\((\d+)\)|_loadcnt\w* (0x[\da-f]+))/;
 
 /**
- * @typedef {{ instruction: string, operands: string }} Instruction
  * @typedef {{ instructions: number, multiplyAdds: number, matrixProducts: number, ldsLoads: number, memoryLoads: number, hiding: number }} Loop
  * @typedef {{ name: string, registers: number, spilled: number, waves: number, lds: number, loop: Loop | null }} Compiled
  */
@@ -40,52 +43,56 @@ export function readListing(listing) {
 function longestLoop(code) {
   /** @type {Map<string, number>} */
   const labels = new Map();
-  /** @type {Instruction[]} */
+  /** @type {string[]} */
   const instructions = [];
-  /** @type {Instruction[]} */
+  /** @type {string[]} */
   let longest = [];
   for (const line of code.split("\n")) {
     const label = /^(BB\d+):/.exec(line)?.[1];
     if (label) labels.set(label, instructions.length);
-    const [, instruction, operands] = /^\s+([a-z]\w+)(.*)/.exec(line) ?? [];
+    const instruction = /^\s+([a-z]\w+[^;]*)/.exec(line)?.[1];
     if (!instruction) continue;
-    instructions.push({ instruction, operands });
-    const start = instruction.includes("branch") ? labels.get(/BB\d+/.exec(operands)?.[0] ?? "") : undefined;
+    instructions.push(instruction);
+    const target = /^s_c?branch\w* (BB\d+)/.exec(instruction)?.[1];
+    const start = target ? labels.get(target) : undefined;
     if (start !== undefined && instructions.length - start > longest.length) longest = instructions.slice(start);
   }
   if (longest.length === 0) return null;
-  /** @param {RegExp} pattern */
-  const count = (pattern) => longest.filter(({ instruction }) => pattern.test(instruction)).length;
   return {
     instructions: longest.length,
-    multiplyAdds: count(MULTIPLY_ADD),
-    matrixProducts: count(MATRIX_PRODUCT),
-    ldsLoads: count(/^ds_load/),
-    memoryLoads: count(MEMORY_LOAD),
+    multiplyAdds: count(longest, MULTIPLY_ADD),
+    matrixProducts: count(longest, MATRIX_PRODUCT),
+    ldsLoads: count(longest, LDS_LOAD),
+    memoryLoads: count(longest, MEMORY_LOAD),
     hiding: hiding(longest),
   };
 }
+
+/** @param {string[]} instructions @param {RegExp} pattern */
+const count = (instructions, pattern) =>
+  instructions.reduce((sum, text) => sum + (text.match(pattern)?.length ?? 0), 0);
 
 /**
  * How many multiply-adds or products of matrices run between a load from memory and the wait for it, of the load that has fewest.
  * The loop goes round: what its next turn waits for counts as well.
  *
- * @param {Instruction[]} loop
+ * @param {string[]} loop
  */
 function hiding(loop) {
-  const loads = loop.flatMap(({ instruction }, i) => (MEMORY_LOAD.test(instruction) ? [i] : []));
+  const loads = loop.flatMap((text, i) => (text.match(MEMORY_LOAD) ? [i] : []));
   return loads.length > 0 ? Math.min(...loads.map((start) => behind(loop, start))) : 0;
 }
 
-/** @param {Instruction[]} loop @param {number} load */
+/** @param {string[]} loop @param {number} load */
 function behind(loop, load) {
-  let [work, later] = [0, 0];
-  for (const { instruction, operands } of [...loop.slice(load + 1), ...loop.slice(0, load)]) {
-    // Loads come in order: with `later` of them or fewer on their way, this one is there.
-    const left = instruction === "s_waitcnt" ? /vmcnt\((\d+)\)/.exec(operands)?.[1] : undefined;
-    if (left !== undefined && Number(left) <= later) break;
-    if (MEMORY_LOAD.test(instruction)) later++;
-    if (MULTIPLY_ADD.test(instruction) || MATRIX_PRODUCT.test(instruction)) work++;
-  }
-  return work;
+  const after = [...loop.slice(load + 1), ...loop.slice(0, load)];
+  let later = 0;
+  // Loads come in order: with `later` of them or fewer under way, this one is there.
+  const wait = after.findIndex((text) => {
+    if (text.match(MEMORY_LOAD)) later++;
+    const [, left, leftHex] = WAIT.exec(text) ?? [];
+    return left !== undefined || leftHex !== undefined ? Number(left ?? leftHex) <= later : false;
+  });
+  const between = wait < 0 ? after : after.slice(0, wait);
+  return count(between, MULTIPLY_ADD) + count(between, MATRIX_PRODUCT);
 }

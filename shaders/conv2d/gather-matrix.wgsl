@@ -99,7 +99,7 @@ struct Loaded { value: vec4u, inside: bool }
 
 fn shown(v: Loaded) -> vec4u { return select(vec4u(), v.value, v.inside); }
 
-// Eight channels of a place under their tap: zeros outside of the image, past the last and for taps that do not contribute.
+// Eight channels of a place under their tap: nothing outside of the image, past the last and for taps that do not contribute.
 fn load_x(place: vec3u, vector: u32) -> Loaded {
   let tap = vector / CHANNEL_VECTORS;
   let at = vec2i(place.yz) * STEP + position(tap) / DIVISOR;
@@ -142,7 +142,7 @@ fn target_of(index: u32, column: u32) -> Target {
   return Target(((own.x * Y_SIZE.x + to.x) * Y_SIZE.y + to.y) * COLUMN_VECTORS + column, inside);
 }
 
-// What y holds there, if that is to be added to.
+// What y holds there, if that is to be added to. What is not this invocation's is read for nothing, maybe while its owner writes it.
 fn load_y(held: Target) -> vec4u {
   if (!ADDS) { return vec4u(); }
   return select(vec4u(), y[select(0u, held.at, held.inside)], held.inside);
@@ -263,7 +263,8 @@ fn main(
   put_strip(strip, a_at, b_at);
   workgroupBarrier();
   for (var step = 0u; step < STEPS; step++) {
-    // Behind the last strip once more the last: at the end of a branch registers would be moved, and what is loaded waited for.
+    // After the last strip the last one is loaded again and not used: with an `if`, compilers wait for the loads at its end.
+    // (`more` is constant but with a stride, and the same for all.)
     let next = min(step + 1u, STEPS - 1u);
     let more = has_products(next);
     if (more) { strip = load_strip(next, places, x_vector, b_row, b_column); }

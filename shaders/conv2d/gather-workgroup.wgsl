@@ -34,13 +34,13 @@ const COLUMN_TILES = (Y_SIZE.z + TILE_COLUMNS - 1u) / TILE_COLUMNS;
 const THREADS = TILE_ROWS * TILE_COLUMNS / 64u;
 const TILE_VECTORS = TILE_COLUMNS / 4u;     // vec4s in a step of weights
 const X_STRIP = 2u * TILE_ROWS;             // vec4s in a strip
-const WEIGHT_STRIP = max(8u * TILE_VECTORS, THREADS); // 256 x 64: half of them load the same, and nobody reads it
+const WEIGHT_STRIP = max(8u * TILE_VECTORS, THREADS); // 256 x 64: half of the invocations copy what the others do, to where nobody reads
 const X_LOADS = X_STRIP / THREADS;          // vec4s of x that an invocation copies
 const NEXT_STEP = THREADS / TILE_VECTORS;   // steps from its first vec4 of weights to its second; 8 or more: there is none
 const ACROSS = TILE_COLUMNS / 8u;           // invocations beside each other, below each other
 const DOWN = TILE_ROWS / 8u;
 const BETWEEN = 2u * DOWN;                  // vec4s from one of an invocation's places to its next
-const WHOLE = X_SIZE.z % 16u == 0u;         // the sum ends with a pair of strips, whatever taps there are
+const WHOLE = X_SIZE.z % 16u == 0u;         // taps * C then fills whole pairs of strips: nothing lies past the last step
 
 // Constant, and more than any sum has: such a loop needs no guard against running forever, one bounded by Params gets one.
 const MOST_PAIRS: u32 = 1048576u;
@@ -120,8 +120,8 @@ fn source(place: vec3u, tap: u32) -> Source {
   return Source(select(0u, pixel * CHANNEL_VECTORS, inside), inside);
 }
 
-// What lies outside is loaded from the first element, and becomes zero when it is put down, after the multiplication: a load in a branch,
-// or a choice right behind it, is waited for on the spot.
+// What lies outside is loaded from the first pixel, or the first weight, and becomes zero when it is put down, after the
+// multiplication: a load in a branch, or a choice right behind it, is waited for on the spot.
 struct FromX { value: Stored, inside: bool }
 struct FromWeight { value: vec4f, inside: bool }
 
@@ -153,6 +153,7 @@ fn target_of(index: u32) -> Target {
   return Target(((own.x * Y_SIZE.x + to.x) * Y_SIZE.y + to.y) * COLUMN_VECTORS, exists);
 }
 
+// What is not this invocation's is read for nothing, maybe while its owner writes it.
 fn load_y(index: u32, column: u32) -> vec4f {
   let held = target_of(index);
   let inside = held.exists && column < COLUMN_VECTORS;
@@ -299,7 +300,7 @@ fn main(
     if (NEXT_STEP < 8u) { weight_tile[WEIGHT_STRIP + (local + THREADS) % WEIGHT_STRIP] = shown_weight(w1); }
     workgroupBarrier();
 
-    // Behind the last strip once more the last: at the end of a branch registers would be moved, and what is loaded waited for.
+    // After the last strip the last one is loaded again and not used: with an `if`, compilers wait for the loads at its end.
     {
       let strip = min(pair * 2u + 2u, params.pairs * 2u - 1u);
       let vector = strip * 2u + x_vector;

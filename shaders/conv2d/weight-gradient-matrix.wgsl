@@ -180,7 +180,7 @@ fn main(
   workgroupBarrier();
   for (var step = 0u; step < MOST_STEPS; step++) {
     if (step >= params.steps) { break; }
-    // Behind the last strip once more the last: at the end of a branch registers would be moved, and what is loaded waited for.
+    // After the last strip the last one is loaded again and not used: with an `if`, compilers wait for the loads at its end.
     strip = load_strip(min(step + 1u, params.steps - 1u), source, x_pixel, dy_pixel, b_column);
     for (var slice = 0u; slice < 32u / MATRIX_DEPTH; slice++) {
       let left_at = left_start + slice * (MATRIX_DEPTH * A_STRIDE);

@@ -171,7 +171,7 @@ fn main(
     if (DY_NEXT < 8u) { dy_tile[DY_STRIP + (local + THREADS) % DY_STRIP] = shown(dy1); }
     workgroupBarrier();
 
-    // Behind the last strip once more the last: at the end of a branch registers would be moved, and what is loaded waited for.
+    // After the last strip the last one is loaded again and not used: with an `if`, compilers wait for the loads at its end.
     let even = min(pair * 16u + 16u, params.pairs * 16u - 8u);
     x0 = load_x(x_pixel + even, source);
     dy0 = load_dy(dy_pixel + even, source_column);

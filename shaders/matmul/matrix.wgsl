@@ -6,7 +6,7 @@
 // different banks, and a row's bytes still divide by 16, as they must. The loads of the next strips are under way to registers while
 // these are multiplied.
 //
-// Tails: what is past the last row, column or k is loaded as zeros and not stored. Sums cannot be taken apart in registers, so they
+// Tails: what is past the last row, column or k counts as zeros and is not stored. Sums cannot be taken apart in registers, so they
 // go through workgroup memory, 16 rows of each subgroup at a time.
 //
 // Never add subgroup arithmetic (subgroupAdd and the like) here: with matrices in the same module a driver of NVIDIA's crashes.
@@ -149,7 +149,7 @@ fn main(
   put_strip(strip, a_at, b_at);
   workgroupBarrier();
   for (var step = 0u; step < STEPS; step++) {
-    // Behind the last strip once more the last: at the end of a branch registers would be moved, and what is loaded waited for.
+    // After the last strip the last one is loaded again and not used: with an `if`, compilers wait for the loads at its end.
     strip = load_strip(min(step + 1u, STEPS - 1u), a_row, a_vector, b_row, b_column);
     for (var slice = 0u; slice < 32u / MATRIX_DEPTH; slice++) {
       let left_at = left_start + slice * (MATRIX_DEPTH / 8u);

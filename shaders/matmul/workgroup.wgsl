@@ -149,7 +149,7 @@ fn main(
     if (B_NEXT < 8u) { b_tile[B_STRIP + (local + THREADS) % B_STRIP] = shown(b1); }
     workgroupBarrier();
 
-    // Behind the last strip once more the last: at the end of a branch registers would be moved, and what is loaded waited for.
+    // After the last strip the last one is loaded again and not used: with an `if`, compilers wait for the loads at its end.
     let first = min(pair * 16u + 16u, PAIRS * 16u - 8u);
     a0 = load_a(a_at + first * A_STRIDE, a_k + first);
     b0 = load_b(b_at + first * B_STRIDE, b_k + first);

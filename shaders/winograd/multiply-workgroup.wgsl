@@ -17,7 +17,7 @@ const THREADS = TILE_ROWS * TILE_COLUMNS / 64u;
 const A_VECTORS = TILE_ROWS / 4u;
 const B_VECTORS = TILE_COLUMNS / 4u;
 const A_STRIP = 8u * A_VECTORS;
-const B_STRIP = max(8u * B_VECTORS, THREADS); // 256 x 64: half of them load the same, and nobody reads it
+const B_STRIP = max(8u * B_VECTORS, THREADS); // 256 x 64: half of the invocations copy what the others do, to where nobody reads
 const A_LOADS = A_STRIP / THREADS;  // vec4s of a strip that an invocation copies
 const A_NEXT = THREADS / A_VECTORS; // steps from its first to its second, where TRANSPOSED
 const B_NEXT = THREADS / B_VECTORS; // 8 or more: there is no second
@@ -211,7 +211,7 @@ fn main(
     if (B_NEXT < 8u) { b_tile[B_STRIP + (local + THREADS) % B_STRIP] = shown(b1); }
     workgroupBarrier();
 
-    // Behind the last strip once more the last: at the end of a branch registers would be moved, and what is loaded waited for.
+    // After the last strip the last one is loaded again and not used: with an `if`, compilers wait for the loads at its end.
     let first = min(pair * 16u + 16u, params.pairs * 16u - 8u);
     a0 = load_a(a0_at + a_steps(first, a_stride), a0_k + first);
     b0 = load_b(b_at + first * params.columns, b_k + first);

@@ -67,16 +67,16 @@ struct Target { at: u32, exists: bool }
 
 fn target_of(to: Place, i: u32, j: u32) -> Target {
   let at = vec2u(to.top, to.left) + select(vec2u(i, j), TILE - 1u - vec2u(i, j), params.turned == 1u);
-  let pixel = (to.image * params.y_size.y + at.x) * params.y_size.z + at.y;
-  let exists = at.x < params.y_size.y && at.y < params.y_size.z;
-  return Target(select(0u, pixel * (params.y_size.w / 4u) + to.channel, exists), exists);
+  let inside = min(at, params.y_size.yz - 1u); // of the same tile
+  let pixel = (to.image * params.y_size.y + inside.x) * params.y_size.z + inside.y;
+  return Target(pixel * (params.y_size.w / 4u) + to.channel, all(at == inside));
 }
 
 fn store_pixel(to: Target, value: vec4f) {
   if (to.exists) { y[to.at] = pack(value); }
 }
 
-// All that is added to is loaded before the first store: between stores each load would be waited for.
+// What a row is added to is loaded before its first pixel is stored: between stores each load would be waited for.
 fn store(to: Place, i: u32, r: Pixels) {
   let to0 = target_of(to, i, 0u);
   let to1 = target_of(to, i, 1u);

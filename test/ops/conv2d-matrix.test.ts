@@ -30,7 +30,7 @@ it.each(sizes)("the self-test passes with matrices of $M x $N x $K", async (size
 describe.each<Case>([
   { x: [1, 1, 63, 8], weight: [1, 1, 8, 16] }, // tile - 1 places; fewer channels than a step takes
   { x: [1, 5, 13, 24], weight: [3, 3, 24, 72], options: { padding: 1 } }, // tile + 1 places, tile + 8 columns; steps across taps
-  { x: [2, 9, 8, 32], weight: [3, 3, 32, 8], options: { stride: 2, padding: 1 } }, // one tap a step; four phases that skip some
+  { x: [2, 9, 8, 32], weight: [3, 3, 32, 64], options: { stride: 2, padding: 1 } }, // two steps a tap; four phases that skip some
 ])("x $x weight $weight $options", (shape) => {
   it("forward and gradients", () =>
     withMatrices(currentDevice(), SQUARE, () => checkConv2d(shape, "workgroup", "f16", "f16")));

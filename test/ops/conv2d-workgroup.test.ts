@@ -15,7 +15,8 @@ beforeAll(testDevice);
 describe("workgroup tiles", () => {
   it.each<Case>([
     { x: [1, 1, 63, 3], weight: [1, 1, 3, 70] }, // tile - 1 places; C and K padded to 4; a weight gradient wider than high
-    { x: [2, 9, 7, 20], weight: [3, 3, 20, 68], options: { stride: 2, padding: 1 } }, // partial chunk, two column tiles, four phases
+    { x: [2, 9, 7, 20], weight: [3, 3, 20, 80], options: { stride: 2, padding: 1 } }, // partial chunk forward, two column tiles, four phases
+    { x: [1, 4, 5, 4], weight: [1, 1, 4, 16], options: { stride: 2 } }, // three phases that see no tap
     { x: [1, 9, 10, 8], weight: [3, 2, 8, 4], options: { stride: [2, 3], padding: [0, 2], dilation: [3, 2] } },
     { x: [2, 16, 17, 8], weight: [3, 3, 8, 8], options: { padding: 1 } }, // several splits, the last one shorter
   ])("x $x weight $weight $options", (shape) => checkConv2d(shape, "workgroup"));
@@ -71,7 +72,7 @@ it.each<WorkgroupTile>([
   [128, 128],
   [256, 64],
 ])("a tile of %i x %i", async (...tile) => {
-  const [C, K] = [24, tile[1] + 4];
+  const [C, K] = [tile[0] === 256 ? 32 : 24, tile[1] + 4]; // the sum ends with a pair of strips, or in one
   const side = tile[0] === 256 ? 17 : 12; // tile + 33 places, tile + 16
   const x = randomArr([1, side, side, C], 1);
   const weight = randomArr([1, 3, C, K], 2);
