@@ -63,6 +63,7 @@ try {
 
 /** The compiler's listing of all kernels, each behind a line with its name. */
 function compileAll() {
+  if (!existsSync(join(import.meta.dirname, "../dist"))) throw new Error("there is no dist/: `npm ci` builds it");
   const listing = join(folder, "listing");
   const { model, precision } = flags;
   const child = spawnSync(
