@@ -66,21 +66,21 @@ function compileAll() {
   if (!existsSync(join(import.meta.dirname, "../dist"))) throw new Error("there is no dist/: `npm ci` builds it");
   const listing = join(folder, "listing");
   const { model, precision } = flags;
+  const drivers = driver();
   const child = spawnSync(
     process.execPath,
     [join(import.meta.dirname, "compiler", "compile.js"), model, flags["batch-size"], precision],
     {
       env: {
         ...process.env,
-        VK_DRIVER_FILES: driver(),
-        VK_ICD_FILENAMES: driver(), // its name before loader 1.3.207
+        VK_DRIVER_FILES: drivers,
+        VK_ICD_FILENAMES: drivers, // its name before loader 1.3.207
         VK_LAYER_PATH: layer(),
         VK_INSTANCE_LAYERS: "VK_LAYER_KILN_no_card",
         RADV_FORCE_FAMILY: flags.family,
         RADV_DEBUG: "nocache,shaders,shaderstats",
       },
-      stdio: ["ignore", "pipe", openSync(listing, "w")],
-      encoding: "utf8",
+      stdio: ["ignore", "ignore", openSync(listing, "w")],
     },
   );
   const text = readFileSync(listing, "utf8");
