@@ -52,13 +52,14 @@ const flags = readFlags(HELP, {
 wholeNumber("batch-size", flags["batch-size"]);
 if (!["f32", "mixed"].includes(flags.precision)) refuse(`--precision ${flags.precision}: must be f32 or mixed`);
 
+const INTERRUPTED = 130; // as of a shell
 const folder = mkdtempSync(join(tmpdir(), "kiln-compiler-"));
+process.on("exit", () => rmSync(folder, { recursive: true }));
+process.once("SIGINT", () => process.exit(INTERRUPTED));
 try {
   show(compileAll());
 } catch (error) {
   complain(/** @type {Error} */ (error).message);
-} finally {
-  rmSync(folder, { recursive: true });
 }
 
 /** The compiler's listing of all kernels, each behind a line with its name. */
@@ -83,6 +84,7 @@ function compileAll() {
       stdio: ["ignore", "ignore", openSync(listing, "w")],
     },
   );
+  if (child.signal === "SIGINT") process.exit(INTERRUPTED);
   const text = readFileSync(listing, "utf8");
   if (flags.out) writeFileSync(flags.out, text);
   if (child.status === 0) return text;
