@@ -34,7 +34,7 @@ export interface LaunchArguments<K extends KernelSource> {
 export const ENOUGH_WORKGROUPS = 264;
 
 /** Loads of each number of an operand from which, in kernels that mostly multiply, reading it through a texture pays for the copy. */
-export const LOADED_OFTEN = 8;
+export const LOADED_OFTEN = 2;
 
 /** Runs a kernel on the current device. Errors name the kernel. */
 export function launch<const K extends KernelSource>(kernel: K, args: LaunchArguments<K>): void {

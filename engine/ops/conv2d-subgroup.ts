@@ -4,7 +4,7 @@ import type { Choice } from "../choices.ts";
 import { currentDevice } from "../current.ts";
 import { launch, LOADED_OFTEN } from "../launch.ts";
 import { scope } from "../scope.ts";
-import { ceilDiv } from "../shape.ts";
+import { ceilDiv, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
 import { loadedAs, loadedInPairs, storedAs } from "./cast.ts";
@@ -46,21 +46,18 @@ export function gatherSubgroup(
   return gatherRows(x, weight, y, gather, stats, columns);
 }
 
-/** Places of y that a lane of the row kernels computes. */
-export const ROW_PLACES = 8;
+/** Places of y that a lane of the row kernel computes. */
+const ROW_PLACES = 8;
 /** Columns that a lane computes, in a narrower and a wider variant. */
 const ROW_COLUMNS = 16;
 const WIDE_COLUMNS = 32;
 
 /** The share of parts of `part` that n elements fill. */
-export const filled = (n: number, part: number): number => n / (part * ceilDiv(n, part));
-
-/** Multiply-adds, counted twice, of a pass from which the wider variant is taken unmeasured. */
-const WIDE_FLOPS = 1e9;
+const filled = (n: number, part: number): number => n / (part * ceilDiv(n, part));
 
 /**
- * Columns that a lane of the row kernels computes. The wider variant is about 1.1 times as fast where its columns are filled, but takes more
- * than a second to compile, forward and for the weights: small layers gain too little.
+ * Columns that a lane of the row kernels computes. The wider variant loads less, but its loop is 33 to 50 KB of code: a little faster in
+ * caches that hold 64, two thirds of the speed in those that hold 32. So it is taken only where it was measured.
  */
 function rowColumns(
   K: number,
@@ -69,9 +66,14 @@ function rowColumns(
 ): number {
   if (filled(K, WIDE_COLUMNS) < 0.9 * filled(K, ROW_COLUMNS)) return ROW_COLUMNS;
   const variants = [`${ROW_COLUMNS}`, `${WIDE_COLUMNS}`];
-  const fixed = variants[choice.flops >= WIDE_FLOPS ? 1 : 0];
   const measured = (variant: string, inputs: readonly Tensor[]): void => scope(() => run(Number(variant), inputs));
-  return Number(currentDevice().choices.choose({ ...choice, variants, fixed, run: measured }));
+  return Number(currentDevice().choices.choose({ ...choice, variants, fixed: variants[0], run: measured }));
+}
+
+/** How a lane's 8 places lie: 8 of a row, or 4 of each of two rows, and the share of them that is in an image of P rows and Q columns. */
+export function rowPlaces([, P, Q]: Gather["y"]): { width: 4 | 8; filled: number } {
+  const [wide, square] = [filled(Q, 8), filled(P, 2) * filled(Q, 4)];
+  return square > wide ? { width: 4, filled: square } : { width: 8, filled: wide };
 }
 
 /**
@@ -81,7 +83,7 @@ function rowColumns(
 function suitsRows({ x, taps, step, spacing, divisor, spread, y }: Gather): boolean {
   if (x[3] < 16 && y[3] > ROW_COLUMNS) return false;
   const plain = [...step, ...divisor, ...spread].every((n) => n === 1) && spacing.every((n) => Math.abs(n) === 1);
-  return plain && taps.every((n) => n === 3) && filled(y[2], ROW_PLACES) * filled(y[3], ROW_COLUMNS) >= 0.75;
+  return plain && taps.every((n) => n === 3) && rowPlaces(y).filled * filled(y[3], ROW_COLUMNS) >= 0.75;
 }
 
 function gatherRows(
@@ -94,15 +96,18 @@ function gatherRows(
 ): BatchNormPartials | null {
   const LANES = lanes();
   const [N, P, Q, K] = gather.y;
-  const tiles = ceilDiv(N * P * ceilDiv(Q, ROW_PLACES), LANES);
-  // A tile with places past the end of a row would have fewer than the others.
-  const sums = stats && Q % ROW_PLACES === 0;
+  const { width: WIDTH } = rowPlaces(gather.y);
+  const rows = ROW_PLACES / WIDTH;
+  const tiles = ceilDiv(N * ceilDiv(P, rows) * ceilDiv(Q, WIDTH), LANES);
+  // A tile with places outside of y would have fewer than the others.
+  const sums = stats && Q % WIDTH === 0 && P % rows === 0;
   return scope(() => {
     const partials = sums ? empty([tiles, 2, K]) : noPartials();
     launch(kernels.conv2d.gatherRowSubgroup, {
       bindings: { x, weight, y, partials },
-      texels: { x: true },
-      constants: { LANES, COLUMNS: columns / 4, ...loadedInPairs(x.dtype), ...storedAs(x.dtype) },
+      // The wider variant leaves such caches either way, and in the others its few weights come faster from a buffer.
+      texels: { x: true, weight: columns === ROW_COLUMNS && tiles >= LOADED_OFTEN },
+      constants: { LANES, WIDTH, COLUMNS: columns / 4, ...loadedInPairs(x.dtype), ...storedAs(x.dtype) },
       params: {
         x_size: gather.x,
         y_size: gather.y,
@@ -110,6 +115,8 @@ function gatherRows(
         spacing: gather.spacing,
         stats: sums ? 1 : 0,
         adds: gather.adds ? 1 : 0,
+        tiles,
+        in_turn: weight.size > x.size ? 1 : 0,
       },
       workgroups: tiles * ceilDiv(K, columns),
       flops: gatherFlops(gather),
@@ -127,13 +134,13 @@ function gatherTiles(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats
     const places = gather.y[0] * gather.places[0] * gather.places[1];
     const tiles = ceilDiv(places, rows);
     const pixels = x.size / gather.x[3];
-    const loadsOfEach = (gather.taps[0] * gather.taps[1] * places * ceilDiv(K, 4 * LANES)) / pixels;
+    const loadsOfX = (gather.taps[0] * gather.taps[1] * places * ceilDiv(K, 4 * LANES)) / pixels;
     const partials = stats ? empty([tiles, 2, K]) : noPartials();
     launch(kernels.conv2d.gatherSubgroup, {
       bindings: { x, weight, y, partials },
-      texels: { x: loadsOfEach >= LOADED_OFTEN },
+      texels: { x: loadsOfX >= LOADED_OFTEN, weight: tiles >= LOADED_OFTEN },
       constants: { LANES, ...storedAs(x.dtype) },
-      params: { ...gatherParams(gather), stats: stats ? 1 : 0 },
+      params: { ...gatherParams(gather), stats: stats ? 1 : 0, tiles, in_turn: weight.size > x.size ? 1 : 0 },
       workgroups: tiles * ceilDiv(K, 4 * LANES),
       flops: gatherFlops(gather),
     });
@@ -172,11 +179,13 @@ function weightsSuitRows({ stride, dilation, groups, weight: [R, S, C, K] }: Geo
 function weightGradientRows(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | null, columns: number): Tensor {
   const LANES = lanes();
   const [, , C, K] = g.weight;
-  const tiles = ceilDiv((3 * C) / 4, LANES) * ceilDiv(K, columns);
-  const { splits, rowsPerSplit } = splitRows(g, tiles, 16);
+  const [rowTiles, columnTiles] = [ceilDiv((3 * C) / 4, LANES), ceilDiv(K, columns)];
+  const tiles = rowTiles * columnTiles;
+  const { splits, rowsPerSplit } = splitRows(g, tiles, gradientWorkgroups(g, tiles));
   const parts = splitParts(g, splits, into);
   launch(kernels.conv2d.weightGradientRowSubgroup, {
     bindings: { x, dy, dweight: parts },
+    texels: { x: 3 * columnTiles >= LOADED_OFTEN, dy: rowTiles >= LOADED_OFTEN },
     constants: { LANES, COLUMNS: columns / 4, STRIDE: g.stride[0], ...loadedAs(x.dtype) },
     params: { x_size: g.x, dy_size: g.y, padding: g.padding, splits, rows_per_split: rowsPerSplit },
     workgroups: splits * tiles,
@@ -185,15 +194,29 @@ function weightGradientRows(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | n
   return sumSplits(parts, g.weight, into);
 }
 
+/** Numbers of x and dy that stay in a core's second cache while all tiles of a split read them. */
+const CACHED = 2 ** 19;
+
+/**
+ * Workgroups of a weight gradient of `tiles` tiles: a handful a core, which evens out their ends, or as many splits as bring x and dy from
+ * the cache, unless their sums were more to write than that is to read.
+ */
+function gradientWorkgroups({ x, y, weight }: Geometry, tiles: number): number {
+  const [read, written] = [sizeOf(x) + sizeOf(y), sizeOf(weight)];
+  return Math.max(16, tiles * Math.min(Math.ceil(read / CACHED), Math.floor(read / written)));
+}
+
 function weightGradientTiles(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | null): Tensor {
   const LANES = lanes();
   const [R, S, C, K] = g.weight;
-  const tiles = ceilDiv(R * S * C, 4 * LANES) * ceilDiv(K, 4 * LANES);
-  // A handful of workgroups per core evens out their ends; more splits would only cost memory traffic.
-  const { splits, rowsPerSplit } = splitRows(g, tiles, 16);
+  const [rowTiles, columnTiles] = [ceilDiv(R * S * C, 4 * LANES), ceilDiv(K, 4 * LANES)];
+  const tiles = rowTiles * columnTiles;
+  const loadsOfX = (R * S * columnTiles) / (g.stride[0] * g.stride[1]);
+  const { splits, rowsPerSplit } = splitRows(g, tiles, gradientWorkgroups(g, tiles));
   const parts = splitParts(g, splits, into);
   launch(kernels.conv2d.weightGradientSubgroup, {
     bindings: { x, dy, dweight: parts },
+    texels: { x: loadsOfX >= LOADED_OFTEN, dy: rowTiles >= LOADED_OFTEN },
     constants: { LANES, ...loadedAs(x.dtype) },
     params: weightGradientParams(g, splits, rowsPerSplit),
     workgroups: splits * tiles,

@@ -2,7 +2,7 @@
 import { currentDevice } from "../current.ts";
 import { ceilDiv } from "../shape.ts";
 import type { Geometry } from "./conv2d-geometry.ts";
-import { filled, ROW_PLACES } from "./conv2d-subgroup.ts";
+import { rowPlaces } from "./conv2d-subgroup.ts";
 
 /** Output pixels on a tile's side. 4 needs fewer products for large images; 2 rounds less and wastes less at borders. */
 export type WinogradTile = 2 | 4;
@@ -92,7 +92,7 @@ function gain(g: Geometry, tile: WinogradTile): number {
   const [N, P, Q] = g.y;
   const [, , C, K] = g.weight;
   const products = (tile + 2) ** 2 * (wholeTiles(rows) + 16 + rows * (22 / C + 22 / K));
-  const byRows = filled(Q, ROW_PLACES) >= 0.75;
+  const byRows = rowPlaces(g.y).filled >= 0.75;
   return ((byRows ? 0.7 : 1) * 9 * wholeTiles(N * P * Q)) / products;
 }
 

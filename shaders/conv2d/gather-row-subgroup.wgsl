@@ -2,17 +2,21 @@
 //
 //   y[n, p, q] = sum over r, s, c of x[n, p + origin + r spacing, q + origin + s spacing, c] weight[r, s, c]
 //
-// Loads are what costs on these adapters. A lane computes 8 neighbouring places of a row x 16 or 32 columns of y: the 10 pixels that it
-// loads serve all three taps of a row, where gather-subgroup.wgsl loads each tap's again. All lanes need the same weights: each
-// loads a part of them and hands it to the others by shuffles, each for 8 multiply-adds of vec4. For 32 columns 44 floats are loaded a
-// lane for 8 x 32 x 3 x 2 multiply-adds: less than half of what gather-subgroup.wgsl loads. Two channels a turn, not four: half of the
-// code, which then leaves room for twice the columns in the cache for instructions.
+// Loads are what costs on these adapters. A lane computes 8 neighbouring places x 16 or 32 columns of y: the 10 pixels that it loads for
+// 8 places of a row serve all three taps of a row, where gather-subgroup.wgsl loads each tap's again. All lanes need the same weights:
+// each loads a part of them and hands it to the others by shuffles, each for 8 multiply-adds of vec4. Two channels a turn and 16 columns:
+// the loop is 20 KB of code, and stays in the 32 KB that most cores have for it. (docs/kernels/convolution.md has what happens to
+// loops that do not.)
 //
 // With `stats` it also writes, per tile of 8 LANES places, every column's mean and sum of squared deviations: batch norm's partials.
 enable subgroups;
 
 const LANES: u32 = 8u;
-const COLUMNS: u32 = 8u; // vec4s of columns that a lane computes: 8 or 4
+const WIDTH: u32 = 8u; // a lane's places lie side by side: 8 of a row, or 4 of each of two rows
+const ROWS = 8u / WIDTH;
+const SPAN = WIDTH + 2u;     // pixels of a row that the places and their taps meet
+const PIXELS = ROWS * SPAN;
+const COLUMNS: u32 = 4u;     // vec4s of columns that a lane computes: 4 or 8
 alias Pair = vec2f; // u32 where x is f16
 fn unpack_pair(v: Pair) -> vec2f { return v; }
 alias Stored = vec4f; // vec2u where y is f16
@@ -24,8 +28,10 @@ struct Params {
   y_size: vec4u,  // N, height, width, K: of the output. K is a multiple of 4
   origin: vec2i,  // of tap 0 in x
   spacing: vec2i, // from one tap to the next: 1 or -1
-  stats: u32,     // 1: write partials; the width of y is then a multiple of 8
+  stats: u32,     // 1: write partials; y then divides into blocks of ROWS x WIDTH
   adds: u32,      // 1: add to y
+  tiles: u32,     // of 8 LANES places
+  in_turn: u32,   // 1: all tiles of some columns after one another, for weights larger than x; 0: all columns of a tile
 }
 
 @group(0) @binding(0) var<storage, read> x: array<Pair>;
@@ -34,8 +40,9 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> partials: array<vec4f>; // [tiles, 2, K]
 @group(0) @binding(4) var<uniform> params: Params;
 
-// May load a texel instead (engine/gpu/texels.ts).
+// May load texels instead (engine/gpu/texels.ts).
 fn load_x(i: u32) -> Pair { return x[i]; }
+fn load_weight(i: u32) -> vec4f { return weight[i]; }
 
 // The sums of 8 places for one vec4 of columns: constant indices only, so that they become registers.
 alias Sums = array<vec4f, 8>;
@@ -46,8 +53,11 @@ alias Spread = array<vec4f, 4>;
 // One vec4 of columns for each of the 2 channels, the same in all lanes.
 struct Weights { x: vec4f, y: vec4f }
 
-// Where the pixels are, and 1 or 0: outside of the image a pixel counts as zero.
-struct Source { at: array<u32, 10>, inside: array<f32, 10> }
+// A lane's pixels: those of its first row, from the leftmost tap of the first place on, then those of the second.
+alias Pixels = array<vec2f, PIXELS>;
+
+// Where they are, and 1 or 0: outside of the image a pixel counts as zero.
+struct Source { at: array<u32, PIXELS>, inside: array<f32, PIXELS> }
 
 // A function for each column, since lanes are constants: then a shuffle is a broadcast.
 fn weights0(s: Spread) -> Weights { return Weights(subgroupShuffle(s[0u / LANES], 0u % LANES), subgroupShuffle(s[(COLUMNS + 0u) / LANES], (COLUMNS + 0u) % LANES)); }
@@ -61,11 +71,11 @@ fn weights7(s: Spread) -> Weights { return Weights(subgroupShuffle(s[7u / LANES]
 
 // `own`: where this lane's vec4s of the spread are, from the tap's first on.
 fn load_weights(at: u32, own: vec4u) -> Spread {
-  var s = Spread(weight[at + own.x], vec4f(), vec4f(), vec4f());
-  if (2u * COLUMNS > LANES) { s[1] = weight[at + own.y]; }
+  var s = Spread(load_weight(at + own.x), vec4f(), vec4f(), vec4f());
+  if (2u * COLUMNS > LANES) { s[1] = load_weight(at + own.y); }
   if (2u * COLUMNS > 2u * LANES) {
-    s[2] = weight[at + own.z];
-    s[3] = weight[at + own.w];
+    s[2] = load_weight(at + own.z);
+    s[3] = load_weight(at + own.w);
   }
   return s;
 }
@@ -78,36 +88,38 @@ fn own_weight(j: u32, lane: u32, column: u32) -> u32 {
 
 fn product(a: vec2f, w: Weights) -> vec4f { return a.x * w.x + a.y * w.y; }
 
-// One tap: place i sees pixel i of those given.
-fn accumulate(sums: ptr<function, Sums>, w: Weights, a0: vec2f, a1: vec2f, a2: vec2f, a3: vec2f, a4: vec2f, a5: vec2f, a6: vec2f, a7: vec2f) {
-  (*sums)[0] += product(a0, w);
-  (*sums)[1] += product(a1, w);
-  (*sums)[2] += product(a2, w);
-  (*sums)[3] += product(a3, w);
-  (*sums)[4] += product(a4, w);
-  (*sums)[5] += product(a5, w);
-  (*sums)[6] += product(a6, w);
-  (*sums)[7] += product(a7, w);
+// The three taps of a row, from left to right.
+fn accumulate(sums: ptr<function, Sums>, l: Weights, m: Weights, n: Weights, a: ptr<function, Pixels>) {
+  (*sums)[0] += product((*a)[0u / WIDTH * SPAN + 0u % WIDTH], l) + product((*a)[0u / WIDTH * SPAN + 0u % WIDTH + 1u], m) + product((*a)[0u / WIDTH * SPAN + 0u % WIDTH + 2u], n);
+  (*sums)[1] += product((*a)[1u / WIDTH * SPAN + 1u % WIDTH], l) + product((*a)[1u / WIDTH * SPAN + 1u % WIDTH + 1u], m) + product((*a)[1u / WIDTH * SPAN + 1u % WIDTH + 2u], n);
+  (*sums)[2] += product((*a)[2u / WIDTH * SPAN + 2u % WIDTH], l) + product((*a)[2u / WIDTH * SPAN + 2u % WIDTH + 1u], m) + product((*a)[2u / WIDTH * SPAN + 2u % WIDTH + 2u], n);
+  (*sums)[3] += product((*a)[3u / WIDTH * SPAN + 3u % WIDTH], l) + product((*a)[3u / WIDTH * SPAN + 3u % WIDTH + 1u], m) + product((*a)[3u / WIDTH * SPAN + 3u % WIDTH + 2u], n);
+  (*sums)[4] += product((*a)[4u / WIDTH * SPAN + 4u % WIDTH], l) + product((*a)[4u / WIDTH * SPAN + 4u % WIDTH + 1u], m) + product((*a)[4u / WIDTH * SPAN + 4u % WIDTH + 2u], n);
+  (*sums)[5] += product((*a)[5u / WIDTH * SPAN + 5u % WIDTH], l) + product((*a)[5u / WIDTH * SPAN + 5u % WIDTH + 1u], m) + product((*a)[5u / WIDTH * SPAN + 5u % WIDTH + 2u], n);
+  (*sums)[6] += product((*a)[6u / WIDTH * SPAN + 6u % WIDTH], l) + product((*a)[6u / WIDTH * SPAN + 6u % WIDTH + 1u], m) + product((*a)[6u / WIDTH * SPAN + 6u % WIDTH + 2u], n);
+  (*sums)[7] += product((*a)[7u / WIDTH * SPAN + 7u % WIDTH], l) + product((*a)[7u / WIDTH * SPAN + 7u % WIDTH + 1u], m) + product((*a)[7u / WIDTH * SPAN + 7u % WIDTH + 2u], n);
 }
 
-// A lane's 8 places: image, row, first column. Past the last it repeats it, and nothing is stored.
+// A lane's places: image, first row, first column. Past the last it repeats them, and nothing is stored.
 fn segment(index: u32) -> vec3u {
-  let segments = (params.y_size.z + 7u) / 8u;
-  let i = min(index, params.y_size.x * params.y_size.y * segments - 1u);
+  let rows = (params.y_size.y + ROWS - 1u) / ROWS;
+  let segments = (params.y_size.z + WIDTH - 1u) / WIDTH;
+  let i = min(index, params.y_size.x * rows * segments - 1u);
   let row = i / segments;
-  return vec3u(row / params.y_size.y, row % params.y_size.y, i % segments * 8u);
+  return vec3u(row / rows, row % rows * ROWS, i % segments * WIDTH);
 }
 
-// Row r of the taps: the 10 pixels from the leftmost tap of the first place on.
+// The pixels under row r of the taps.
 fn source(place: vec3u, r: u32) -> Source {
-  let row = i32(place.y) + params.origin.x + params.spacing.x * i32(r);
+  let top = i32(place.y) + params.origin.x + params.spacing.x * i32(r);
   let left = i32(place.z) + min(params.origin.y, params.origin.y + 2 * params.spacing.y);
-  let first = (place.x * params.x_size.y + u32(row)) * params.x_size.z;
   var source: Source;
-  for (var i = 0u; i < 10u; i++) {
-    let column = left + i32(i);
+  for (var i = 0u; i < PIXELS; i++) {
+    let row = top + i32(i / SPAN);
+    let column = left + i32(i % SPAN);
     let inside = u32(row) < params.x_size.y && u32(column) < params.x_size.z;
-    source.at[i] = select(0u, (first + u32(column)) * (params.x_size.w / 2u), inside);
+    let pixel = (place.x * params.x_size.y + u32(row)) * params.x_size.z + u32(column);
+    source.at[i] = select(0u, pixel * (params.x_size.w / 2u), inside);
     source.inside[i] = select(0.0, 1.0, inside);
   }
   return source;
@@ -115,12 +127,14 @@ fn source(place: vec3u, r: u32) -> Source {
 
 fn store(sums: ptr<function, Sums>, place: vec3u, column: u32) {
   let columns = params.y_size.w / 4u;
-  let at = ((place.x * params.y_size.y + place.y) * params.y_size.z + place.z) * columns + column;
   for (var i = 0u; i < 8u; i++) {
-    if (place.z + i < params.y_size.z) {
+    let row = place.y + i / WIDTH;
+    let q = place.z + i % WIDTH;
+    if (row < params.y_size.y && q < params.y_size.z) {
+      let at = ((place.x * params.y_size.y + row) * params.y_size.z + q) * columns + column;
       var value = (*sums)[i];
-      if (params.adds == 1u) { value += unpack(y[at + i * columns]); }
-      y[at + i * columns] = pack(value);
+      if (params.adds == 1u) { value += unpack(y[at]); }
+      y[at] = pack(value);
     }
   }
 }
@@ -157,11 +171,12 @@ fn main(
 ) {
   let columns = params.y_size.w / 4u;
   let column_tiles = (columns + COLUMNS - 1u) / COLUMNS;
-  let segments = params.y_size.x * params.y_size.y * ((params.y_size.z + 7u) / 8u);
+  let segments = params.y_size.x * ((params.y_size.y + ROWS - 1u) / ROWS) * ((params.y_size.z + WIDTH - 1u) / WIDTH);
   let group = workgroup.x + workgroup.y * workgroups.x;
-  let tile = group / column_tiles;
-  if (tile * LANES >= segments) { return; }
-  let column = group % column_tiles * COLUMNS;
+  if (group >= params.tiles * column_tiles) { return; }
+  let in_turn = params.in_turn == 1u;
+  let tile = select(group / column_tiles, group % params.tiles, in_turn);
+  let column = select(group % column_tiles, group / params.tiles, in_turn) * COLUMNS;
   let place = segment(tile * LANES + lane);
 
   let own = vec4u(own_weight(0u, lane, column), own_weight(1u, lane, column), own_weight(2u, lane, column), own_weight(3u, lane, column));
@@ -179,45 +194,17 @@ fn main(
     let l = load_weights(first + select(0u, 2u, reversed) * tap, own);
     let m = load_weights(first + tap, own);
     let n = load_weights(first + select(2u, 0u, reversed) * tap, own);
-    let a0 = unpack_pair(load_x(pixels.at[0] + c)) * pixels.inside[0];
-    let a1 = unpack_pair(load_x(pixels.at[1] + c)) * pixels.inside[1];
-    let a2 = unpack_pair(load_x(pixels.at[2] + c)) * pixels.inside[2];
-    let a3 = unpack_pair(load_x(pixels.at[3] + c)) * pixels.inside[3];
-    let a4 = unpack_pair(load_x(pixels.at[4] + c)) * pixels.inside[4];
-    let a5 = unpack_pair(load_x(pixels.at[5] + c)) * pixels.inside[5];
-    let a6 = unpack_pair(load_x(pixels.at[6] + c)) * pixels.inside[6];
-    let a7 = unpack_pair(load_x(pixels.at[7] + c)) * pixels.inside[7];
-    let a8 = unpack_pair(load_x(pixels.at[8] + c)) * pixels.inside[8];
-    let a9 = unpack_pair(load_x(pixels.at[9] + c)) * pixels.inside[9];
-    accumulate(&s0, weights0(l), a0, a1, a2, a3, a4, a5, a6, a7);
-    accumulate(&s1, weights1(l), a0, a1, a2, a3, a4, a5, a6, a7);
-    accumulate(&s2, weights2(l), a0, a1, a2, a3, a4, a5, a6, a7);
-    accumulate(&s3, weights3(l), a0, a1, a2, a3, a4, a5, a6, a7);
+    var a: Pixels;
+    for (var j = 0u; j < PIXELS; j++) { a[j] = unpack_pair(load_x(pixels.at[j] + c)) * pixels.inside[j]; }
+    accumulate(&s0, weights0(l), weights0(m), weights0(n), &a);
+    accumulate(&s1, weights1(l), weights1(m), weights1(n), &a);
+    accumulate(&s2, weights2(l), weights2(m), weights2(n), &a);
+    accumulate(&s3, weights3(l), weights3(m), weights3(n), &a);
     if (COLUMNS > 4u) {
-      accumulate(&s4, weights4(l), a0, a1, a2, a3, a4, a5, a6, a7);
-      accumulate(&s5, weights5(l), a0, a1, a2, a3, a4, a5, a6, a7);
-      accumulate(&s6, weights6(l), a0, a1, a2, a3, a4, a5, a6, a7);
-      accumulate(&s7, weights7(l), a0, a1, a2, a3, a4, a5, a6, a7);
-    }
-    accumulate(&s0, weights0(m), a1, a2, a3, a4, a5, a6, a7, a8);
-    accumulate(&s1, weights1(m), a1, a2, a3, a4, a5, a6, a7, a8);
-    accumulate(&s2, weights2(m), a1, a2, a3, a4, a5, a6, a7, a8);
-    accumulate(&s3, weights3(m), a1, a2, a3, a4, a5, a6, a7, a8);
-    if (COLUMNS > 4u) {
-      accumulate(&s4, weights4(m), a1, a2, a3, a4, a5, a6, a7, a8);
-      accumulate(&s5, weights5(m), a1, a2, a3, a4, a5, a6, a7, a8);
-      accumulate(&s6, weights6(m), a1, a2, a3, a4, a5, a6, a7, a8);
-      accumulate(&s7, weights7(m), a1, a2, a3, a4, a5, a6, a7, a8);
-    }
-    accumulate(&s0, weights0(n), a2, a3, a4, a5, a6, a7, a8, a9);
-    accumulate(&s1, weights1(n), a2, a3, a4, a5, a6, a7, a8, a9);
-    accumulate(&s2, weights2(n), a2, a3, a4, a5, a6, a7, a8, a9);
-    accumulate(&s3, weights3(n), a2, a3, a4, a5, a6, a7, a8, a9);
-    if (COLUMNS > 4u) {
-      accumulate(&s4, weights4(n), a2, a3, a4, a5, a6, a7, a8, a9);
-      accumulate(&s5, weights5(n), a2, a3, a4, a5, a6, a7, a8, a9);
-      accumulate(&s6, weights6(n), a2, a3, a4, a5, a6, a7, a8, a9);
-      accumulate(&s7, weights7(n), a2, a3, a4, a5, a6, a7, a8, a9);
+      accumulate(&s4, weights4(l), weights4(m), weights4(n), &a);
+      accumulate(&s5, weights5(l), weights5(m), weights5(n), &a);
+      accumulate(&s6, weights6(l), weights6(m), weights6(n), &a);
+      accumulate(&s7, weights7(l), weights7(m), weights7(n), &a);
     }
     c++;
     if (c == pairs) { c = 0u; }

@@ -29,6 +29,8 @@ struct Params {
   phase: vec2u,   // first place in y
   stats: u32,     // 1: write partials
   adds: u32,      // 1: add to y
+  tiles: u32,     // of 4 LANES places
+  in_turn: u32,   // 1: all tiles of some columns after one another, for weights larger than x; 0: all columns of a tile
 }
 
 @group(0) @binding(0) var<storage, read> x: array<Stored>;
@@ -37,8 +39,9 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> partials: array<vec4f>; // [tiles, 2, K]
 @group(0) @binding(4) var<uniform> params: Params;
 
-// May load a texel instead (engine/gpu/texels.ts).
+// May load texels instead (engine/gpu/texels.ts).
 fn load_x(i: u32) -> Stored { return x[i]; }
+fn load_weight(i: u32) -> vec4f { return weight[i]; }
 
 // The accumulators of the places that one load brings: constant indices only, so that they become registers.
 alias Tile = array<vec4f, 8>;
@@ -119,10 +122,11 @@ fn main(
   let places = params.y_size.x * params.places.x * params.places.y;
   let column_tiles = (columns + LANES - 1u) / LANES;
   let group = workgroup.x + workgroup.y * workgroups.x;
-  let row_tile = group / column_tiles;
+  if (group >= params.tiles * column_tiles) { return; }
+  let in_turn = params.in_turn == 1u;
+  let row_tile = select(group / column_tiles, group % params.tiles, in_turn);
   let first = row_tile * 4u * LANES;
-  if (first >= places) { return; }
-  let column = (group % column_tiles) * LANES + lane;
+  let column = select(group % column_tiles, group / params.tiles, in_turn) * LANES + lane;
   // A lane past the last column computes on a valid address and stores nothing.
   let safe_column = min(column, columns - 1u);
 
@@ -145,10 +149,10 @@ fn main(
     }
     if (!nothing) {
       let at = (tap * params.x_size.w + 4u * c) * columns + safe_column;
-      let w0 = weight[at];
-      let w1 = weight[at + columns];
-      let w2 = weight[at + 2u * columns];
-      let w3 = weight[at + 3u * columns];
+      let w0 = load_weight(at);
+      let w1 = load_weight(at + columns);
+      let w2 = load_weight(at + 2u * columns);
+      let w3 = load_weight(at + 3u * columns);
       let a0 = unpack(load_x(s0.at + c)) * s0.inside;
       let a1 = unpack(load_x(s1.at + c)) * s1.inside;
       let a2 = unpack(load_x(s2.at + c)) * s2.inside;

@@ -4,12 +4,12 @@
 //
 // The counterpart of gather-row-subgroup.wgsl. A lane computes the 3 taps of a row r x 4 channels x 16 or 32 columns: of 4 pixels of dy
 // at a time it needs 6 pixels of x, which serve all three taps; two of them it has from the step before. All lanes need the same dy:
-// each loads a part of it and hands it to the others by shuffles. So for 32 columns 32 floats are loaded a lane for 12 x 32 x 4
-// multiply-adds, a third of what weight-gradient-subgroup.wgsl loads. The splits' sums are added by a second dispatch.
+// each loads a part of it and hands it to the others by shuffles. So for 16 columns 24 floats are loaded a lane for 12 x 16 x 4
+// multiply-adds, half of what weight-gradient-subgroup.wgsl loads, for 32 a third. The splits' sums are added by a second dispatch.
 enable subgroups;
 
 const LANES: u32 = 8u;
-const COLUMNS: u32 = 8u; // vec4s of columns that a lane computes: 8 or 4
+const COLUMNS: u32 = 4u; // vec4s of columns that a lane computes: 4 or 8
 const STRIDE: u32 = 1u;  // 1 or 2
 const PIXELS = 3u * STRIDE + 3u; // of x that 4 neighbouring pixels of dy meet
 const KEPT = PIXELS - 4u * STRIDE; // of them the next 4 meet again
@@ -28,6 +28,10 @@ struct Params {
 @group(0) @binding(1) var<storage, read> dy: array<Stored>;
 @group(0) @binding(2) var<storage, read_write> dweight: array<vec4f>; // [splits, 3, 3, C, K]
 @group(0) @binding(3) var<uniform> params: Params;
+
+// May load texels instead (engine/gpu/texels.ts).
+fn load_x(i: u32) -> Stored { return x[i]; }
+fn load_dy(i: u32) -> Stored { return dy[i]; }
 
 // The sums of 3 taps x 4 channels for one vec4 of columns: constant indices only, so that they become registers.
 alias Sums = array<vec4f, 12>;
@@ -65,18 +69,18 @@ fn accumulate(sums: ptr<function, Sums>, d: Column, x: ptr<function, Pixels>) {
 }
 
 // Four channels of x in the image row that starts at `row`; zero outside.
-fn load_x(row: u32, column: i32, inside_row: bool, channel: u32) -> vec4f {
+fn load_pixel(row: u32, column: i32, inside_row: bool, channel: u32) -> vec4f {
   let inside = inside_row && u32(column) < params.x_size.z;
   let at = (row + u32(column)) * (params.x_size.w / 4u) + channel;
-  return unpack(x[select(0u, at, inside)]) * select(0.0, 1.0, inside);
+  return unpack(load_x(select(0u, at, inside))) * select(0.0, 1.0, inside);
 }
 
 // A part of dy at the four pixels from q on: zero past the end of the row.
-fn load_dy(row: u32, q: u32, index: u32, first_column: u32) -> vec4f {
+fn load_row(row: u32, q: u32, index: u32, first_column: u32) -> vec4f {
   let columns = params.dy_size.w / 4u;
   let pixel = q + index / COLUMNS;
   let at = (row + min(pixel, params.dy_size.z - 1u)) * columns + min(first_column + index % COLUMNS, columns - 1u);
-  return unpack(dy[at]) * select(0.0, 1.0, pixel < params.dy_size.z);
+  return unpack(load_dy(at)) * select(0.0, 1.0, pixel < params.dy_size.z);
 }
 
 fn store(sums: ptr<function, Sums>, first_row: u32, column: u32) {
@@ -126,11 +130,11 @@ fn main(
     let left = i32(q * STRIDE) - params.padding.y;
     // The last pixels of a step are the first of the next.
     if (q == 0u) {
-      for (var k = 0u; k < KEPT; k++) { pixels[k] = load_x(x_row, left + i32(k), inside, channel); }
+      for (var k = 0u; k < KEPT; k++) { pixels[k] = load_pixel(x_row, left + i32(k), inside, channel); }
     }
-    for (var k = KEPT; k < PIXELS; k++) { pixels[k] = load_x(x_row, left + i32(k), inside, channel); }
+    for (var k = KEPT; k < PIXELS; k++) { pixels[k] = load_pixel(x_row, left + i32(k), inside, channel); }
     var d: Spread;
-    for (var j = 0u; j < 4u * COLUMNS / LANES; j++) { d[j] = load_dy(dy_row, q, j * LANES + lane, column); }
+    for (var j = 0u; j < 4u * COLUMNS / LANES; j++) { d[j] = load_row(dy_row, q, j * LANES + lane, column); }
     accumulate(&s0, column0(d), &pixels);
     accumulate(&s1, column1(d), &pixels);
     accumulate(&s2, column2(d), &pixels);

@@ -27,6 +27,10 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> dweight: array<vec4f>; // [splits, R, S, C, K]
 @group(0) @binding(3) var<uniform> params: Params;
 
+// May load texels instead (engine/gpu/texels.ts).
+fn load_x(i: u32) -> Stored { return x[i]; }
+fn load_dy(i: u32) -> Stored { return dy[i]; }
+
 // The accumulators of one component of all lanes' x, with constant indices only, so that they become registers.
 alias Tile = array<vec4f, 8>;
 
@@ -66,11 +70,11 @@ fn store(tile: ptr<function, Tile>, first: u32, at: u32, column: u32) {
 }
 
 // Four channels of x under output column q; zero outside of the image and past the last column.
-fn load_x(image_row: u32, q: u32, offset: i32, inside_rows: bool, channel: u32) -> vec4f {
+fn load_pixel(image_row: u32, q: u32, offset: i32, inside_rows: bool, channel: u32) -> vec4f {
   let j = i32(q) * params.step.y + offset;
   let inside = inside_rows && q < params.dy_size.z && u32(j) < params.x_size.z;
   let at = (image_row + u32(j)) * (params.x_size.w / 4u) + channel;
-  return unpack(x[select(0u, at, inside)]) * select(0.0, 1.0, inside);
+  return unpack(load_x(select(0u, at, inside))) * select(0.0, 1.0, inside);
 }
 
 @compute @workgroup_size(LANES)
@@ -119,15 +123,15 @@ fn main(
     // Where the whole tile looks at one row of the image and that lies outside, there is nothing to add.
     let nothing = one_row && u32(top + first_offset) >= params.x_size.y;
     if (!nothing) {
-      let a0 = load_x(image_row, q, offset.y, inside_rows, channel);
-      let a1 = load_x(image_row, q + 1u, offset.y, inside_rows, channel);
-      let a2 = load_x(image_row, q + 2u, offset.y, inside_rows, channel);
-      let a3 = load_x(image_row, q + 3u, offset.y, inside_rows, channel);
+      let a0 = load_pixel(image_row, q, offset.y, inside_rows, channel);
+      let a1 = load_pixel(image_row, q + 1u, offset.y, inside_rows, channel);
+      let a2 = load_pixel(image_row, q + 2u, offset.y, inside_rows, channel);
+      let a3 = load_pixel(image_row, q + 3u, offset.y, inside_rows, channel);
       let last = params.dy_size.z - 1u;
-      let b0 = unpack(dy[(dy_row + q) * columns + safe_column]);
-      let b1 = unpack(dy[(dy_row + min(q + 1u, last)) * columns + safe_column]);
-      let b2 = unpack(dy[(dy_row + min(q + 2u, last)) * columns + safe_column]);
-      let b3 = unpack(dy[(dy_row + min(q + 3u, last)) * columns + safe_column]);
+      let b0 = unpack(load_dy((dy_row + q) * columns + safe_column));
+      let b1 = unpack(load_dy((dy_row + min(q + 1u, last)) * columns + safe_column));
+      let b2 = unpack(load_dy((dy_row + min(q + 2u, last)) * columns + safe_column));
+      let b3 = unpack(load_dy((dy_row + min(q + 3u, last)) * columns + safe_column));
       accumulate(&tx, vec4f(a0.x, a1.x, a2.x, a3.x), b0, b1, b2, b3);
       accumulate(&ty, vec4f(a0.y, a1.y, a2.y, a3.y), b0, b1, b2, b3);
       accumulate(&tz, vec4f(a0.z, a1.z, a2.z, a3.z), b0, b1, b2, b3);

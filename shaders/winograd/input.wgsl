@@ -26,6 +26,9 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> v: array<vec4f>; // [SPAN * SPAN, rows, C]
 @group(0) @binding(2) var<uniform> params: Params;
 
+// May load a texel instead (engine/gpu/texels.ts).
+fn load_x(i: u32) -> Stored { return x[i]; }
+
 // A column or row of a tile; TILE 2 leaves the last two unused, and the compiler removes them.
 alias Line = array<vec4f, 6>;
 
@@ -56,7 +59,7 @@ fn load(source: Place, i: i32, j: i32) -> vec4f {
   let at = vec2u(vec2i(source.top + i * source.step, source.left + j * source.step));
   let inside = source.image < params.x_size.x && at.x < params.x_size.y && at.y < params.x_size.z;
   let pixel = (source.image * params.x_size.y + at.x) * params.x_size.z + at.y;
-  return select(vec4f(), unpack(x[select(0u, pixel * (params.x_size.w / 4u) + source.channel, inside)]), inside);
+  return select(vec4f(), unpack(load_x(select(0u, pixel * (params.x_size.w / 4u) + source.channel, inside))), inside);
 }
 
 fn column(source: Place, j: i32) -> Line {

@@ -80,9 +80,14 @@ function passes(x: Size, weight: Size, stride: number, dtype: "f32" | "f16"): Te
 
 describe.each(["f32", "f16"] as const)("results are the same, bit for bit, in %s", (dtype) => {
   it.for<[kernel: string, bindings: string, x: Size, weight: Size, stride: number, winograd: false | 4]>([
-    ["gather-row-subgroup", "x", [2, 5, 16, 16], [3, 3, 16, 20], 1, false],
-    ["gather-row-subgroup", "x", [3, 23, 32, 32], [3, 3, 32, 16], 1, false], // more than one row of texels, and the last one not full
-    ["gather-subgroup", "x", [2, 7, 6, 8], [3, 3, 8, 160], 2, false],
+    ["gather-row-subgroup", "x+weight", [2, 5, 16, 16], [3, 3, 16, 16], 1, false],
+    ["gather-row-subgroup", "x+weight", [3, 23, 32, 32], [3, 3, 32, 16], 1, false], // more than one row of texels, and the last one not full
+    ["gather-row-subgroup", "x", [1, 4, 8, 16], [3, 3, 16, 16], 1, false], // a tile, so that the weights are loaded once
+    ["gather-subgroup", "x+weight", [4, 9, 8, 8], [3, 3, 8, 160], 2, false],
+    ["weight-gradient-row-subgroup", "x+dy", [2, 5, 16, 16], [3, 3, 16, 16], 1, false],
+    ["weight-gradient-row-subgroup", "x", [1, 5, 8, 4], [3, 3, 4, 16], 1, false],
+    ["weight-gradient-subgroup", "x+dy", [2, 7, 6, 8], [3, 3, 8, 160], 2, false],
+    ["winograd/input", "x", [2, 5, 6, 8], [3, 3, 8, 8], 1, 4],
     ["winograd/multiply", "a", [1, 5, 4, 8], [3, 3, 8, 256], 1, 4],
     ["winograd/multiply", "b", [4, 32, 32, 8], [3, 3, 8, 12], 1, 4],
     ["winograd/multiply", "a+b", [4, 32, 32, 4], [3, 3, 4, 256], 1, 4],
