@@ -2,7 +2,7 @@
 import { kernels } from "../../shaders/kernels.ts";
 import type { Choice } from "../choices.ts";
 import { currentDevice } from "../current.ts";
-import { launch, LOADED_OFTEN } from "../launch.ts";
+import { CACHED, launch, LOADED_OFTEN } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { ceilDiv, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
@@ -116,7 +116,7 @@ function gatherRows(
         stats: sums ? 1 : 0,
         adds: gather.adds ? 1 : 0,
         tiles,
-        in_turn: weight.size > x.size ? 1 : 0,
+        together: together(weight, columns),
       },
       workgroups: tiles * ceilDiv(K, columns),
       flops: gatherFlops(gather),
@@ -124,6 +124,10 @@ function gatherRows(
     return sums ? { means: partials, rowsPerTile: ROW_PLACES * LANES, rows: N * P * Q } : null;
   });
 }
+
+/** Tiles of so many columns whose weights stay in the cache. */
+const together = (weight: Tensor, columns: number): number =>
+  Math.max(1, Math.floor(CACHED / ((weight.size / weight.shape[3]) * columns)));
 
 /** Any gather: tiles of 4 LANES places x 4 LANES columns. */
 function gatherTiles(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats: boolean): BatchNormPartials | null {
@@ -140,7 +144,7 @@ function gatherTiles(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats
       bindings: { x, weight, y, partials },
       texels: { x: loadsOfX >= LOADED_OFTEN, weight: tiles >= LOADED_OFTEN },
       constants: { LANES, ...storedAs(x.dtype) },
-      params: { ...gatherParams(gather), stats: stats ? 1 : 0, tiles, in_turn: weight.size > x.size ? 1 : 0 },
+      params: { ...gatherParams(gather), stats: stats ? 1 : 0, tiles, together: together(weight, 4 * LANES) },
       workgroups: tiles * ceilDiv(K, 4 * LANES),
       flops: gatherFlops(gather),
     });
@@ -194,16 +198,13 @@ function weightGradientRows(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | n
   return sumSplits(parts, g.weight, into);
 }
 
-/** Numbers of x and dy that stay in a core's second cache while all tiles of a split read them. */
-const CACHED = 2 ** 19;
-
 /**
- * Workgroups of a weight gradient of `tiles` tiles: a handful a core, which evens out their ends, or as many splits as bring x and dy from
- * the cache, unless their sums were more to write than that is to read.
+ * Workgroups of a weight gradient of `tiles` tiles: a handful a core, which evens out their ends, or as many splits as let
+ * x and dy stay in the cache, unless their sums were more to write than that is to read.
  */
 function gradientWorkgroups({ x, y, weight }: Geometry, tiles: number): number {
   const [read, written] = [sizeOf(x) + sizeOf(y), sizeOf(weight)];
-  return Math.max(16, tiles * Math.min(Math.ceil(read / CACHED), Math.floor(read / written)));
+  return Math.max(16, tiles * Math.min(Math.ceil(read / (2 * CACHED)), Math.floor(read / written)));
 }
 
 function weightGradientTiles(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | null): Tensor {

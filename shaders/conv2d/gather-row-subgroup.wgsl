@@ -31,7 +31,7 @@ struct Params {
   stats: u32,     // 1: write partials; y then divides into blocks of ROWS x WIDTH
   adds: u32,      // 1: add to y
   tiles: u32,     // of 8 LANES places
-  in_turn: u32,   // 1: all tiles of some columns after one another, for weights larger than x; 0: all columns of a tile
+  together: u32,  // tiles of columns that are computed in turn for each tile of places: their weights stay in the cache meanwhile
 }
 
 @group(0) @binding(0) var<storage, read> x: array<Pair>;
@@ -163,6 +163,14 @@ fn store_partials(sums: ptr<function, Sums>, lane: u32, valid: u32, tile: u32, c
   partials[(tile * 2u + 1u) * columns + column] = deviations;
 }
 
+// Tile of places and tile of columns: `together` of the latter for each of the former, then the next.
+fn tile_of(group: u32, column_tiles: u32) -> vec2u {
+  let block = params.tiles * params.together;
+  let first = group / block * params.together;
+  let width = min(params.together, column_tiles - first);
+  return vec2u(group % block / width, first + group % block % width);
+}
+
 @compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) workgroup: vec3u,
@@ -174,9 +182,9 @@ fn main(
   let segments = params.y_size.x * ((params.y_size.y + ROWS - 1u) / ROWS) * ((params.y_size.z + WIDTH - 1u) / WIDTH);
   let group = workgroup.x + workgroup.y * workgroups.x;
   if (group >= params.tiles * column_tiles) { return; }
-  let in_turn = params.in_turn == 1u;
-  let tile = select(group / column_tiles, group % params.tiles, in_turn);
-  let column = select(group % column_tiles, group / params.tiles, in_turn) * COLUMNS;
+  let tiles = tile_of(group, column_tiles);
+  let tile = tiles.x;
+  let column = tiles.y * COLUMNS;
   let place = segment(tile * LANES + lane);
 
   let own = vec4u(own_weight(0u, lane, column), own_weight(1u, lane, column), own_weight(2u, lane, column), own_weight(3u, lane, column));

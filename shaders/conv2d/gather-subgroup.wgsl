@@ -30,7 +30,7 @@ struct Params {
   stats: u32,     // 1: write partials
   adds: u32,      // 1: add to y
   tiles: u32,     // of 4 LANES places
-  in_turn: u32,   // 1: all tiles of some columns after one another, for weights larger than x; 0: all columns of a tile
+  together: u32,  // tiles of columns that are computed in turn for each tile of places: their weights stay in the cache meanwhile
 }
 
 @group(0) @binding(0) var<storage, read> x: array<Stored>;
@@ -112,6 +112,14 @@ fn deviations(tile: ptr<function, Tile>, valid: u32, mean: vec4f, squared: bool)
   return sum;
 }
 
+// Tile of places and tile of columns: `together` of the latter for each of the former, then the next.
+fn tile_of(group: u32, column_tiles: u32) -> vec2u {
+  let block = params.tiles * params.together;
+  let first = group / block * params.together;
+  let width = min(params.together, column_tiles - first);
+  return vec2u(group % block / width, first + group % block % width);
+}
+
 @compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) workgroup: vec3u,
@@ -123,10 +131,10 @@ fn main(
   let column_tiles = (columns + LANES - 1u) / LANES;
   let group = workgroup.x + workgroup.y * workgroups.x;
   if (group >= params.tiles * column_tiles) { return; }
-  let in_turn = params.in_turn == 1u;
-  let row_tile = select(group / column_tiles, group % params.tiles, in_turn);
+  let tiles = tile_of(group, column_tiles);
+  let row_tile = tiles.x;
   let first = row_tile * 4u * LANES;
-  let column = select(group % column_tiles, group / params.tiles, in_turn) * LANES + lane;
+  let column = tiles.y * LANES + lane;
   // A lane past the last column computes on a valid address and stores nothing.
   let safe_column = min(column, columns - 1u);
 

@@ -15,6 +15,7 @@ struct Params {
   row_tiles: u32,
   column_tiles: u32,
   tiles: u32,     // in all, batch included
+  together: u32,  // tiles of columns that are computed in turn for each tile of rows: their b stays in the cache meanwhile
   a_batch: u32,   // vec4s from one matrix of the batch to the next; 0 where all use the same
   b_batch: u32,
 }
@@ -23,6 +24,10 @@ struct Params {
 @group(0) @binding(1) var<storage, read> b: array<vec4f>; // [batch, K, N padded to 4]
 @group(0) @binding(2) var<storage, read_write> y: array<f32>; // [batch, M, N]
 @group(0) @binding(3) var<uniform> params: Params;
+
+// May load texels instead (engine/gpu/texels.ts).
+fn load_a(i: u32) -> vec4f { return a[i]; }
+fn load_b(i: u32) -> vec4f { return b[i]; }
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -33,9 +38,14 @@ fn main(
   // Broadcasts need every lane: tiles past the last do the last one's work and store nothing.
   let group = workgroup.x + workgroup.y * workgroups.x;
   let tile = min(group, params.tiles - 1u);
-  let column_tile = tile % params.column_tiles;
-  let row_tile = tile / params.column_tiles % params.row_tiles;
-  let batch = tile / params.column_tiles / params.row_tiles;
+  let batch = tile / (params.row_tiles * params.column_tiles);
+  let in_batch = tile % (params.row_tiles * params.column_tiles);
+  // `together` tiles of columns for each tile of rows, then the next.
+  let block = params.row_tiles * params.together;
+  let first_column = in_batch / block * params.together;
+  let width = min(params.together, params.column_tiles - first_column);
+  let row_tile = in_batch % block / width;
+  let column_tile = first_column + in_batch % block % width;
 
   // In vec4s. Lanes past an edge load the last vec4 of the row; what they compute is not stored.
   let a_stride = (params.rows + 3u) / 4u;
@@ -49,14 +59,14 @@ fn main(
   var rows_2: Rows;
   var rows_3: Rows;
   for (var k = params.depth / 4u; k > 0u; k--) {
-    let a0 = a[a_at];
-    let a1 = a[a_at + a_stride];
-    let a2 = a[a_at + 2u * a_stride];
-    let a3 = a[a_at + 3u * a_stride];
-    let b0 = b[b_at];
-    let b1 = b[b_at + b_stride];
-    let b2 = b[b_at + 2u * b_stride];
-    let b3 = b[b_at + 3u * b_stride];
+    let a0 = load_a(a_at);
+    let a1 = load_a(a_at + a_stride);
+    let a2 = load_a(a_at + 2u * a_stride);
+    let a3 = load_a(a_at + 3u * a_stride);
+    let b0 = load_b(b_at);
+    let b1 = load_b(b_at + b_stride);
+    let b2 = load_b(b_at + 2u * b_stride);
+    let b3 = load_b(b_at + 3u * b_stride);
     accumulate(&rows_0, a0.x, a1.x, a2.x, a3.x, b0, b1, b2, b3);
     accumulate(&rows_1, a0.y, a1.y, a2.y, a3.y, b0, b1, b2, b3);
     accumulate(&rows_2, a0.z, a1.z, a2.z, a3.z, b0, b1, b2, b3);
@@ -65,8 +75,8 @@ fn main(
     b_at += 4u * b_stride;
   }
   for (var k = params.depth % 4u; k > 0u; k--) {
-    let a_values = a[a_at];
-    let b_values = b[b_at];
+    let a_values = load_a(a_at);
+    let b_values = load_b(b_at);
     accumulate_one(&rows_0, a_values.x, b_values);
     accumulate_one(&rows_1, a_values.y, b_values);
     accumulate_one(&rows_2, a_values.z, b_values);

@@ -99,6 +99,14 @@ describe.each(["f32", "f16"] as const)("results are the same, bit for bit, in %s
   });
 });
 
+it("a matrix product is the same, bit for bit", async (context) => {
+  needsSubgroupTiles(context);
+  const [a, b] = [toGpu(randomArr([2, 70, 170], 1)), toGpu(randomArr([170, 133], 2))];
+  const { got, want, used } = await both(() => [a.matmul(b)]);
+  expect(used).toContain("texels=a+b");
+  expect(differing(got[0], want[0])).toBe(0);
+});
+
 it("a larger operand gets a larger texture, and steps that were recorded before keep theirs", async (context) => {
   needsSubgroupTiles(context);
   await withWinograd(false, async () => {

@@ -31,17 +31,17 @@ const cases: Case[] = [
   { x: [1, 2, 2, 4], weight: [3, 3, 4, 8], options: { stride: 3, padding: 2 } },
   { x: [2, 2, 2, 8], weight: [4, 4, 8, 36], options: { padding: 2 } }, // a window larger than the image
   { x: [5, 4, 4, 4], weight: [3, 3, 4, 68], options: { padding: 1 } },
+  { x: [1, 13, 13, 300], weight: [3, 3, 300, 160], options: { stride: 2, padding: 1 } }, // the cache holds the weights of three of five tiles
   // Rows of 8 places and 16 columns, 8 rows to a tile.
   { x: [1, 3, 8, 4], weight: [3, 3, 4, 16], options: { padding: 1 } }, // a stem of 16 columns; fewer rows than a tile
   { x: [3, 5, 16, 20], weight: [3, 3, 20, 28], options: { padding: 1 } }, // two pieces a row, a last tile of 6, 7 vec4s of columns
   { x: [2, 4, 7, 16], weight: [3, 3, 16, 16], options: { padding: 1 } }, // pieces with one place missing
   { x: [1, 6, 10, 16], weight: [3, 3, 16, 12] }, // no padding forward, 2 backward
   { x: [1, 5, 6, 16], weight: [3, 3, 16, 16], options: { padding: 2 } }, // the other way round
-  { x: [1, 4, 8, 32], weight: [3, 3, 32, 64], options: { padding: 1 } }, // four tiles of columns, larger weights than x
-  { x: [3, 8, 16, 20], weight: [3, 3, 20, 28], options: { padding: 1 } }, // the other way round
+  { x: [1, 9, 8, 512], weight: [3, 3, 512, 64], options: { padding: 1 } }, // the cache holds the weights of three of four tiles of columns
   // Rows of 4 places, two of them to a lane.
   { x: [5, 4, 4, 16], weight: [3, 3, 16, 32], options: { padding: 1 } }, // 10 pairs of rows
-  { x: [3, 6, 12, 20], weight: [3, 3, 20, 12], options: { padding: 1 } }, // three pieces a row; larger x than weights
+  { x: [3, 6, 12, 20], weight: [3, 3, 20, 12], options: { padding: 1 } }, // three pieces a row
   { x: [2, 3, 4, 16], weight: [3, 3, 16, 16], options: { padding: 1 } }, // half of the last pair
   { x: [1, 6, 11, 16], weight: [3, 3, 16, 16], options: { padding: 1 } }, // pieces with one place missing
   { x: [1, 6, 6, 16], weight: [3, 3, 16, 16] },

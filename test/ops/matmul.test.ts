@@ -22,6 +22,7 @@ const everywhere: Case[] = [
   ...[63, 64, 65].map((n) => square(n, 2, 96 - n)),
   square(1, 64, 36),
   square(68, 1, 4),
+  square(40, 3000, 90), // the cache holds two of three tiles of columns of b
 ];
 
 const layouts: Case[] = [
