@@ -105,7 +105,7 @@ function gatherRows(
     const partials = sums ? empty([tiles, 2, K]) : noPartials();
     launch(kernels.conv2d.gatherRowSubgroup, {
       bindings: { x, weight, y, partials },
-      // The wider variant leaves such caches either way, and in the others its few weights come faster from a buffer.
+      // Out of a texture weights keep the narrow variant's loop short. The wider one is for caches that hold it.
       texels: { x: true, weight: columns === ROW_COLUMNS && tiles >= LOADED_OFTEN },
       constants: { LANES, WIDTH, COLUMNS: columns / 4, ...loadedInPairs(x.dtype), ...storedAs(x.dtype) },
       params: {
@@ -199,12 +199,13 @@ function weightGradientRows(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | n
 }
 
 /**
- * Workgroups of a weight gradient of `tiles` tiles: a handful a core, which evens out their ends, or as many splits as let
- * x and dy stay in the cache, unless their sums were more to write than that is to read.
+ * Workgroups of a weight gradient of `tiles` tiles: a handful a core, which evens out their ends, or as many splits as let x and dy stay in
+ * the cache. The splits' sums take no more memory than the larger of the two, which fits a binding, in f16 too.
  */
 function gradientWorkgroups({ x, y, weight }: Geometry, tiles: number): number {
-  const [read, written] = [sizeOf(x) + sizeOf(y), sizeOf(weight)];
-  return Math.max(16, tiles * Math.min(Math.ceil(read / (2 * CACHED)), Math.floor(read / written)));
+  const [pixels, gradients, sums] = [x, y, weight].map(sizeOf);
+  const wanted = Math.ceil((pixels + gradients) / (2 * CACHED));
+  return Math.max(16, tiles * Math.min(wanted, Math.floor(Math.max(pixels, gradients) / (2 * sums))));
 }
 
 function weightGradientTiles(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | null): Tensor {

@@ -146,7 +146,7 @@ function transformInput(
   const v = empty([(tile + 2) ** 2, rows, C]);
   launch(kernels.winograd.input, {
     bindings: { x, v },
-    texels: { x: true },
+    texels: { x: true }, // neighbouring tiles share two pixels: each is loaded 2.25 or 4 times
     constants: { TILE: tile, ...loadedAs(x.dtype) },
     params: { x_size: x.shape, tiles: perImage, padding, rows, turned: turned ? 1 : 0 },
     workgroups: ceilDiv(rows * (C / 4), 64),

@@ -12,11 +12,11 @@
 enable subgroups;
 
 const LANES: u32 = 8u;
-const WIDTH: u32 = 8u; // a lane's places lie side by side: 8 of a row, or 4 of each of two rows
+const COLUMNS: u32 = 4u; // vec4s of columns that a lane computes: 4 or 8
+const WIDTH: u32 = 8u;   // of a lane's places: 8 of a row, or 4 of each of two rows
 const ROWS = 8u / WIDTH;
-const SPAN = WIDTH + 2u;     // pixels of a row that the places and their taps meet
+const SPAN = WIDTH + 2u; // pixels of a row that the places and their taps meet
 const PIXELS = ROWS * SPAN;
-const COLUMNS: u32 = 4u;     // vec4s of columns that a lane computes: 4 or 8
 alias Pair = vec2f; // u32 where x is f16
 fn unpack_pair(v: Pair) -> vec2f { return v; }
 alias Stored = vec4f; // vec2u where y is f16
