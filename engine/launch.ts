@@ -34,10 +34,13 @@ export interface LaunchArguments<K extends KernelSource> {
 export const ENOUGH_WORKGROUPS = 264;
 
 /** Loads of each number of an operand from which, in kernels that mostly multiply, reading it through a texture pays for the copy. */
-export const LOADED_OFTEN = 2;
+export const ENOUGH_LOADS = 2;
 
 /** Numbers of an operand that stay in the second cache of a CPU's core while others pass by: 1 MiB. */
 export const CACHED = 2 ** 18;
+
+/** Tiles of so many of its numbers that stay there, or one. */
+export const cachedTiles = (numbers: number): number => Math.max(1, Math.floor(CACHED / numbers));
 
 /** Runs a kernel on the current device. Errors name the kernel. */
 export function launch<const K extends KernelSource>(kernel: K, args: LaunchArguments<K>): void {

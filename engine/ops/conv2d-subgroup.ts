@@ -2,7 +2,7 @@
 import { kernels } from "../../shaders/kernels.ts";
 import type { Choice } from "../choices.ts";
 import { currentDevice } from "../current.ts";
-import { CACHED, launch, LOADED_OFTEN } from "../launch.ts";
+import { CACHED, cachedTiles, ENOUGH_LOADS, launch } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { ceilDiv, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
@@ -106,7 +106,7 @@ function gatherRows(
     launch(kernels.conv2d.gatherRowSubgroup, {
       bindings: { x, weight, y, partials },
       // Out of a texture weights keep the narrow variant's loop short. The wider one is for caches that hold it.
-      texels: { x: true, weight: columns === ROW_COLUMNS && tiles >= LOADED_OFTEN },
+      texels: { x: true, weight: columns === ROW_COLUMNS && tiles >= ENOUGH_LOADS },
       constants: { LANES, WIDTH, COLUMNS: columns / 4, ...loadedInPairs(x.dtype), ...storedAs(x.dtype) },
       params: {
         x_size: gather.x,
@@ -116,7 +116,7 @@ function gatherRows(
         stats: sums ? 1 : 0,
         adds: gather.adds ? 1 : 0,
         tiles,
-        together: together(weight, columns),
+        together: cachedTiles((weight.size / K) * columns),
       },
       workgroups: tiles * ceilDiv(K, columns),
       flops: gatherFlops(gather),
@@ -124,10 +124,6 @@ function gatherRows(
     return sums ? { means: partials, rowsPerTile: ROW_PLACES * LANES, rows: N * P * Q } : null;
   });
 }
-
-/** Tiles of so many columns whose weights stay in the cache. */
-const together = (weight: Tensor, columns: number): number =>
-  Math.max(1, Math.floor(CACHED / ((weight.size / weight.shape[3]) * columns)));
 
 /** Any gather: tiles of 4 LANES places x 4 LANES columns. */
 function gatherTiles(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats: boolean): BatchNormPartials | null {
@@ -142,9 +138,14 @@ function gatherTiles(x: Tensor, weight: Tensor, y: Tensor, gather: Gather, stats
     const partials = stats ? empty([tiles, 2, K]) : noPartials();
     launch(kernels.conv2d.gatherSubgroup, {
       bindings: { x, weight, y, partials },
-      texels: { x: loadsOfX >= LOADED_OFTEN, weight: tiles >= LOADED_OFTEN },
+      texels: { x: loadsOfX >= ENOUGH_LOADS, weight: tiles >= ENOUGH_LOADS },
       constants: { LANES, ...storedAs(x.dtype) },
-      params: { ...gatherParams(gather), stats: stats ? 1 : 0, tiles, together: together(weight, 4 * LANES) },
+      params: {
+        ...gatherParams(gather),
+        stats: stats ? 1 : 0,
+        tiles,
+        together: cachedTiles((weight.size / K) * 4 * LANES),
+      },
       workgroups: tiles * ceilDiv(K, 4 * LANES),
       flops: gatherFlops(gather),
     });
@@ -189,7 +190,7 @@ function weightGradientRows(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | n
   const parts = splitParts(g, splits, into);
   launch(kernels.conv2d.weightGradientRowSubgroup, {
     bindings: { x, dy, dweight: parts },
-    texels: { x: 3 * columnTiles >= LOADED_OFTEN, dy: rowTiles >= LOADED_OFTEN },
+    texels: { x: 3 * columnTiles >= ENOUGH_LOADS, dy: rowTiles >= ENOUGH_LOADS },
     constants: { LANES, COLUMNS: columns / 4, STRIDE: g.stride[0], ...loadedAs(x.dtype) },
     params: { x_size: g.x, dy_size: g.y, padding: g.padding, splits, rows_per_split: rowsPerSplit },
     workgroups: splits * tiles,
@@ -218,7 +219,7 @@ function weightGradientTiles(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | 
   const parts = splitParts(g, splits, into);
   launch(kernels.conv2d.weightGradientSubgroup, {
     bindings: { x, dy, dweight: parts },
-    texels: { x: loadsOfX >= LOADED_OFTEN, dy: rowTiles >= LOADED_OFTEN },
+    texels: { x: loadsOfX >= ENOUGH_LOADS, dy: rowTiles >= ENOUGH_LOADS },
     constants: { LANES, ...loadedAs(x.dtype) },
     params: weightGradientParams(g, splits, rowsPerSplit),
     workgroups: splits * tiles,

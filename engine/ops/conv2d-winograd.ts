@@ -9,7 +9,7 @@
 // Planes: V, U and m are stored as one matrix for each of the (m + 2)^2 values of a transformed tile.
 import { kernels } from "../../shaders/kernels.ts";
 import { currentDevice } from "../current.ts";
-import { launch, LOADED_OFTEN } from "../launch.ts";
+import { ENOUGH_LOADS, launch } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { ceilDiv } from "../shape.ts";
 import { empty, type DType, type Tensor } from "../tensor.ts";
@@ -199,7 +199,7 @@ function multiply(a: Tensor, b: Tensor, pass: Pass): Tensor {
   const y = empty([planes, rows, columns]);
   launch(kernels.winograd.multiply, {
     bindings: { a, b, y },
-    texels: { a: columns / tile >= LOADED_OFTEN, b: rows / tile >= LOADED_OFTEN },
+    texels: { a: columns / tile >= ENOUGH_LOADS, b: rows / tile >= ENOUGH_LOADS },
     constants: { LANES, A_TRANSPOSED: transposed, B_TRANSPOSED: pass === "inputGradient" },
     params: { planes, rows, columns: columns / 4, depth },
     workgroups: planes * ceilDiv(rows, tile) * ceilDiv(columns, tile),

@@ -2,7 +2,7 @@
 import { kernels } from "../../shaders/kernels.ts";
 import { differentiable } from "../autograd.ts";
 import { currentDevice } from "../current.ts";
-import { CACHED, ENOUGH_WORKGROUPS, launch, LOADED_OFTEN } from "../launch.ts";
+import { cachedTiles, ENOUGH_LOADS, ENOUGH_WORKGROUPS, launch } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { broadcastShapes, ceilDiv, check, sameShape, showShape, sizeOf, stridesOf, type Shape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
@@ -150,7 +150,7 @@ function kOutermost(x: Tensor, ready: boolean, batch: Shape): Operand {
   return { tensor: packed, batchStride };
 }
 
-/** Operations from which copies of the operands take less than their loads from textures spare: some 30 us each. */
+/** Operations from which copies of the operands take less than their loads from textures spare: 20 to 30 us each and their bytes. */
 const WORTH_COPIES = 4e6;
 
 /** The kernels that take shapes from Params: `lanes` per subgroup, 0 for the portable one. */
@@ -175,8 +175,8 @@ function launchTiles(a: Operand, b: Operand, y: Tensor, { batches, M, N, K }: Si
   };
   if (lanes > 0) {
     const copy = args.flops >= WORTH_COPIES;
-    const texels = { a: copy && column_tiles >= LOADED_OFTEN, b: copy && row_tiles >= LOADED_OFTEN };
-    const params = { ...args.params, together: Math.max(1, Math.floor(CACHED / (K * edge))) };
+    const texels = { a: copy && column_tiles >= ENOUGH_LOADS, b: copy && row_tiles >= ENOUGH_LOADS };
+    const params = { ...args.params, together: cachedTiles(K * edge) };
     launch(kernels.matmul.subgroup, { ...args, params, texels, constants: { LANES: lanes }, workgroups: tiles });
   } else launch(kernels.matmul.portable, { ...args, workgroups: ceilDiv(tiles, 64) });
 }

@@ -17,6 +17,7 @@ const WIDTH: u32 = 8u;   // of a lane's places: 8 of a row, or 4 of each of two 
 const ROWS = 8u / WIDTH;
 const SPAN = WIDTH + 2u; // pixels of a row that the places and their taps meet
 const PIXELS = ROWS * SPAN;
+const GAP = PIXELS - 10u; // of the first row's last taps, before the pixels of place 4 in a second row
 alias Pair = vec2f; // u32 where x is f16
 fn unpack_pair(v: Pair) -> vec2f { return v; }
 alias Stored = vec4f; // vec2u where y is f16
@@ -90,14 +91,14 @@ fn product(a: vec2f, w: Weights) -> vec4f { return a.x * w.x + a.y * w.y; }
 
 // The three taps of a row, from left to right.
 fn accumulate(sums: ptr<function, Sums>, l: Weights, m: Weights, n: Weights, a: ptr<function, Pixels>) {
-  (*sums)[0] += product((*a)[0u / WIDTH * SPAN + 0u % WIDTH], l) + product((*a)[0u / WIDTH * SPAN + 0u % WIDTH + 1u], m) + product((*a)[0u / WIDTH * SPAN + 0u % WIDTH + 2u], n);
-  (*sums)[1] += product((*a)[1u / WIDTH * SPAN + 1u % WIDTH], l) + product((*a)[1u / WIDTH * SPAN + 1u % WIDTH + 1u], m) + product((*a)[1u / WIDTH * SPAN + 1u % WIDTH + 2u], n);
-  (*sums)[2] += product((*a)[2u / WIDTH * SPAN + 2u % WIDTH], l) + product((*a)[2u / WIDTH * SPAN + 2u % WIDTH + 1u], m) + product((*a)[2u / WIDTH * SPAN + 2u % WIDTH + 2u], n);
-  (*sums)[3] += product((*a)[3u / WIDTH * SPAN + 3u % WIDTH], l) + product((*a)[3u / WIDTH * SPAN + 3u % WIDTH + 1u], m) + product((*a)[3u / WIDTH * SPAN + 3u % WIDTH + 2u], n);
-  (*sums)[4] += product((*a)[4u / WIDTH * SPAN + 4u % WIDTH], l) + product((*a)[4u / WIDTH * SPAN + 4u % WIDTH + 1u], m) + product((*a)[4u / WIDTH * SPAN + 4u % WIDTH + 2u], n);
-  (*sums)[5] += product((*a)[5u / WIDTH * SPAN + 5u % WIDTH], l) + product((*a)[5u / WIDTH * SPAN + 5u % WIDTH + 1u], m) + product((*a)[5u / WIDTH * SPAN + 5u % WIDTH + 2u], n);
-  (*sums)[6] += product((*a)[6u / WIDTH * SPAN + 6u % WIDTH], l) + product((*a)[6u / WIDTH * SPAN + 6u % WIDTH + 1u], m) + product((*a)[6u / WIDTH * SPAN + 6u % WIDTH + 2u], n);
-  (*sums)[7] += product((*a)[7u / WIDTH * SPAN + 7u % WIDTH], l) + product((*a)[7u / WIDTH * SPAN + 7u % WIDTH + 1u], m) + product((*a)[7u / WIDTH * SPAN + 7u % WIDTH + 2u], n);
+  (*sums)[0] += product((*a)[0], l) + product((*a)[1], m) + product((*a)[2], n);
+  (*sums)[1] += product((*a)[1], l) + product((*a)[2], m) + product((*a)[3], n);
+  (*sums)[2] += product((*a)[2], l) + product((*a)[3], m) + product((*a)[4], n);
+  (*sums)[3] += product((*a)[3], l) + product((*a)[4], m) + product((*a)[5], n);
+  (*sums)[4] += product((*a)[GAP + 4u], l) + product((*a)[GAP + 5u], m) + product((*a)[GAP + 6u], n);
+  (*sums)[5] += product((*a)[GAP + 5u], l) + product((*a)[GAP + 6u], m) + product((*a)[GAP + 7u], n);
+  (*sums)[6] += product((*a)[GAP + 6u], l) + product((*a)[GAP + 7u], m) + product((*a)[GAP + 8u], n);
+  (*sums)[7] += product((*a)[GAP + 7u], l) + product((*a)[GAP + 8u], m) + product((*a)[GAP + 9u], n);
 }
 
 // A lane's places: image, first row, first column. Past the last it repeats them, and nothing is stored.
