@@ -93,8 +93,8 @@ async function read(path: string): Promise<Uint8Array> {
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 
-function asParts(data: string | Uint8Array | readonly Uint8Array[]): readonly Uint8Array[] {
-  return typeof data === "string" ? [encode(data)] : data instanceof Uint8Array ? [data] : data;
+function asParts(data: string | Uint8Array | Iterable<Uint8Array>): readonly Uint8Array[] {
+  return typeof data === "string" ? [encode(data)] : data instanceof Uint8Array ? [data] : [...data];
 }
 
 async function decodeImage(bytes: Uint8Array, fit?: Fit): Promise<DecodedImage> {

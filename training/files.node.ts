@@ -44,7 +44,7 @@ async function flushDirectory(path: string): Promise<void> {
   }
 }
 
-async function writeAtomic(path: string, data: string | Uint8Array | readonly Uint8Array[]): Promise<void> {
+async function writeAtomic(path: string, data: string | Uint8Array | Iterable<Uint8Array>): Promise<void> {
   const parts = typeof data === "string" ? [Buffer.from(data)] : data instanceof Uint8Array ? [data] : data;
   const temporary = `${path}.${process.pid}.${temporaries++}.tmp`;
   try {

@@ -47,9 +47,9 @@ export interface Files {
   readText(path: string): Promise<string>;
   /**
    * Replaces a file whole or not at all: written beside it, flushed to the disk, then renamed over it.
-   * A list of parts is written one after the other. The folder must exist.
+   * Parts are written one after the other; on the disk the next is asked for when the last is written. The folder must exist.
    */
-  writeAtomic(path: string, data: string | Uint8Array | readonly Uint8Array[]): Promise<void>;
+  writeAtomic(path: string, data: string | Uint8Array | Iterable<Uint8Array>): Promise<void>;
   append(path: string, text: string): Promise<void>;
   appendBytes(path: string, bytes: Uint8Array): Promise<void>;
   /** The entries of a folder, sorted by name (by code unit). Links are followed, dangling ones left out. */

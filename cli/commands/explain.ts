@@ -8,7 +8,7 @@ import { Faithfulness, faithfulnessLines } from "./explain/faithfulness.ts";
 import { checkExplainFlags, explainCommand, type ExplainFlags, type TypedExplainFlags } from "./explain/flags.ts";
 import { explainAll, type Explained } from "./explain/maps.ts";
 import { explainedPicture, pictureNames } from "./explain/pictures.ts";
-import { describeImages, describeMaps, resultLines } from "./explain/result.ts";
+import { describeImages, mapsDocument, resultLines } from "./explain/result.ts";
 import {
   chosenClasses,
   fileSubjects,
@@ -122,8 +122,8 @@ async function writeResults(
   if (measured.faithfulness && !flags.json)
     for (const line of faithfulnessLines(measured.faithfulness)) output.result(line);
   const images = describeImages(explained, names, pictureFiles);
-  const maps = describeMaps(explained, names, flags.method, set);
-  await files.writeAtomic(join(out, "maps.json"), `${JSON.stringify({ maps, images, ...measured })}\n`);
+  const document = mapsDocument(explained, names, flags.method, set, { images, ...measured });
+  await files.writeAtomic(join(out, "maps.json"), document);
   output.document({ images, method: flags.method, layers: explained[0]?.layers ?? [], ...measured, out });
   output.note(
     `written into ${out}: maps.json${pictureFiles.length > 0 ? `, ${counted(pictureFiles.length, "picture")}` : ""}`,

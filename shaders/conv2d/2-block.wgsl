@@ -11,14 +11,14 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>; // [N, H, W, K]
 @group(0) @binding(3) var<uniform> params: Params;
 
-// Where a pixel starts in x, and 1 or 0: outside of the image it is read somewhere and multiplied away. A branch here would keep
+// Where a pixel starts in x: outside of the image it is read somewhere, and zero chosen in its place. A branch here would keep
 // the four pixels from being computed together.
-struct Source { at: u32, inside: f32 }
+struct Source { at: u32, inside: bool }
 
 fn source(n: u32, row: u32, column: u32) -> Source {
   let inside = row < params.size.y && column < params.size.z;
   let pixel = (n * params.size.y + row) * params.size.z + column;
-  return Source(select(0u, pixel * params.size.w, inside), select(0.0, 1.0, inside));
+  return Source(select(0u, pixel * params.size.w, inside), inside);
 }
 
 fn product(a: vec4f, w0: vec4f, w1: vec4f, w2: vec4f, w3: vec4f) -> vec4f { return a.x * w0 + a.y * w1 + a.z * w2 + a.w * w3; }
@@ -55,10 +55,10 @@ fn main(
         let w1 = weight[w + params.K];
         let w2 = weight[w + 2u * params.K];
         let w3 = weight[w + 3u * params.K];
-        sum_0 += product(x[p0.at + c] * p0.inside, w0, w1, w2, w3);
-        sum_1 += product(x[p1.at + c] * p1.inside, w0, w1, w2, w3);
-        sum_2 += product(x[p2.at + c] * p2.inside, w0, w1, w2, w3);
-        sum_3 += product(x[p3.at + c] * p3.inside, w0, w1, w2, w3);
+        sum_0 += product(select(vec4f(), x[p0.at + c], p0.inside), w0, w1, w2, w3);
+        sum_1 += product(select(vec4f(), x[p1.at + c], p1.inside), w0, w1, w2, w3);
+        sum_2 += product(select(vec4f(), x[p2.at + c], p2.inside), w0, w1, w2, w3);
+        sum_3 += product(select(vec4f(), x[p3.at + c], p3.inside), w0, w1, w2, w3);
       }
     }
   }

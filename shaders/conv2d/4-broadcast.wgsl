@@ -39,14 +39,13 @@ fn main(
       // No branch: broadcasts need every lane. Outside of the image the lane's pixel counts as zero.
       let inside = row < H && column < W;
       let at = select(0u, ((n * H + row) * W + column) * C, inside);
-      let mask = select(0.0, 1.0, inside);
       for (var c = 0u; c < C; c++) {
         let w = ((r * 3u + s) * C + c) * 4u * params.K + k;
         let w0 = weight[w];
         let w1 = weight[w + params.K];
         let w2 = weight[w + 2u * params.K];
         let w3 = weight[w + 3u * params.K];
-        let a = x[at + c] * mask;
+        let a = select(vec4f(), x[at + c], inside);
         sums[0] += subgroupBroadcast(a.x, 0u) * w0 + subgroupBroadcast(a.y, 0u) * w1 + subgroupBroadcast(a.z, 0u) * w2 + subgroupBroadcast(a.w, 0u) * w3;
         sums[1] += subgroupBroadcast(a.x, 1u) * w0 + subgroupBroadcast(a.y, 1u) * w1 + subgroupBroadcast(a.z, 1u) * w2 + subgroupBroadcast(a.w, 1u) * w3;
         sums[2] += subgroupBroadcast(a.x, 2u) * w0 + subgroupBroadcast(a.y, 2u) * w1 + subgroupBroadcast(a.z, 2u) * w2 + subgroupBroadcast(a.w, 2u) * w3;

@@ -49,14 +49,14 @@ fn place(index: u32) -> vec3u {
   return vec3u(row / params.places.x, row % params.places.x, i % params.places.y);
 }
 
-// Where a tap's channels start in x, and 1 or 0: outside of the image the value counts as zero.
-struct Source { at: u32, inside: f32 }
+// Where a tap's channels start in x; outside of the image the value counts as zero.
+struct Source { at: u32, inside: bool }
 
 fn source(place: vec3u, offset: vec2i) -> Source {
   let at = vec2i(place.yz) * params.step + offset;
   let inside = u32(at.x) < params.x_size.y && u32(at.y) < params.x_size.z;
   let index = ((place.x * params.x_size.y + u32(at.x)) * params.x_size.z + u32(at.y)) * (params.x_size.w / 4u);
-  return Source(select(0u, index, inside), select(0.0, 1.0, inside));
+  return Source(select(0u, index, inside), inside);
 }
 
 fn put(at: u32, sum: vec4f) {
@@ -116,14 +116,14 @@ fn main(
         weight[at], weight[at + columns], weight[at + 2u * columns], weight[at + 3u * columns],
         weight[at + next], weight[at + columns + next], weight[at + 2u * columns + next], weight[at + 3u * columns + next],
       );
-      let a0 = unpack(x[s0.at + c]) * s0.inside;
-      let a1 = unpack(x[s1.at + c]) * s1.inside;
-      let a2 = unpack(x[s2.at + c]) * s2.inside;
-      let a3 = unpack(x[s3.at + c]) * s3.inside;
-      let a4 = unpack(x[s4.at + c]) * s4.inside;
-      let a5 = unpack(x[s5.at + c]) * s5.inside;
-      let a6 = unpack(x[s6.at + c]) * s6.inside;
-      let a7 = unpack(x[s7.at + c]) * s7.inside;
+      let a0 = select(vec4f(), unpack(x[s0.at + c]), s0.inside);
+      let a1 = select(vec4f(), unpack(x[s1.at + c]), s1.inside);
+      let a2 = select(vec4f(), unpack(x[s2.at + c]), s2.inside);
+      let a3 = select(vec4f(), unpack(x[s3.at + c]), s3.inside);
+      let a4 = select(vec4f(), unpack(x[s4.at + c]), s4.inside);
+      let a5 = select(vec4f(), unpack(x[s5.at + c]), s5.inside);
+      let a6 = select(vec4f(), unpack(x[s6.at + c]), s6.inside);
+      let a7 = select(vec4f(), unpack(x[s7.at + c]), s7.inside);
       accumulate(&t0, a0, w);
       accumulate(&t1, a1, w);
       accumulate(&t2, a2, w);

@@ -57,8 +57,8 @@ struct Weights { x: vec4f, y: vec4f }
 // A lane's pixels: those of its first row, from the leftmost tap of the first place on, then those of the second.
 alias Pixels = array<vec2f, PIXELS>;
 
-// Where they are, and 1 or 0: outside of the image a pixel counts as zero.
-struct Source { at: array<u32, PIXELS>, inside: array<f32, PIXELS> }
+// Where they are; outside of the image a pixel counts as zero.
+struct Source { at: array<u32, PIXELS>, inside: array<bool, PIXELS> }
 
 // A function for each column, since lanes are constants: then a shuffle is a broadcast.
 fn weights0(s: Spread) -> Weights { return Weights(subgroupShuffle(s[0u / LANES], 0u % LANES), subgroupShuffle(s[(COLUMNS + 0u) / LANES], (COLUMNS + 0u) % LANES)); }
@@ -121,7 +121,7 @@ fn source(place: vec3u, r: u32) -> Source {
     let inside = u32(row) < params.x_size.y && u32(column) < params.x_size.z;
     let pixel = (place.x * params.x_size.y + u32(row)) * params.x_size.z + u32(column);
     source.at[i] = select(0u, pixel * (params.x_size.w / 2u), inside);
-    source.inside[i] = select(0.0, 1.0, inside);
+    source.inside[i] = inside;
   }
   return source;
 }
@@ -204,7 +204,7 @@ fn main(
     let m = load_weights(first + tap, own);
     let n = load_weights(first + select(2u, 0u, reversed) * tap, own);
     var a: Pixels;
-    for (var j = 0u; j < PIXELS; j++) { a[j] = unpack_pair(load_x(pixels.at[j] + c)) * pixels.inside[j]; }
+    for (var j = 0u; j < PIXELS; j++) { a[j] = select(vec2f(), unpack_pair(load_x(pixels.at[j] + c)), pixels.inside[j]); }
     accumulate(&s0, weights0(l), weights0(m), weights0(n), &a);
     accumulate(&s1, weights1(l), weights1(m), weights1(n), &a);
     accumulate(&s2, weights2(l), weights2(m), weights2(n), &a);

@@ -67,14 +67,14 @@ fn place(index: u32) -> vec3u {
   return vec3u(row / params.places.x, row % params.places.x, i % params.places.y);
 }
 
-// Where a tap's channels start in x, and 1 or 0: outside of the image the value counts as zero.
-struct Source { at: u32, inside: f32 }
+// Where a tap's channels start in x; outside of the image the value counts as zero.
+struct Source { at: u32, inside: bool }
 
 fn source(place: vec3u, offset: vec2i) -> Source {
   let at = vec2i(place.yz) * params.step + offset;
   let inside = u32(at.x) < params.x_size.y && u32(at.y) < params.x_size.z;
   let index = ((place.x * params.x_size.y + u32(at.x)) * params.x_size.z + u32(at.y)) * (params.x_size.w / 4u);
-  return Source(select(0u, index, inside), select(0.0, 1.0, inside));
+  return Source(select(0u, index, inside), inside);
 }
 
 // The place after it. Counted, not divided: an integer division costs as much as a dozen loads here.
@@ -161,10 +161,10 @@ fn main(
       let w1 = load_weight(at + columns);
       let w2 = load_weight(at + 2u * columns);
       let w3 = load_weight(at + 3u * columns);
-      let a0 = unpack(load_x(s0.at + c)) * s0.inside;
-      let a1 = unpack(load_x(s1.at + c)) * s1.inside;
-      let a2 = unpack(load_x(s2.at + c)) * s2.inside;
-      let a3 = unpack(load_x(s3.at + c)) * s3.inside;
+      let a0 = select(vec4f(), unpack(load_x(s0.at + c)), s0.inside);
+      let a1 = select(vec4f(), unpack(load_x(s1.at + c)), s1.inside);
+      let a2 = select(vec4f(), unpack(load_x(s2.at + c)), s2.inside);
+      let a3 = select(vec4f(), unpack(load_x(s3.at + c)), s3.inside);
       accumulate(&t0, a0, w0, w1, w2, w3);
       accumulate(&t1, a1, w0, w1, w2, w3);
       accumulate(&t2, a2, w0, w1, w2, w3);

@@ -55,7 +55,7 @@ fn main(
       let inside = u32(j) < params.x_size.z;
       let at = (image_row + u32(j)) * channels + channel;
       let pixel = (row * params.dy_size.z + q) * columns + column;
-      let a = unpack(x[select(0u, at, inside)]) * select(0.0, 1.0, inside);
+      let a = select(vec4f(), unpack(x[select(0u, at, inside)]), inside);
       let b0 = unpack(dy[pixel]);
       let b1 = unpack(dy[pixel + next]);
       x0 += a.x * b0; y0 += a.y * b0; z0 += a.z * b0; w0 += a.w * b0;

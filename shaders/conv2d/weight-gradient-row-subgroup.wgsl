@@ -72,7 +72,7 @@ fn accumulate(sums: ptr<function, Sums>, d: Column, x: ptr<function, Pixels>) {
 fn load_pixel(row: u32, column: i32, inside_row: bool, channel: u32) -> vec4f {
   let inside = inside_row && u32(column) < params.x_size.z;
   let at = (row + u32(column)) * (params.x_size.w / 4u) + channel;
-  return unpack(load_x(select(0u, at, inside))) * select(0.0, 1.0, inside);
+  return select(vec4f(), unpack(load_x(select(0u, at, inside))), inside);
 }
 
 // A part of dy at the four pixels from q on: zero past the end of the row.
@@ -80,7 +80,7 @@ fn load_row(row: u32, q: u32, index: u32, first_column: u32) -> vec4f {
   let columns = params.dy_size.w / 4u;
   let pixel = q + index / COLUMNS;
   let at = (row + min(pixel, params.dy_size.z - 1u)) * columns + min(first_column + index % COLUMNS, columns - 1u);
-  return unpack(load_dy(at)) * select(0.0, 1.0, pixel < params.dy_size.z);
+  return select(vec4f(), unpack(load_dy(at)), pixel < params.dy_size.z);
 }
 
 fn store(sums: ptr<function, Sums>, first_row: u32, column: u32) {

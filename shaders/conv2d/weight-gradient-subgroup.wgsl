@@ -74,7 +74,7 @@ fn load_pixel(image_row: u32, q: u32, offset: i32, inside_rows: bool, channel: u
   let j = i32(q) * params.step.y + offset;
   let inside = inside_rows && q < params.dy_size.z && u32(j) < params.x_size.z;
   let at = (image_row + u32(j)) * (params.x_size.w / 4u) + channel;
-  return unpack(load_x(select(0u, at, inside))) * select(0.0, 1.0, inside);
+  return select(vec4f(), unpack(load_x(select(0u, at, inside))), inside);
 }
 
 @compute @workgroup_size(LANES)

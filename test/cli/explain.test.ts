@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PNG } from "pngjs";
 import { beforeAll, describe, expect, it } from "vitest";
+import { mapsDocument } from "../../cli/commands/explain/result.ts";
 import { exportWeights, resnet8 } from "../../nn/index.ts";
 import { testDevice } from "../support/gpu.ts";
 import { picture, png, temporaryFolder } from "../training/data/fixtures.ts";
@@ -56,6 +57,35 @@ const sizeOf = (path: string): number[] => {
   const { width, height } = PNG.sync.read(readFileSync(join(cwd, path)));
   return [width, height];
 };
+
+describe("maps.json", () => {
+  const set = {
+    count: 0,
+    height: 1,
+    width: 2,
+    channels: 3,
+    images: new Uint8Array(),
+    labels: new Uint8Array(),
+    skipped: 0,
+  };
+  const one = { subject: { index: 7 }, probabilities: [1, 0], prediction: 0, layers: ["layer3"], classes: [0, 1] };
+  const maps = [Float32Array.of(0, 1), Float32Array.of(0.5, 0.1)];
+  const parts = (count: number): string[] => {
+    const explained = Array.from({ length: count }, () => ({ ...one, maps }));
+    return [...mapsDocument(explained, ["a", "b"], "grad-cam", set, { images: [] })].map((part) =>
+      Buffer.from(part).toString(),
+    );
+  };
+
+  it("is written a map at a time: all of them may not fit into a string", () => {
+    const written = parts(3);
+    expect(written.filter((part) => part.includes('"map":'))).toHaveLength(6);
+    const map = { index: 7, layer: "layer3", class: "b", method: "grad-cam", map: [[0.5, 0.100000001]] };
+    expect((JSON.parse(written.join("")) as { maps: unknown[] }).maps[5]).toEqual(map);
+  });
+
+  it("may be without any", () => expect(JSON.parse(parts(0).join(""))).toEqual({ maps: [], images: [] }));
+});
 
 describe("explain.js", () => {
   it("explains one's own images of any size and kind", async () => {

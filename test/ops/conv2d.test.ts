@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { currentDevice, scope } from "../../engine/index.ts";
 import { conv2d } from "../../engine/ops/conv2d.ts";
-import { needsSubgroupTiles, testDevice, toGpu, withVariant } from "../support/gpu.ts";
+import { needsSubgroupTiles, testDevice, toGpu, withFamily, withVariant } from "../support/gpu.ts";
 import { randomArr } from "../support/random.ts";
 import { expectClose } from "../support/tolerance.ts";
 import { checkConv2d, checkStats, type Case } from "./conv2d-checks.ts";
@@ -131,6 +131,40 @@ describe("subgroups of 4 lanes", () => {
       info.subgroupSize = before;
     }
   });
+});
+
+// Padding is loaded from where the first pixel lies, and must not be a product of it: zero times infinity is none.
+describe("an infinite first pixel stays with the windows that see it", () => {
+  const cases: Case[] = [
+    { x: [2, 5, 6, 8], weight: [3, 3, 8, 16], options: { padding: 1 } }, // tiles
+    { x: [2, 5, 6, 8], weight: [3, 3, 8, 16], options: { stride: 2, padding: 1 } },
+    { x: [2, 4, 8, 16], weight: [3, 3, 16, 16], options: { padding: 1 } }, // rows
+    { x: [2, 4, 4, 16], weight: [3, 3, 16, 32], options: { padding: 1 } }, // rows of 4 places
+  ];
+  const checkInfinite = async ({ x: xShape, weight: weightShape, options }: Case, family: "subgroup" | "portable") => {
+    const passes = async (first: number) => {
+      const values = randomArr(xShape, 1);
+      values.data.fill(first, 0, xShape[3]);
+      const x = toGpu(values, { requiresGrad: true });
+      const weight = toGpu(randomArr(weightShape, 2), { requiresGrad: true });
+      const y = conv2d(x, weight, options);
+      const dy = randomArr(y.shape, 3);
+      dy.data.fill(first, 0, weightShape[3]);
+      y.backward(toGpu(dy));
+      return [await y.data(), await x.grad!.data(), await weight.grad!.data()];
+    };
+    const [infinite, finite] = await withFamily(family, async () => [await passes(Infinity), await passes(1)]);
+    for (const i of [0, 1]) {
+      const second = infinite[i].length / 2; // the second image knows nothing of it
+      expect(infinite[i].slice(second), ["y", "dx"][i]).toEqual(finite[i].slice(second));
+    }
+    expect([...infinite[0]].every(Number.isFinite)).toBe(false);
+  };
+  it.for(cases)("subgroup x $x weight $weight $options", async (shape, context) => {
+    needsSubgroupTiles(context);
+    await checkInfinite(shape, "subgroup");
+  });
+  it.for(cases)("portable x $x weight $weight $options", (shape) => checkInfinite(shape, "portable"));
 });
 
 it("runs more than 65,535 workgroups", async () => {

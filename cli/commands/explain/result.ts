@@ -52,25 +52,46 @@ export const describeImages = (
     picture: pictures[i],
   }));
 
+/** maps.json in parts, a map each: a thousand maps of larger images are more than a string holds. */
+export function* mapsDocument(
+  explained: readonly Explained[],
+  names: readonly string[],
+  method: string,
+  set: ImageSet,
+  rest: object,
+): Generator<Uint8Array> {
+  const encoder = new TextEncoder();
+  yield encoder.encode('{"maps":[');
+  let separator = "";
+  for (const map of describeMaps(explained, names, method, set)) {
+    yield encoder.encode(separator + JSON.stringify(map));
+    separator = ",";
+  }
+  yield encoder.encode(`],${JSON.stringify(rest).slice(1)}\n`);
+}
+
 /** `maps` of maps.json: `map` in rows at the image's size, 0..1. */
-export const describeMaps = (
+function* describeMaps(
   explained: readonly Explained[],
   names: readonly string[],
   method: string,
   { width, height }: ImageSet,
-): unknown[] =>
-  explained.flatMap(({ subject, classes, layers, maps }) =>
-    classes.map((label, k) => ({
-      ...nameOf(subject),
-      layer: layers.join(","),
-      class: names[label],
-      method,
-      // Nine digits are enough to tell every f32 from its neighbours.
-      map: Array.from({ length: height }, (_, y) =>
-        Array.from(maps[k].subarray(y * width, (y + 1) * width), (value) => Number(value.toPrecision(9))),
-      ),
-    })),
-  );
+): Generator<object> {
+  for (const { subject, classes, layers, maps } of explained) {
+    for (const [k, label] of classes.entries()) {
+      yield {
+        ...nameOf(subject),
+        layer: layers.join(","),
+        class: names[label],
+        method,
+        // Nine digits are enough to tell every f32 from its neighbours.
+        map: Array.from({ length: height }, (_, y) =>
+          Array.from(maps[k].subarray(y * width, (y + 1) * width), (value) => Number(value.toPrecision(9))),
+        ),
+      };
+    }
+  }
+}
 
 const nameOf = ({ index, path, image }: Subject): { index: number; path?: string } | { image: string } =>
   image === undefined ? { index: index!, ...(path !== undefined && { path }) } : { image };
