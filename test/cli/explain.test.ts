@@ -63,7 +63,7 @@ describe("maps.json", () => {
     count: 0,
     height: 1,
     width: 2,
-    channels: 3,
+    channels: 3 as const,
     images: new Uint8Array(),
     labels: new Uint8Array(),
     skipped: 0,
