@@ -42,6 +42,12 @@ export function loadedAs(dtype: DType): { readonly Stored?: string; readonly unp
 export const loadedInPairs = (dtype: DType): { readonly Pair?: string; readonly unpack_pair?: string } =>
   dtype === "f16" ? { Pair: "u32", unpack_pair: "unpack2x16float(v)" } : {};
 
+/** The part of `storedAs` for kernels that only write such results. */
+export function writtenAs(dtype: DType): { readonly Stored?: string; readonly pack?: string } {
+  const { Stored, pack } = storedAs(dtype);
+  return Stored !== undefined && pack !== undefined ? { Stored, pack } : {};
+}
+
 /** Kernel constants for the bits of a T, where a kernel has them as `Bits` and comparisons as `Truth`. */
 export const bitsOf = (T: string): { readonly Bits?: string; readonly Truth?: string } =>
   T === "f32" ? { Bits: "u32", Truth: "bool" } : {};

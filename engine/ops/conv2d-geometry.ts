@@ -4,6 +4,7 @@ import { launch } from "../launch.ts";
 import { ceilDiv, type Shape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
+import { writtenAs } from "./cast.ts";
 
 /** The sizes of a convolution, resolved. */
 export interface Geometry {
@@ -95,12 +96,12 @@ export function gatherParams(g: Gather) {
   };
 }
 
-/** [R,S,C,K] -> [R,S,K,C]. */
-export function turnWeights(weight: Tensor, { weight: [R, S, C, K] }: Geometry): Tensor {
-  const turned = empty([R, S, K, C]);
+/** [R,S,C,K] -> [R,S,K,C], rounded to f16 where that is wanted. */
+export function turnWeights(weight: Tensor, { weight: [R, S, C, K] }: Geometry, dtype: "f32" | "f16" = "f32"): Tensor {
+  const turned = empty([R, S, K, C], dtype);
   const params = { taps: R * S, rows: C, columns: K };
   const workgroups = ceilDiv((R * S * C * K) / 16, 64);
-  launch(kernels.conv2d.turnWeights, { bindings: { weight, turned }, params, workgroups });
+  launch(kernels.conv2d.turnWeights, { bindings: { weight, turned }, constants: writtenAs(dtype), params, workgroups });
   return turned;
 }
 

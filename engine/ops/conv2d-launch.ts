@@ -102,8 +102,7 @@ export function inputGradient(
     const matrices = inMatrices(dy, g);
     const tile = matrices ? null : algorithm(g, dy.dtype);
     if (tile) return winogradInputGradient(dy, weight, g, tile, kept, sum);
-    const turned = turnWeights(weight, g);
-    const factors = matrices ? cast(turned, "f16") : turned;
+    const factors = turnWeights(weight, g, matrices ? "f16" : "f32");
     const adds = sum !== null;
     const dx = sum ?? empty(g.x, dy.dtype);
     const [stepP, stepQ] = g.stride;
@@ -147,7 +146,7 @@ function seesNothing({ taps, origin, spacing, divisor }: Gather): boolean {
  */
 export function weightGradient(x: Tensor, dy: Tensor, g: Geometry, kept: Tensor | null, into: Tensor | null): Tensor {
   return scope(() => {
-    if (inMatrices(dy, g)) return weightGradientMatrix(x, dy, g);
+    if (inMatrices(dy, g)) return weightGradientMatrix(x, dy, g, undefined, into);
     const tile = algorithm(g, dy.dtype);
     if (tile) return winogradWeightGradient(x, dy, g, tile, kept, into);
     const family = currentDevice().family;

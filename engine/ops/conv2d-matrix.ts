@@ -13,6 +13,7 @@ import {
   gatherFlops,
   isPhase,
   noPartials,
+  splitParts,
   sumSplits,
   vector,
   weightGradientConstants,
@@ -135,11 +136,16 @@ function weightTile({ weight: [R, S, C, K] }: Geometry): MatrixTile {
 }
 
 /** dweight [R,S,C,K] in f32, of f16 x and dy. */
-export function weightGradientMatrix(x: Tensor, dy: Tensor, g: Geometry, wanted?: MatrixTile): Tensor {
-  const [R, S, C, K] = g.weight;
+export function weightGradientMatrix(
+  x: Tensor,
+  dy: Tensor,
+  g: Geometry,
+  wanted?: MatrixTile,
+  into: Tensor | null = null,
+): Tensor {
   const { tile, steps, splits, workgroups } = weightGradientMatrixPlan(g, wanted ?? chooseWeightTile(x, dy, g));
   return scope(() => {
-    const parts = empty([splits, R, S, C, K]);
+    const parts = splitParts(g, splits, into);
     launch(kernels.conv2d.weightGradientMatrix, {
       bindings: { x, dy, dweight: parts },
       constants: {
@@ -150,7 +156,7 @@ export function weightGradientMatrix(x: Tensor, dy: Tensor, g: Geometry, wanted?
       workgroups,
       flops: weightGradientFlops(g),
     });
-    return sumSplits(parts, g.weight);
+    return sumSplits(parts, g.weight, into);
   });
 }
 

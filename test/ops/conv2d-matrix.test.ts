@@ -57,13 +57,16 @@ describe.each(tiles)("a tile of %i x %i", (...tile) => {
     const x = stored(randomArr([1, side, side, C], 1), "f16");
     const weight = stored(randomArr([1, 3, C, K], 2), "f16");
     const dy = stored(randomArr([1, side, side, K], 3), "f16");
-    const gather = forwardOf(geometryOf(1, side, C, K, 1, [1, 3]));
+    const g = geometryOf(1, side, C, K, 1, [1, 3]);
+    const gather = forwardOf(g);
     const y = empty(gather.y, "f16");
     const half = { dtype: "f16" } as const;
+    const wanted = empty(g.weight);
     const { partials, dweight } = await withMatrices(currentDevice(), size, () => ({
       partials: gatherMatrix(toGpu(x, half), toGpu(weight, half), y, gather, true, tile),
-      dweight: weightGradientMatrix(toGpu(x, half), toGpu(dy, half), geometryOf(1, side, C, K, 1, [1, 3]), tile),
+      dweight: weightGradientMatrix(toGpu(x, half), toGpu(dy, half), g, tile, wanted),
     }));
+    expect(dweight.location().buffer).toBe(wanted.location().buffer);
     const want = reference.conv2d(x, weight, { padding: [0, 1] });
     const how = { op: "conv2d", shapes: { x: x.shape, weight: weight.shape }, options };
     expectClose({ data: await y.data(), shape: y.shape }, want, { ...how, kind: kindsOf("sum", "f16"), terms: 3 * C });
