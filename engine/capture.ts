@@ -138,7 +138,7 @@ class Programs<A extends readonly CaptureArgument[], T> {
   async compile(args: A): Promise<void> {
     if (this.#entries.has(this.#keyOf(args, this.#deviceOf()))) return;
     const { dispatches } = this.#rehearse("compile", args);
-    await Promise.all([...new Set(dispatches.map(({ dispatch }) => dispatch.kernel))].map((k) => k.compile()));
+    await this.#deviceOf().compile([...new Set(dispatches.map(({ dispatch }) => dispatch.kernel))]);
   }
 
   bytes(args: A): number {

@@ -54,10 +54,13 @@ async function createDevice(access: GpuAccess, adapter: GPUAdapter): Promise<Dev
   const info = describe(adapter);
   const requiredFeatures: string[] = OPTIONAL_FEATURES.filter((name) => adapter.features.has(name));
   if (info.subgroupSizeControl) requiredFeatures.push(SIZE_CONTROL);
-  const gpu = await settle(
-    adapter.requestDevice({ requiredFeatures: requiredFeatures as GPUFeatureName[], requiredLimits }),
-  );
-  return new Device(gpu, access, info, "portable");
+  const open = (adapter: GPUAdapter): Promise<GPUDevice> =>
+    settle(adapter.requestDevice({ requiredFeatures: requiredFeatures as GPUFeatureName[], requiredLimits }));
+  const another = (): Promise<GPUDevice> =>
+    access.quietly(async () =>
+      open((await settle(access.gpu.requestAdapter({ powerPreference: "high-performance" })))!),
+    );
+  return new Device(await open(adapter), access, info, "portable", another);
 }
 
 /** Browsers leave the device and its description empty. */

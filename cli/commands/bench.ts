@@ -105,7 +105,8 @@ async function bench(flags: Flags): Promise<void> {
     tuneKernels(device, trainer, images, null, output);
   const prepare = flags.tune === "on" ? tuning : undefined;
   const options = { batchSize, imageSize, precision, prepare };
-  const onWarmUp = (seconds: number): void => output.note(`first step: ${seconds.toFixed(1)} s${tuned(flags)}`);
+  const onWarmUp = (seconds: number): void =>
+    output.note(`first step: ${seconds.toFixed(1)} s (${chosen(flags)}compiling included)`);
   const measured = await measureNet(device, flags, { ...options, steps: flags.steps, onWarmUp });
   let report: BenchReport = { model, batchSize, precision, ...measured };
   const figures: Figure[] = [];
@@ -130,8 +131,7 @@ async function bench(flags: Flags): Promise<void> {
   if (out !== undefined) output.note(`written into ${out}: ${(await save(out, report, figures)).join(", ")}`);
 }
 
-const tuned = ({ tune }: Flags): string =>
-  tune === "on" ? " (the tuning before it does not count)" : " (compiling included)";
+const chosen = ({ tune }: Flags): string => (tune === "on" ? "choosing kernels and " : "");
 
 /** The net is freed before another is measured. */
 async function measureNet(device: Device, { model, stem }: Flags, options: MeasureOptions): Promise<Measurement> {

@@ -22,6 +22,8 @@ export interface GpuAccess {
   readonly advice: string;
   /** False where the environment says so: subgroup matrices are not tried then, whatever the adapter lists. */
   readonly matrices: boolean;
+  /** Processors: as many kernels are compiled at a time. */
+  readonly cores: number;
   /** Runs work with the native library's chatter kept off stderr. */
   quietly<T>(work: () => Promise<T>): Promise<T>;
 }

@@ -102,6 +102,7 @@ export const GPU_COPY_SRC = 0x0004;
 export const GPU_COPY_DST = 0x0008;
 export const GPU_UNIFORM = 0x0040;
 export const GPU_STORAGE = 0x0080;
+export const GPU_INDIRECT = 0x0100;
 export const GPU_QUERY_RESOLVE = 0x0200;
 /** Of textures. */
 export const GPU_STORAGE_BINDING = 0x0008;

@@ -12,6 +12,7 @@ import {
 } from "./buffers.ts";
 import type { DeviceInfo, KernelFamily, SubgroupMatrix } from "./device-info.ts";
 import type { BoundBuffer, Dispatch, PreparedBindings, Recorder } from "./dispatch.ts";
+import { Compilers } from "./compilers.ts";
 import { KernelCache, type CompiledKernel } from "./kernel.ts";
 import { KernelChoices } from "../choices.ts";
 import { Profiler, type DispatchTime, type ProfileOptions } from "./profiler.ts";
@@ -54,20 +55,31 @@ export class Device implements Disposable {
   recorder: Recorder | null = null;
   readonly #buffers: BufferPool;
   #access: GpuAccess | null;
+  /** Where the driver compiles no earlier than at the first dispatch. */
+  readonly #compilers: Compilers | null;
   readonly #bindGroups: BindGroupCache;
   readonly #stream: CommandStream;
   #error: Error | null = null;
   #disposed = false;
   readonly #disposers: (() => void)[] = [];
 
-  constructor(gpu: GPUDevice, access: GpuAccess, info: DeviceInfo, family: KernelFamily) {
+  /** @param another opens a further device on the same adapter */
+  constructor(
+    gpu: GPUDevice,
+    access: GpuAccess,
+    info: DeviceInfo,
+    family: KernelFamily,
+    another: () => Promise<GPUDevice>,
+  ) {
     this.gpu = gpu;
     this.#access = access;
     this.info = info;
     this.limits = gpu.limits;
     this.family = family;
     this.keptTransformBytes = (info.software ? 64 : 512) * 2 ** 20;
-    this.texels = /llvmpipe/.test(info.description || info.name);
+    const llvmpipe = /llvmpipe/.test(info.description || info.name);
+    this.texels = llvmpipe;
+    this.#compilers = llvmpipe ? new Compilers(gpu, access.cores, another) : null;
     this.kernels = new KernelCache(gpu);
     this.#buffers = new BufferPool(gpu, () => this.#bindGroups.clear());
     const params = new ParamArena(gpu);
@@ -129,6 +141,12 @@ export class Device implements Disposable {
   /** Dispatches encoded since the device was opened. */
   get dispatches(): number {
     return this.#stream.dispatches;
+  }
+
+  /** Compiles kernels before they are needed, several at a time. */
+  async compile(kernels: readonly CompiledKernel[]): Promise<void> {
+    await Promise.all(kernels.map((kernel) => kernel.compile()));
+    await this.#compilers?.compile(kernels);
   }
 
   /** Bindings for dispatches that are replayed: they are not forgotten as the cache's may be. */
@@ -248,6 +266,7 @@ export class Device implements Disposable {
     this.#disposed = true;
     this.#stream.drop();
     for (const action of this.#disposers) action();
+    this.#compilers?.dispose();
     this.gpu.destroy();
     this.#access = null;
   }

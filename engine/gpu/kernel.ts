@@ -73,6 +73,7 @@ export class CompiledKernel {
   /** What it reads from textures instead of buffers. */
   readonly texels: readonly TexelBinding[];
   readonly #device: GPUDevice;
+  readonly #key: string;
   #pipeline: GPUComputePipeline | null = null;
 
   constructor(
@@ -94,6 +95,7 @@ export class CompiledKernel {
     this.source = source;
     this.label = key ? `${source.name} {${key}}` : source.name;
     this.#device = device;
+    this.#key = key;
     this.constants = constants;
     this.texels = texels.map((name) => ({
       binding: source.bindings.findIndex((binding) => binding.name === name),
@@ -117,11 +119,19 @@ export class CompiledKernel {
 
   /** The text that is compiled: the file with its constants replaced, and loads from textures in place of buffers. */
   get wgsl(): string {
-    const names = this.texels.map(({ binding }) => this.source.bindings[binding].name);
-    const text = names.reduce(loadTexels, specialize(this.source, this.constants));
+    const text = this.#texelNames.reduce(loadTexels, specialize(this.source, this.constants));
     // Asked for only where subgroups have several sizes (engine/open.ts).
     const asks = this.source.matrices && this.#device.features.has("subgroup-size-control");
     return asks ? `enable subgroup_size_control;\n${text.replace("@compute", "@compute @subgroup_size(32)")}` : text;
+  }
+
+  get #texelNames(): string[] {
+    return this.texels.map(({ binding }) => this.source.bindings[binding].name);
+  }
+
+  /** The same kernel on another device. */
+  on(device: GPUDevice): CompiledKernel {
+    return new CompiledKernel(device, this.id, this.source, this.constants, this.#texelNames, this.#key);
   }
 
   /** Compiles now where `compile()` was not awaited before. */

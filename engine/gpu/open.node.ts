@@ -1,5 +1,6 @@
 // WebGPU in Node: Dawn, through the `webgpu` package. The only file that imports it.
 import { closeSync, fstatSync, openSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import type { GpuAccess, OpenGpuOptions } from "./access.ts";
 
 /** Without the first Dawn lists no subgroup matrices, without the second no f16 on NVIDIA's Vulkan driver: kernels of both are tested on opening. */
@@ -32,7 +33,9 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<GpuAccess> 
       if (names.length > 0) advice = `there is ${names.join(", ")}`;
       return null;
     });
-    return { gpu, adapter, advice, matrices, quietly: (work) => quietly(options.debug ?? false, work) };
+    // Without Mesa's cache a device finds nothing of what others have compiled.
+    const cores = /^(1|true|yes)$/i.test(process.env["MESA_SHADER_CACHE_DISABLE"] ?? "") ? 1 : availableParallelism();
+    return { gpu, adapter, advice, matrices, cores, quietly: (work) => quietly(options.debug ?? false, work) };
   });
 }
 

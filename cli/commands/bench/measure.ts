@@ -21,7 +21,7 @@ export interface MeasureOptions extends StepOptions {
   readonly steps: number;
   /** Called before the first step: to choose kernels. */
   readonly prepare?: ((training: TrainingSteps) => Promise<void>) | undefined;
-  /** Called with the duration of the first step. */
+  /** Called with the duration of the first step, from choosing kernels on. */
   readonly onWarmUp?: (seconds: number) => void;
 }
 
@@ -31,8 +31,9 @@ const WARM_UP = 3;
 /** Trains `model` on random images, and times it. */
 export async function measureSteps(device: Device, model: Module, options: MeasureOptions): Promise<Measurement> {
   using training = new TrainingSteps(model, options);
+  const start = performance.now();
   await options.prepare?.(training);
-  await warmUp(device, training, options.onWarmUp);
+  await warmUp(device, training, () => options.onWarmUp?.((performance.now() - start) / 1000));
   device.resetPeakMemory();
   const before = device.dispatches;
   const { stepMs, hostMs } = await timeSteps(device, training, options.steps);
@@ -45,17 +46,12 @@ export async function measureSteps(device: Device, model: Module, options: Measu
 export const hasTimestamps = (device: Device): boolean => device.gpu.features.has("timestamp-query");
 
 /** Runs steps until the next is like all that follow. */
-export async function warmUp(
-  device: Device,
-  training: TrainingSteps,
-  onFirst?: (seconds: number) => void,
-): Promise<void> {
-  const start = performance.now();
+export async function warmUp(device: Device, training: TrainingSteps, onFirst?: () => void): Promise<void> {
   await training.compile();
   for (let i = 0; i < WARM_UP; i++) {
     training.record();
     await device.idle();
-    if (i === 0) onFirst?.((performance.now() - start) / 1000);
+    if (i === 0) onFirst?.();
   }
 }
 
