@@ -20,8 +20,8 @@ const common = {
 /** Tests that open pages in Chromium by themselves, which keeps all cores busy. */
 const PAGES = ["test/web/*.test.ts", "test/report-chromium.test.ts"];
 
-/** Tests of the kernels for real GPUs, which do not ask how many lanes a subgroup has. */
-const GPU_TILES = ["test/ops/*-workgroup.test.ts", "test/ops/conv2d-matrix.test.ts"];
+/** Tests of kernels with barriers, mostly those for real GPUs, which do not ask how many lanes a subgroup has; the ladder's that do take either number. */
+const GPU_TILES = ["test/ops/*-workgroup.test.ts", "test/ops/conv2d-matrix.test.ts", "test/ladder.test.ts"];
 
 // lavapipe makes code for every lane of every load, and what it does about barriers takes the square of that: with 4 lanes instead of 8 these
 // kernels compile in a third of the time. Its cache of compiled shaders does not tell the two apart, so these tests have one of their own.

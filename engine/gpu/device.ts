@@ -10,9 +10,9 @@ import {
   type MemoryReport,
   type PooledBuffer,
 } from "./buffers.ts";
+import { Compilers } from "./compilers.ts";
 import type { DeviceInfo, KernelFamily, SubgroupMatrix } from "./device-info.ts";
 import type { BoundBuffer, Dispatch, PreparedBindings, Recorder } from "./dispatch.ts";
-import { Compilers } from "./compilers.ts";
 import { KernelCache, type CompiledKernel } from "./kernel.ts";
 import { KernelChoices } from "../choices.ts";
 import { Profiler, type DispatchTime, type ProfileOptions } from "./profiler.ts";

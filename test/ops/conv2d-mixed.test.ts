@@ -28,9 +28,6 @@ describe.each(cases)("f16 x $x weight $weight $options", (shape) => {
   it("portable", () => checkConv2d(shape, "portable", "f16"));
 });
 
-// Each geometry is a pipeline.
-it.for([cases[4]])("workgroup f16 x $x weight $weight $options", (shape) => checkConv2d(shape, "workgroup", "f16"));
-
 it.for<Case>([
   { x: [3, 5, 5, 4], weight: [3, 3, 4, 8], options: { padding: 1 } },
   { x: [1, 1, 33, 4], weight: [1, 1, 4, 100] },

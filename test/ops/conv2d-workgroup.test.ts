@@ -22,6 +22,10 @@ describe("workgroup tiles", () => {
   ])("x $x weight $weight $options", (shape) => checkConv2d(shape, "workgroup"));
 
   it.each<Case>([
+    { x: [1, 9, 7, 12], weight: [3, 3, 12, 36], options: { stride: 2, padding: 1 } }, // the wide tile
+  ])("f16 x $x weight $weight $options", (shape) => checkConv2d(shape, "workgroup", "f16"));
+
+  it.each<Case>([
     { x: [1, 5, 13, 4], weight: [1, 1, 4, 8] }, // tile + 1 places: a last tile of one place
     { x: [3, 7, 5, 16], weight: [3, 3, 16, 68], options: { padding: 1 } },
   ])("batch norm's partial sums, x $x weight $weight $options", (shape) => checkStats(shape, "workgroup"));
