@@ -140,25 +140,34 @@ describe("an infinite first pixel stays with the windows that see it", () => {
     { x: [2, 5, 6, 8], weight: [3, 3, 8, 16], options: { stride: 2, padding: 1 } },
     { x: [2, 4, 8, 16], weight: [3, 3, 16, 16], options: { padding: 1 } }, // rows
     { x: [2, 4, 4, 16], weight: [3, 3, 16, 32], options: { padding: 1 } }, // rows of 4 places
+    { x: [2, 4, 8, 32], weight: [3, 3, 32, 64], options: { padding: 1 } }, // rows in the weight gradient
   ];
   const checkInfinite = async ({ x: xShape, weight: weightShape, options }: Case, family: "subgroup" | "portable") => {
-    const passes = async (first: number) => {
+    /** `first`: of every channel of the first pixel, of x or of x and dy. */
+    const passes = async (first: number, ofDy: boolean) => {
       const values = randomArr(xShape, 1);
       values.data.fill(first, 0, xShape[3]);
       const x = toGpu(values, { requiresGrad: true });
       const weight = toGpu(randomArr(weightShape, 2), { requiresGrad: true });
       const y = conv2d(x, weight, options);
       const dy = randomArr(y.shape, 3);
-      dy.data.fill(first, 0, weightShape[3]);
+      if (ofDy) dy.data.fill(first, 0, weightShape[3]);
       y.backward(toGpu(dy));
-      return [await y.data(), await x.grad!.data(), await weight.grad!.data()];
+      return { y: await y.data(), dx: await x.grad!.data(), dweight: await weight.grad!.data() };
     };
-    const [infinite, finite] = await withFamily(family, async () => [await passes(Infinity), await passes(1)]);
-    for (const i of [0, 1]) {
-      const second = infinite[i].length / 2; // the second image knows nothing of it
-      expect(infinite[i].slice(second), ["y", "dx"][i]).toEqual(finite[i].slice(second));
+    const both = (ofDy: boolean) =>
+      withFamily(family, async () => [await passes(Infinity, ofDy), await passes(1, ofDy)]);
+    const [infinite, finite] = await both(true);
+    for (const name of ["y", "dx"] as const) {
+      const second = infinite[name].length / 2; // the second image knows nothing of it
+      expect(infinite[name].slice(second), name).toEqual(finite[name].slice(second));
     }
-    expect([...infinite[0]].every(Number.isFinite)).toBe(false);
+    expect([...infinite.y].every(Number.isFinite)).toBe(false);
+    const [before, after] = await both(false);
+    const tap = (data: ArrayLike<number>, i: number) =>
+      Array.from(data).slice((i * data.length) / 9, ((i + 1) * data.length) / 9);
+    for (const i of [2, 5, 6, 7, 8]) expect(tap(before.dweight, i), `tap ${i}`).toEqual(tap(after.dweight, i)); // the last row and column
+    expect(tap(before.dweight, 4).every(Number.isFinite)).toBe(false);
   };
   it.for(cases)("subgroup x $x weight $weight $options", async (shape, context) => {
     needsSubgroupTiles(context);
