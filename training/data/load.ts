@@ -1,7 +1,7 @@
 import { files } from "#files";
 import type { Fit } from "../files.ts";
 import { findCifar, readCifar } from "./cifar.ts";
-import { limit, LoadOptionError, pixelStatistics, split } from "./dataset.ts";
+import { LoadOptionError, pixelStatistics, split } from "./dataset.ts";
 import type { ImageSet, LoadProgress, RawDataset, Rgb } from "./dataset.ts";
 import { downloadCifar, isDownloadable } from "./download.ts";
 import { readImageFolder } from "./image-folder.ts";
@@ -117,13 +117,7 @@ async function open(spec: string, options: LoadOptions): Promise<Source> {
 
 function openShapes(options: LoadOptions): Source {
   onlyFolders("shapes", options);
-  const { train, test, classes } = shapes(options.seed ?? 0);
-  return {
-    name: "shapes",
-    classes,
-    train: limit(train, options.limit ?? train.count),
-    test: limit(test, options.limitTest ?? test.count),
-  };
+  return { name: "shapes", ...shapes(options.seed ?? 0, { train: options.limit, test: options.limitTest }) };
 }
 
 /** CIFAR and `shapes` come at one size, with a test set. */

@@ -4,6 +4,7 @@ import { OUTLINES } from "./shape-outlines.ts";
 import type { Outline } from "./shape-outlines.ts";
 
 const SIZE = 32;
+/** How many images there are. */
 const TRAIN = 5000;
 const TEST = 1000;
 /** Smallest and largest diameter of the circle round an object, in pixels. */
@@ -31,12 +32,14 @@ export interface Shapes {
 /**
  * Ten classes of drawn objects on clutter, 32 x 32, 5,000 + 1,000 images with the objects' boxes, classes in turn. Position,
  * size, lean, colours, gradient, lines, blobs and noise vary by `seed`; only the outline tells the class.
+ *
+ * `train` and `test`: draw the first so many only, the same ones; all 6,000 take seconds.
  */
-export function shapes(seed = 0): Shapes {
+export function shapes(seed = 0, { train = TRAIN, test = TEST } = {}): Shapes {
   return {
     classes: OUTLINES.map(([name]) => name),
-    train: drawSet(TRAIN, seed, 0),
-    test: drawSet(TEST, seed, 1),
+    train: drawSet(Math.min(train, TRAIN), seed, 0),
+    test: drawSet(Math.min(test, TEST), seed, 1),
   };
 }
 

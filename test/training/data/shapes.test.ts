@@ -25,11 +25,14 @@ describe("shapes", () => {
     expect([...test.labels].every((label, i) => label === i % 10)).toBe(true);
   });
 
-  it("is the same for the same seed, and another for another", () => {
-    const again = shapes(0);
-    expect(Buffer.compare(again.train.images, train.images)).toBe(0);
-    expect(again.train.boxes).toEqual(train.boxes);
-    expect(Buffer.compare(shapes(1).test.images, test.images)).not.toBe(0);
+  it("draws the first ones alone, the same for the same seed, others for another", () => {
+    const few = shapes(0, { train: 23, test: 7 });
+    expect([few.train.count, few.test.count]).toEqual([23, 7]);
+    expect(Buffer.compare(few.train.images, train.images.subarray(0, 23 * 3072))).toBe(0);
+    expect(Buffer.compare(few.test.images, test.images.subarray(0, 7 * 3072))).toBe(0);
+    expect(few.test.boxes).toEqual(test.boxes!.subarray(0, 28));
+    expect(Buffer.compare(shapes(1, { train: 0, test: 7 }).test.images, few.test.images)).not.toBe(0);
+    expect(shapes(0, { train: 0, test: 1001 }).test.count).toBe(1000);
   });
 
   it("repeats no image, neither within nor across training and test", () => {
