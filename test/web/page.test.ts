@@ -58,7 +58,7 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
     got.forEach((loss, step) => expect(Math.abs(loss - want[step].loss), `step ${step}`).toBeLessThan(1e-4));
     expect(got.at(-1)).toBeLessThan(got[0]);
 
-    const evaluated = await runCli("evaluate", ["--checkpoint", "page.safetensors", "--limit-test", "32", "--json"], {
+    const evaluated = await runCli("evaluate", ["--checkpoint", "page.safetensors", "--limit-test", "16", "--json"], {
       cwd: folder,
     });
     expect(evaluated.status, evaluated.stderr).toBe(0);
