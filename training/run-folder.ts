@@ -118,6 +118,8 @@ export class RunFolder {
   /** metrics.jsonl and steps.jsonl may say more than `state`. */
   #ahead: boolean;
   #last: EpochReport | null = null;
+  /** Bytes of metrics.jsonl and steps.jsonl as this object left them: where they have others, somebody else continues the run. */
+  readonly #sizes = new Map<string, number>();
 
   constructor(dir: string, config: RunConfig, state: RunState | null) {
     this.dir = dir;
@@ -165,9 +167,16 @@ export class RunFolder {
     this.#metricLines = [];
     if (steps || metrics) await this.cutBack();
     await writing(this.dir, async () => {
-      if (steps) await files.append(this.file(STEPS), steps);
-      if (metrics) await files.append(this.file(METRICS), metrics);
+      if (steps) await this.#append(STEPS, steps);
+      if (metrics) await this.#append(METRICS, metrics);
     });
+  }
+
+  async #append(name: string, lines: string): Promise<void> {
+    const { size } = await files.stat(this.file(name));
+    if (size !== (this.#sizes.get(name) ?? size)) throw new TakenOverError(this.dir);
+    await files.append(this.file(name), lines);
+    this.#sizes.set(name, size + new TextEncoder().encode(lines).length);
   }
 
   /**
@@ -220,6 +229,13 @@ export class RunFolder {
   }
 }
 
+/** Two processes that continue one run: the first to notice leaves it to the other. */
+class TakenOverError extends Error {
+  constructor(dir: string) {
+    super(`another process continues the run in ${dir}: this one stops, and nothing is lost`);
+  }
+}
+
 /** Null for an empty line and for one that was cut off while it was written. */
 function parseLine(line: string): Record<string, unknown> | null {
   try {
@@ -246,6 +262,7 @@ async function writing<T>(dir: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
+    if (cause instanceof TakenOverError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new Error(`cannot write into ${dir} (${reason}): make it writable or choose another --out`, { cause });
   }

@@ -227,6 +227,29 @@ describe("openRunFolder", () => {
     expect(folder.config.model).toEqual(info);
   });
 
+  it("lets one of two processes go on", async () => {
+    const dir = await savedRun();
+    const [one, other] = [await openRunFolder(dir), await openRunFolder(dir)];
+    await one.record(epochEvent(2, 0.5));
+    await other.record(epochEvent(2, 0.5));
+    await other.saveState(trainer, at(20, 2));
+    const lines = (): string => readFileSync(join(dir, "metrics.jsonl"), "utf8");
+    await one.record(epochEvent(3, 0.75));
+    const text = lines();
+    expect(
+      text
+        .trimEnd()
+        .split("\n")
+        .map((line) => (JSON.parse(line) as { epoch: number }).epoch),
+    ).toEqual([1, 2, 3]);
+    await expect(other.record(epochEvent(3, 0.75))).rejects.toThrow(
+      `another process continues the run in ${dir}: this one stops, and nothing is lost`,
+    );
+    expect(lines()).toBe(text);
+    await one.record(epochEvent(4, 0.75));
+    expect(lines()).not.toBe(text);
+  });
+
   it("says what is missing or damaged", async () => {
     await expect(openRunFolder(join(root, "nowhere"))).rejects.toThrow(/^there is no folder .*nowhere: give --resume/);
     const empty = fresh();
