@@ -24,9 +24,11 @@ const PAGES = ["test/web/*.test.ts", "test/report-chromium.test.ts"];
 const GPU_TILES = ["test/ops/*-workgroup.test.ts", "test/ops/conv2d-matrix.test.ts", "test/ladder.test.ts"];
 
 // lavapipe makes code for every lane of every load, and what it does about barriers takes the square of that: with 4 lanes instead of 8 these
-// kernels compile in a third of the time. Its cache of compiled shaders does not tell the two apart, so these tests have one of their own.
+// kernels compile in a third of the time, and in three quarters of that without LLVM's optimizations, which take longer than they save here. Its
+// cache of compiled shaders does not tell these apart, so these tests have one of their own.
 const fourLanes = {
   LP_NATIVE_VECTOR_WIDTH: "128",
+  GALLIVM_PERF: "nopt",
   MESA_SHADER_CACHE_DIR: fileURLToPath(new URL("node_modules/.cache/mesa-4-lanes", import.meta.url)),
 };
 mkdirSync(fourLanes.MESA_SHADER_CACHE_DIR, { recursive: true });
