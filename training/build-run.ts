@@ -2,7 +2,7 @@
 import type { Tensor } from "../engine/index.ts";
 import { createModel, initFrom, type Checkpoint, type Classifier, type ExportInfo } from "../nn/index.ts";
 import { parseAugment } from "./augment-grammar.ts";
-import type { Dataset, DatasetInfo } from "./data/device-dataset.ts";
+import type { Dataset, DatasetInfo, DeviceDataset } from "./data/device-dataset.ts";
 import type { RawDataset } from "./data/dataset.ts";
 import { crossEntropy } from "./losses.ts";
 import { checkMonitors } from "./monitors.ts";
@@ -20,6 +20,8 @@ export interface Run extends Disposable {
   readonly trainer: Trainer;
   /** What `init` gave, in words. */
   readonly started: string | null;
+  /** What the preset does to fresh weights before the first step of all, with the training images. A continued run has it in its weights. */
+  prepare(train: DeviceDataset): Promise<void>;
 }
 
 /**
@@ -56,7 +58,10 @@ export function buildRun(settings: RunSettings, init: { checkpoint: Checkpoint; 
     optimizer.dispose();
     model.dispose();
   };
-  return { model, trainer, started, [Symbol.dispose]: dispose };
+  const prepare = async (train: DeviceDataset): Promise<void> => {
+    if (init === null) await hooks?.prepare(model, train);
+  };
+  return { model, trainer, started, prepare, [Symbol.dispose]: dispose };
 }
 
 /**

@@ -119,7 +119,7 @@ export class RunFolder {
   #ahead: boolean;
   #last: EpochReport | null = null;
   /** Bytes of metrics.jsonl and steps.jsonl as this object left them: where they have others, somebody else continues the run. */
-  readonly #sizes = new Map<string, number>();
+  readonly #sizes = new Map([STEPS, METRICS].map((name) => [name, 0]));
 
   constructor(dir: string, config: RunConfig, state: RunState | null) {
     this.dir = dir;
@@ -174,7 +174,7 @@ export class RunFolder {
 
   async #append(name: string, lines: string): Promise<void> {
     const { size } = await files.stat(this.file(name));
-    if (size !== (this.#sizes.get(name) ?? size)) throw new TakenOverError(this.dir);
+    if (size !== this.#sizes.get(name)) throw new TakenOverError(this.dir);
     await files.append(this.file(name), lines);
     this.#sizes.set(name, size + new TextEncoder().encode(lines).length);
   }
@@ -218,7 +218,8 @@ export class RunFolder {
       return value !== null && keep(value);
     });
     const result = kept.map((line) => `${line}\n`).join("");
-    if (result !== text) await files.writeAtomic(path, result);
+    if (result !== text || text === "") await files.writeAtomic(path, result);
+    this.#sizes.set(name, new TextEncoder().encode(result).length);
     return kept;
   }
 

@@ -47,6 +47,7 @@ async function findLr(command: Command): Promise<void> {
   if (validation && !data.validation) output.note("loss    of the test images: --validation 0.1 would hold out others");
   const { signal } = interrupt;
   if (settings.tune === "on") await tuneKernels(device, run.trainer, data.train, signal, output);
+  await run.prepare(data.train);
   const { result, files } = await findRate(
     run.trainer,
     data.train,

@@ -21,7 +21,6 @@ import {
   type RunFolder,
 } from "../../training/index.ts";
 import type { LrFinderResult } from "../../training/lr-finder/index.ts";
-import { preset } from "../../training/presets/index.ts";
 import { FEW_STEPS } from "../../training/step-count.ts";
 import { describeData, loadCommandData, sizeIsFixed } from "./shared/data-flags.ts";
 import { describeDevice, openCommandDevice } from "./shared/device-flags.ts";
@@ -188,13 +187,14 @@ interface Opened {
 async function open(
   device: Device,
   plan: Plan,
-  { model, trainer }: Run,
+  run: Run,
   data: Dataset,
   signal: AbortSignal,
   output: Output,
 ): Promise<Opened | null> {
   const { settings, raw } = plan;
-  if (settings.preset !== undefined) await preset(settings.preset).hooks?.prepare(model, data.train);
+  const { trainer } = run;
+  await run.prepare(data.train);
   const out = await makeOutFolder(plan.out, `${settings.model}-${raw.name}`);
   if (plan.findRate === null) {
     return { folder: await createRunFolder(out, configOf(device, plan, data)), settings, rates: null };

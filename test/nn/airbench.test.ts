@@ -12,11 +12,11 @@ import {
   summarize,
 } from "../../nn/index.ts";
 import { symmetricEigen } from "../../nn/symmetric-eigen.ts";
-import { SGD, Trainer } from "../../training/index.ts";
+import { buildRun, chooseRecipe, exportInfo, SGD, Trainer, type Run, type RunSettings } from "../../training/index.ts";
 import { preset } from "../../training/presets/index.ts";
 import { testDevice, toGpu } from "../support/gpu.ts";
 import { randomArr } from "../support/random.ts";
-import { tinyTrain } from "../support/tiny-data.ts";
+import { tinyTest, tinyTrain } from "../support/tiny-data.ts";
 import { expectClose } from "../support/tolerance.ts";
 
 beforeAll(testDevice);
@@ -133,6 +133,50 @@ describe("airbench", () => {
         ...[1, 2, 3].flatMap((g) => [1, 2].map((n) => `group${g}.norm${n}.weight`)),
       ].sort(),
     );
+  });
+
+  it("whitens fresh weights by its preset, and leaves those of a file as they are, all of them where they are frozen", async () => {
+    using train = tinyTrain(16);
+    const settings: RunSettings = {
+      ...chooseRecipe({ optimizer: "sgd", lr: 0.01 }),
+      data: "shapes",
+      model: "airbench94",
+      stem: "cifar",
+      imageSize: 32,
+      classes: 10,
+      mean: [0.5, 0.5, 0.5],
+      std: [0.25, 0.25, 0.25],
+      epochs: 1,
+      batchSize: 16,
+      nesterov: true,
+      labelSmoothing: 0,
+      augment: "none",
+      shuffle: true,
+      dropLast: false,
+      accumulate: 1,
+      tta: "none",
+      seed: 1,
+      precision: "f32",
+      freeze: false,
+      preset: "airbench94",
+    };
+    const weights = (run: Run) => (run.model as Airbench).whitening.weight.data();
+    using fresh = buildRun(settings);
+    const random = await weights(fresh);
+    await fresh.prepare(train);
+    const whitened = await weights(fresh);
+    expect(whitened).not.toEqual(random);
+
+    const file = await exportWeights(fresh.model, exportInfo(settings, train));
+    const init = { checkpoint: readCheckpoint(file, "a.safetensors"), path: "a.safetensors" };
+    using other = tinyTest(16);
+    using loaded = buildRun({ ...settings, seed: 2, freeze: true }, init);
+    await loaded.prepare(other);
+    expect(await weights(loaded)).toEqual(whitened);
+    const { trainer, model } = loaded;
+    scope(() => void trainer.step(other, trainer.order(other, 1), { epoch: 1, step: 0, steps: 10 }, null));
+    const trained = model.namedParameters().filter(([, { requiresGrad }]) => requiresGrad);
+    expect(trained.map(([name]) => name)).toEqual(["fc.weight"]);
   });
 
   it("comes back from a file", async () => {

@@ -25,10 +25,11 @@ export const airbenchHooks: PresetHooks = {
   prepare: async (model, train) => own(model).whiten(await firstImages(train), train.height, train.width),
   trainer: (model) => {
     const { bias } = own(model).whitening;
+    const learns = bias!.requiresGrad; // not in a frozen trunk
     return {
       lookahead: { every: 5, decay: (progress) => 0.95 ** 5 * progress ** 3 },
       beforeStep: ({ epoch }) => {
-        bias!.requiresGrad = epoch <= WHITENING_BIAS_EPOCHS;
+        bias!.requiresGrad = learns && epoch <= WHITENING_BIAS_EPOCHS;
       },
     };
   },

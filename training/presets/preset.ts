@@ -11,7 +11,7 @@ export interface PresetHooks {
     model: Classifier,
     rates: { readonly lr: number; readonly weightDecay: number },
   ) => ParameterGroup[];
-  /** Before the first step of a new run, once; a resumed one has its result in the weights. */
+  /** Before the first step, once, unless the weights come from a file: then its result is in them. */
   readonly prepare: (model: Classifier, train: DeviceDataset) => Promise<void>;
   /** For the Trainer. */
   readonly trainer: (model: Classifier) => Pick<TrainerOptions, "lookahead" | "beforeStep">;
