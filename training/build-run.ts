@@ -105,7 +105,13 @@ export function buildSchedule(settings: RunSettings, { train, test, validation }
   const { lr, momentum, epochs } = settings;
   const perEpoch = stepsPerEpoch(train.count, settings);
   const steps = stepsOf(epochs, perEpoch);
-  const schedule = makeSchedule(settings)({ lr, momentum, epochs: steps / perEpoch, stepsPerEpoch: perEpoch });
+  const schedule = makeSchedule(settings)({
+    lr,
+    momentum,
+    epochs: steps / perEpoch,
+    stepsPerEpoch: perEpoch,
+    heldOut: validation !== undefined,
+  });
   ratesAt(schedule, steps);
   checkMonitors("plateau", { schedule, validation: test, heldOut: validation });
   return schedule;

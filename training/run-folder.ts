@@ -70,7 +70,7 @@ export async function createRunFolder(dir: string, config: RunConfig): Promise<R
     const names = (await files.list(path)).map(({ name }) => name);
     refuseHeld(dir, (name) => names.includes(name));
   }
-  await writing(dir, async () => {
+  await writing(dir, "make it writable or choose another --out", async () => {
     await files.makeDirectory(path);
     await files.writeAtomic(`${path}/${CONFIG}`, `${JSON.stringify(config, null, 2)}\n`);
     await files.writeAtomic(`${path}/${METRICS}`, "");
@@ -166,7 +166,7 @@ export class RunFolder {
     this.#stepLines = [];
     this.#metricLines = [];
     if (steps || metrics) await this.cutBack();
-    await writing(this.dir, async () => {
+    await this.#writing(async () => {
       if (steps) await this.#append(STEPS, steps);
       if (metrics) await this.#append(METRICS, metrics);
     });
@@ -188,7 +188,7 @@ export class RunFolder {
     if (JSON.stringify(position) === JSON.stringify(this.#saved)) return;
     const state = await encodeState(trainer, position, this.#best);
     const weights = await trainer.withAverage(() => exportWeights(trainer.model, this.config.model));
-    await writing(this.dir, async () => {
+    await this.#writing(async () => {
       await files.writeAtomic(this.file(LAST), weights);
       if (this.#bestIsNew) await files.writeAtomic(this.file(BEST), weights);
       await files.writeAtomic(this.file(STATE), state);
@@ -202,7 +202,7 @@ export class RunFolder {
     if (!this.#ahead) return;
     this.#ahead = false;
     const { step, epoch } = this.state!.position;
-    await writing(this.dir, async () => {
+    await this.#writing(async () => {
       await this.#keepLines(STEPS, (line) => Number(line["step"]) < step);
       const reports = await this.#keepLines(METRICS, (line) => Number(line["epoch"]) <= epoch);
       this.#last = reports.length === 0 ? null : (JSON.parse(reports.at(-1)!) as EpochReport);
@@ -221,6 +221,13 @@ export class RunFolder {
     if (result !== text || text === "") await files.writeAtomic(path, result);
     this.#sizes.set(name, new TextEncoder().encode(result).length);
     return kept;
+  }
+
+  #writing(work: () => Promise<void>): Promise<void> {
+    const saved = this.#saved;
+    const advice = "make room there and make it writable, then";
+    if (!saved) return writing(this.dir, `${advice} begin again with another --out: nothing is saved yet`, work);
+    return writing(this.dir, `${advice} --resume ${this.dir} goes on from step ${saved.step}`, work);
   }
 
   #consider(report: EpochReport): void {
@@ -259,12 +266,12 @@ function parseConfig(text: string, origin: string): RunConfig {
 }
 
 /** Says in one line that a folder cannot be written, and the system's reason. */
-async function writing<T>(dir: string, work: () => Promise<T>): Promise<T> {
+async function writing<T>(dir: string, advice: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
     if (cause instanceof TakenOverError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`cannot write into ${dir} (${reason}): make it writable or choose another --out`, { cause });
+    throw new Error(`cannot write into ${dir} (${reason}): ${advice}`, { cause });
   }
 }

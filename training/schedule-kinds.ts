@@ -26,6 +26,8 @@ export type ScheduleContext = {
   stepsPerEpoch: number;
   /** The optimizer's momentum (beta1 for Adam), given back at each step by schedules that don't cycle it. */
   momentum?: number | undefined;
+  /** Whether images are held out for validation: what a plateau watches unless told otherwise. */
+  heldOut?: boolean | undefined;
 };
 
 export type Value = number | boolean | string | readonly number[];
@@ -243,8 +245,8 @@ function makeCyclic(values: Values, lr: number): Schedule {
   return cyclic({ baseLr: baseLr ?? maxLr / 10, maxLr, ...camelCase<Partial<CyclicOptions>>(rest) });
 }
 
-function makePlateau(values: Values, lr: number): AnySchedule {
-  const { monitor, ...rest } = values;
+function makePlateau(values: Values, lr: number, _length: number, { heldOut }: ScheduleContext): AnySchedule {
+  const { monitor = heldOut ? "validation-loss" : undefined, ...rest } = values;
   const watched = monitor === undefined ? {} : camelCase<object>({ [`${monitor as string}`.replace("-", "_")]: 0 });
   const [name] = Object.keys(watched) as PlateauOptions["monitor"][];
   return reduceLROnPlateau({ lr, ...(name && { monitor: name }), ...camelCase<Partial<PlateauOptions>>(rest) });

@@ -11,16 +11,20 @@ export interface StepSize {
   readonly dropLast: boolean;
 }
 
+/** Of `count` images those that an epoch shows: `dropLast` leaves out what fills no batch. */
+export function imagesPerEpoch(count: number, { batchSize, dropLast }: Omit<StepSize, "accumulate">): number {
+  return dropLast ? count - (count % batchSize) : count;
+}
+
 /**
- * Steps of an epoch over `count` images: the last one, which may not be full, counts unless `dropLast`.
+ * Steps of an epoch over `count` images. The last one may have fewer batches than others.
  *
  * @throws Error of one line where there is none
  */
-export function stepsPerEpoch(count: number, { batchSize, accumulate, dropLast }: StepSize): number {
-  const stepImages = batchSize * accumulate;
-  const steps = dropLast ? Math.floor(count / stepImages) : Math.ceil(count / stepImages);
+export function stepsPerEpoch(count: number, size: StepSize): number {
+  const steps = Math.ceil(imagesPerEpoch(count, size) / (size.batchSize * size.accumulate));
   if (steps > 0) return steps;
-  throw new Error(`${count} images make no full step of ${stepImages}, and others are left out: lower the batch size`);
+  throw new Error(`${count} images make no batch of ${size.batchSize}, and others are left out: lower the batch size`);
 }
 
 /** Steps of so many epochs; of a fraction of one those that begin in it. */

@@ -19,7 +19,7 @@ export interface TrainerOptions {
   readonly augment?: readonly AugmentStep[] | undefined;
   /** Another order in every epoch; default true. */
   readonly shuffle?: boolean | undefined;
-  /** Leave out the last step of an epoch where its images are not full batches; default false. */
+  /** Leave out the last batch of an epoch where it is not full; default false. */
   readonly dropLast?: boolean | undefined;
   /** Scale the gradients down to this 2-norm over all parameters where theirs is larger; default no clipping. */
   readonly clipGrad?: number | undefined;

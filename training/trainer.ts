@@ -22,7 +22,7 @@ import type { Optimizer, OptimizerState } from "./optimizers/index.ts";
 import type { Precision } from "./recipe.ts";
 import type { Rates } from "./schedules/index.ts";
 import { batchLoss, listed, stepTensors } from "./step-batches.ts";
-import { stepsOf, stepsPerEpoch } from "./step-count.ts";
+import { imagesPerEpoch, stepsOf, stepsPerEpoch } from "./step-count.ts";
 import { checkOptions, type StepAt, type TrainerOptions } from "./trainer-options.ts";
 
 /** What a step leaves: it belongs to the scope around. */
@@ -105,7 +105,7 @@ export class Trainer implements Disposable {
     return this.batchSize * this.accumulate;
   }
 
-  /** Steps of an epoch over `train`: the last one, which may not be full, counts unless `dropLast`. */
+  /** Steps of an epoch over `train`; the last one may not be full. */
   stepsPerEpoch({ count }: Counted): number {
     return stepsPerEpoch(count, this);
   }
@@ -115,9 +115,10 @@ export class Trainer implements Disposable {
     return stepsOf(epochs, this.stepsPerEpoch(train));
   }
 
-  /** The order of the images in `epoch` (from 1). */
+  /** The images of `epoch` (from 1), in order: all, or with `dropLast` those that fill batches. */
   order({ count }: Counted, epoch: number): Uint32Array {
-    return this.shuffle ? permutation(count, this.seed, epoch) : Uint32Array.from({ length: count }, (_, i) => i);
+    const all = this.shuffle ? permutation(count, this.seed, epoch) : Uint32Array.from({ length: count }, (_, i) => i);
+    return all.subarray(0, imagesPerEpoch(count, this));
   }
 
   /**

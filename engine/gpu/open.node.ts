@@ -1,5 +1,5 @@
 // WebGPU in Node: Dawn, through the `webgpu` package. The only file that imports it.
-import { closeSync, fstatSync, openSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { GpuAccess, OpenGpuOptions } from "./access.ts";
 
@@ -59,7 +59,7 @@ async function quietly<T>(debug: boolean, work: () => Promise<T>): Promise<T> {
 }
 
 function muteStderr(): void {
-  if (sharesFileWithStdout()) return;
+  if (hasPositionInFile()) return;
   try {
     keptStderr = openSync("/proc/self/fd/2", "a");
   } catch {
@@ -70,15 +70,16 @@ function muteStderr(): void {
 }
 
 /**
- * With `> log 2>&1` both write through one description of the file. Opened a second time, stderr would have a position of its
- * own, and the two would overwrite each other: better a few warnings of Dawn's in the log.
+ * With `2> log` whoever else writes there (stdout with `2>&1`, a script's other commands) does so through the same description of the
+ * file, from where the last one stopped. Opened a second time, stderr would have a position of its own, and they would overwrite each
+ * other: better a few warnings of Dawn's in the log. With `2>> log` all is written at the end.
  */
-function sharesFileWithStdout(): boolean {
+function hasPositionInFile(): boolean {
   try {
-    const [out, error] = [fstatSync(1), fstatSync(2)];
-    return error.isFile() && out.dev === error.dev && out.ino === error.ino;
+    const [, flags] = /^flags:\s*(\d+)/m.exec(readFileSync("/proc/self/fdinfo/2", "utf8"))!;
+    return fstatSync(2).isFile() && (Number.parseInt(flags, 8) & constants.O_APPEND) === 0;
   } catch {
-    return false; // one of them is closed
+    return false; // it is closed
   }
 }
 

@@ -1,18 +1,23 @@
-// Presets are written in the words of train.js: each must be understood by it, and give the rates that were published.
+// Presets are written in the words of train.js: each must be understood by it, and give the rates that were published. And runs' settings.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { applyRecipes } from "../../cli/commands/train/config-file.ts";
 import { trainCommand, type TrainFlags } from "../../cli/commands/train/flags.ts";
 import { checkFlags, chooseModel, recipeOf } from "../../cli/commands/train/settings.ts";
 import { makeSchedule, ratesAt, type PlateauSchedule, type Rates } from "../../training/index.ts";
 import { preset, presetNames } from "../../training/presets/index.ts";
+import { temporaryFolder } from "../training/data/fixtures.ts";
 
-/** The flags of `train.js --preset NAME ...typed`. */
-function flagsOf(name: string, ...typed: string[]): TrainFlags {
+/** The flags of `train.js ...typed`. */
+function parsed(...typed: string[]): TrainFlags {
   const command = trainCommand().action(() => undefined);
-  command.parse(["--preset", name, ...typed], { from: "user" });
+  command.parse(typed, { from: "user" });
   applyRecipes(command);
   return command.opts<TrainFlags>();
 }
+
+const flagsOf = (name: string, ...typed: string[]): TrainFlags => parsed("--preset", name, ...typed);
 
 /** The schedule of a preset on CIFAR-10's 50,000 images. */
 function scheduleOf(name: string): { stepsPerEpoch: number; at: (step: number) => Rates; plateau?: PlateauSchedule } {
@@ -40,6 +45,20 @@ describe("presets", () => {
   it("give way to what is typed", () => {
     const flags = flagsOf("s4", "--epochs", "3", "--no-shuffle");
     expect(flags).toMatchObject({ epochs: 3, batchSize: 512, optimizer: "adam", lr: 1.91e-3, shuffle: false });
+  });
+
+  it("give up Nesterov's momentum for an optimizer or a momentum that has none", () => {
+    expect(flagsOf("resnet18-26").nesterov).toBe(true);
+    for (const typed of [
+      ["--optimizer", "adam"],
+      ["--momentum", "0", "--schedule", "constant"],
+    ]) {
+      // prettier-ignore
+      const flags = flagsOf("resnet18-26", ...typed);
+      expect(flags.nesterov).toBe(false);
+      expect(() => checkFlags(flags)).not.toThrow();
+    }
+    expect(() => checkFlags(flagsOf("resnet18-26", "--optimizer", "adam", "--nesterov"))).toThrow("--nesterov is for");
   });
 
   it("are suggested where the name is misspelt", () => {
@@ -90,5 +109,41 @@ describe("presets", () => {
     expect(at(0.2 * steps).lr).toBe(0.2);
     expect(at(0.6 * steps).lr).toBeCloseTo(0.1, 15);
     expect(at(steps).lr).toBe(0);
+  });
+});
+
+describe("a run's config.json", () => {
+  const root = temporaryFolder();
+  const photos = join(root, "photos");
+  const settings = {
+    ...{
+      data: photos,
+      classes: 2,
+      mean: [0.5, 0.5, 0.5],
+      std: [0.2, 0.2, 0.2],
+      split: 0.8,
+      imageSize: 64,
+      resize: "squash",
+    },
+    ...{ model: "resnet8", epochs: 7, augment: "flip" },
+  };
+  const file = join(root, "config.json");
+  writeFileSync(file, JSON.stringify({ model: {}, settings }));
+
+  it("gives all settings on the same images", () => {
+    expect(parsed("--config", file)).toMatchObject(settings);
+    expect(parsed("--config", file, "--data", photos, "--epochs", "3")).toMatchObject({ ...settings, epochs: 3 });
+  });
+
+  it("gives none on others that follow from its images", () => {
+    const { data, classes, imageSize, resize, model, epochs, augment } = settings;
+    const rest = { model, epochs, augment };
+    const elsewhere = parsed("--config", file, "--data", `${data}-2`);
+    expect(elsewhere).toMatchObject({ ...rest, imageSize, resize });
+    expect(elsewhere).not.toMatchObject({ classes });
+    for (const name of ["mean", "std", "split"]) expect(elsewhere).not.toHaveProperty(name);
+    const builtIn = parsed("--config", file, "--data", "shapes", "--classes", "12");
+    expect(builtIn).toMatchObject({ ...rest, classes: 12, resize: "crop" });
+    expect(builtIn).not.toHaveProperty("imageSize");
   });
 });

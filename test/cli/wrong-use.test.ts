@@ -110,10 +110,7 @@ describe("wrong use (exit status 2)", () => {
         ["--optimizer lion", /^train: --optimizer must be sgd, adam or adamw, not lion$/],
         ["--momentum 0 --schedule onecycle", /^train: --schedule: onecycle moves .*cycle_momentum=false$/],
         ["--momentum 0 --schedule cyclic", /^train: --schedule: cyclic moves .*cycle_momentum=false$/],
-        [
-          "--limit 10 --drop-last",
-          /^train: --drop-last: 10 images make no full step of 128, .*: lower the batch size$/,
-        ],
+        ["--limit 10 --drop-last", /^train: --drop-last: 10 images make no batch of 128, .*: lower the batch size$/],
         [
           "--limit 10 --schedule onecycle:total_steps=5",
           /^train: --schedule: oneCycle: step 10 lies past totalSteps 5/,
@@ -129,6 +126,11 @@ describe("wrong use (exit status 2)", () => {
           "--data parted --model airbench94 --image-size 8",
           /^train: images of 8 x 8 are too small for airbench94 \(.*\): raise --image-size$/,
         ],
+        [
+          "--data parted --image-size 4 --model resnet8 --limit 1",
+          /^train: the last batch of an epoch has one image, .*: add --drop-last or choose another --batch-size$/,
+        ],
+        ["--data parted --image-size 4 --model resnet8 --batch-size 1", /^train: each batch has one image, .*: raise/],
         ["--augment cutout:100 --limit 8", /^train: --augment: .*a square of 100 pixels does not fit/],
       ],
       2,

@@ -116,6 +116,8 @@ describe("--schedule", () => {
     if (typeof plateau !== "object") throw new Error("it is no object");
     expect(plateau.monitor).toBe("validationAccuracy");
     expect(plateau.at(0)).toEqual({ lr: 0.2 });
+    const watched = [undefined, false, true].map((heldOut) => parseSchedule("plateau")({ ...context, heldOut }));
+    expect(watched).toMatchObject([{ monitor: "testLoss" }, { monitor: "testLoss" }, { monitor: "validationLoss" }]);
     // Accuracies rise: 0.4 after 0.5 is no improvement.
     expect([plateau.observe(0.5), plateau.observe(0.6), plateau.observe(0.4)]).toEqual([false, false, true]);
     expect(plateau.at(9)).toEqual({ lr: 0.1 });

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { KernelChoices, type Device } from "../../engine/index.ts";
@@ -171,6 +171,17 @@ describe("createRunFolder", () => {
 });
 
 describe("saveState", () => {
+  it("says where it cannot write how the run goes on", async () => {
+    const dir = await savedRun();
+    const folder = await openRunFolder(dir);
+    await folder.cutBack();
+    rmSync(join(dir, "last.safetensors"));
+    mkdirSync(join(dir, "last.safetensors"));
+    const message = await folder.saveState(trainer, at(20, 2)).catch((error: unknown) => (error as Error).message);
+    expect(message).toContain(`cannot write into ${dir} (`);
+    expect(message).toContain(`then --resume ${dir} goes on from step 10`);
+  });
+
   it("exports the last weights and those of the best epoch, the first of equal ones", async () => {
     const dir = fresh();
     const folder = await createRunFolder(dir, { model: info });

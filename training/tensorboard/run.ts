@@ -6,6 +6,8 @@ import type { Resume, TensorBoardWriter } from "./writer.ts";
 const STEP_TAGS = { loss: "step/loss", lr: "step/lr", momentum: "step/momentum" } as const;
 const PER_STEP = /^step\//;
 const PER_EPOCH = /^(loss|accuracy|epoch|weights)\//;
+/** Written anew at the end. */
+const REPORT = /^report\//;
 
 /** Writes the figures of "step" and "epoch" events; others are ignored. Epochs are flushed. */
 export async function recordRun(writer: TensorBoardWriter, event: TrainEvent): Promise<void> {
@@ -33,6 +35,7 @@ export function resumeAt({ step: done, running }: Position): Resume {
   const closed = done - running.steps;
   const keeps = (step: number, tag: string): boolean => {
     if (PER_STEP.test(tag)) return step < done;
+    if (REPORT.test(tag)) return false;
     // What else stands at step 0 was written once, when the run began.
     return step < closed || (step === 0 && !PER_EPOCH.test(tag));
   };

@@ -3,9 +3,16 @@ import { dirname } from "node:path";
 import { files } from "#files";
 import { modelFromCheckpoint, stemImageSize, type Checkpoint, type Classifier, type Stem } from "../../../nn/index.ts";
 import type { RawDataset } from "../../../training/index.ts";
-import { isDownloadable } from "../../../training/data/download.ts";
 import { inside, readRunConfig } from "../../../training/report/run-files.ts";
-import { BUILT_IN, loadCommandData, RESIZES, sizeIsFixed, type DataFlags, type TypedDataFlags } from "./data-flags.ts";
+import {
+  BUILT_IN,
+  isFolder,
+  loadCommandData,
+  RESIZES,
+  sizeIsFixed,
+  type DataFlags,
+  type TypedDataFlags,
+} from "./data-flags.ts";
 import { UsageError } from "./errors.ts";
 import type { Output } from "./output.ts";
 
@@ -58,7 +65,7 @@ export async function asTrained<F extends CheckpointFlags & TypedDataFlags>(
   const run = inside(await readRunConfig(files.absolute(dirname(flags.checkpoint))), "settings");
   const trained = typeof run["data"] === "string" ? run["data"] : BUILT_IN;
   const { data = trained } = flags;
-  const named = flags.data !== undefined || data === BUILT_IN || isDownloadable(data);
+  const named = flags.data !== undefined || !isFolder(data);
   if (needed && !named && !(await files.exists(data))) {
     throw new UsageError(`${flags.checkpoint} was trained on ${data}, which is not there: name its place with --data`);
   }

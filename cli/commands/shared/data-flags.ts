@@ -1,4 +1,5 @@
 // Flags that name and shape the data, and loading it with visible progress.
+import path from "node:path";
 import type { Command, Option } from "commander";
 import type { LoadOptions, LoadProgress, RawDataset } from "../../../training/index.ts";
 import { loadRaw } from "../../../training/index.ts";
@@ -29,6 +30,10 @@ const DATA_SEED = 0;
 
 /** What `--data` is where nothing else is said. */
 export const BUILT_IN = "shapes";
+/** Whether `--data` says where images lie: all else are data sets by name, whose images are 32 x 32. */
+export const isFolder = (data: string): boolean => data !== BUILT_IN && !isDownloadable(data);
+/** `--data` for config.json: a folder from the root, so that the run can be continued from anywhere. */
+export const locate = (data: string): string => (isFolder(data) ? path.resolve(data) : data);
 export const RESIZES = ["crop", "squash"] as const;
 
 export interface DataFlags {
@@ -127,7 +132,7 @@ export async function loadCommandData(
 
 /** Whether the data comes at one size, 32 x 32, so that the model's wishes do not count. */
 export async function sizeIsFixed(data: string): Promise<boolean> {
-  return data === BUILT_IN || isDownloadable(data) || (await isCifarFolder(data));
+  return !isFolder(data) || (await isCifarFolder(data));
 }
 
 const isCifarFolder = async (path: string): Promise<boolean> => {

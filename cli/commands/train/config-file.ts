@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Command, Option } from "commander";
 import { preset } from "../../../training/presets/index.ts";
 import { suggestion } from "../../../training/suggest.ts";
+import { isFolder, locate } from "../shared/data-flags.ts";
 import { UsageError } from "../shared/errors.ts";
 import { explainRead } from "../shared/paths.ts";
 
@@ -19,10 +20,28 @@ export function applyRecipes(command: Command): void {
         `--preset ${given.preset} would change nothing: ${given.config} has all settings of a run; leave one of the two out`,
       );
     }
-    apply(command, settings, given.config, ["cli"]);
+    apply(command, isRun ? withoutItsData(command, settings) : settings, given.config, ["cli"]);
   }
   const { preset: name } = command.opts<{ preset?: string }>();
   if (name !== undefined) apply(command, preset(name).settings, `--preset ${name}`, ["cli", "config"]);
+  dropNesterov(command);
+}
+
+/** A run's settings; on other images without what follows from its own. */
+function withoutItsData(command: Command, settings: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const { data } = command.opts<{ data: string }>();
+  const other = command.getOptionValueSource("data") === "cli" && locate(data) !== settings["data"];
+  const follows = ["classes", "mean", "std", "split", ...(isFolder(data) ? [] : ["imageSize", "resize"])];
+  return Object.fromEntries(Object.entries(settings).filter(([name]) => !(other && follows.includes(name))));
+}
+
+/** A recipe's Nesterov momentum gives way to an optimizer or a momentum that is typed and has none. */
+function dropNesterov(command: Command): void {
+  const { optimizer, momentum } = command.opts<{ optimizer: string; momentum?: number }>();
+  const typed = ["optimizer", "momentum"].some((name) => command.getOptionValueSource(name) === "cli");
+  if (!typed || (optimizer === "sgd" && momentum !== 0)) return;
+  if (command.getOptionValueSource("nesterov") === "config")
+    command.setOptionValueWithSource("nesterov", false, "config");
 }
 
 /** @param stronger sources whose values stay */

@@ -3,8 +3,8 @@ import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { adapterName, type ChoiceTable, type Device, type KernelFamily } from "../../../engine/index.ts";
 import { dataChange, type DataRecord, type RawDataset, type RunFolder } from "../../../training/index.ts";
-import { isDownloadable } from "../../../training/data/download.ts";
 import { LoadOptionError } from "../../../training/data/dataset.ts";
+import { isFolder } from "../shared/data-flags.ts";
 import { UsageError } from "../shared/errors.ts";
 import type { Output } from "../shared/output.ts";
 import { RUN_FLAGS, type TrainFlags } from "./flags.ts";
@@ -46,7 +46,7 @@ const show = (value: unknown): string => (typeof value === "string" ? value : (J
 
 /** @throws where the run's images are no longer where they were */
 export function refuseMissingData(dir: string, { settings: { data } }: RunRecord): void {
-  if (data === "shapes" || isDownloadable(data) || existsSync(data)) return;
+  if (!isFolder(data) || existsSync(data)) return;
   throw new Error(`${data}, which the run is trained on, is not there: name its new place,\n${withData(dir)}`);
 }
 

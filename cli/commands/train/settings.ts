@@ -1,6 +1,13 @@
 // From flags to settings: every default decided, every contradiction found before a device is opened.
-import path from "node:path";
-import { createModel, stemImageSize, stemOf, type Checkpoint, type ModelInfo, type Stem } from "../../../nn/index.ts";
+import {
+  BatchNorm2d,
+  createModel,
+  stemImageSize,
+  stemOf,
+  type Checkpoint,
+  type ModelInfo,
+  type Stem,
+} from "../../../nn/index.ts";
 import {
   chooseRecipe,
   defaultAugment,
@@ -15,8 +22,8 @@ import { preset } from "../../../training/presets/index.ts";
 import { usesRate } from "../../../training/build-run.ts";
 import { stepsPerEpoch } from "../../../training/step-count.ts";
 import { planAugment } from "../../../training/data/augment-plan.ts";
-import { isDownloadable } from "../../../training/data/download.ts";
 import { refuseOther } from "../shared/checkpoint.ts";
+import { locate } from "../shared/data-flags.ts";
 import { usage, UsageError } from "../shared/errors.ts";
 import { stemModel } from "../shared/model-flags.ts";
 import { RUN_FLAGS, type TrainFlags } from "./flags.ts";
@@ -92,6 +99,7 @@ export const recipeOf = ({ lr, ...flags }: TrainFlags): Recipe =>
 export function resolve(flags: TrainFlags, choice: ModelChoice, data: RawDataset): Settings {
   checkImageSize(choice, data.train);
   usage(() => stepsPerEpoch(data.train.count, flags), "--drop-last");
+  refuseLoneImage(flags, choice, data.train);
   const kept = Object.fromEntries(Object.entries(flags).filter(([key]) => !RUN_FLAGS.includes(key)));
   return {
     ...(kept as unknown as Omit<TrainFlags, "lr">),
@@ -118,8 +126,30 @@ function checkImageSize({ model, stem }: ModelChoice, { height, width }: ImageSe
   }
 }
 
-/** A folder from the root, so that the run can be continued from anywhere. */
-const locate = (data: string): string => (data === "shapes" || isDownloadable(data) ? data : path.resolve(data));
+/**
+ * Batch norm has nothing to normalise by where a batch is one image, and that is one pixel by then: found after the first epoch
+ * otherwise, which is lost with it.
+ */
+function refuseLoneImage(
+  { batchSize, dropLast, freeze }: TrainFlags,
+  { model, stem }: ModelChoice,
+  train: ImageSet,
+): void {
+  const { count, height, width } = train;
+  if (freeze || (batchSize > 1 && (dropLast || count % batchSize !== 1))) return;
+  let lone = false;
+  createModel(model, { stem, classes: 1 }).outputShape([1, height, width, 3], (module, y) => {
+    lone ||= module instanceof BatchNorm2d && y[1] * y[2] === 1;
+  });
+  if (!lone) return;
+  const [which, advice] =
+    batchSize > 1
+      ? ["the last batch of an epoch", "add --drop-last or choose another --batch-size"]
+      : ["each batch", "raise --batch-size"];
+  throw new UsageError(
+    `${which} has one image, of which ${model} leaves one pixel, and batch norm needs more than one value: ${advice}`,
+  );
+}
 
 /** Steps that do not fit the images are found here, before there is a run folder. */
 function chooseAugment(flags: TrainFlags, data: RawDataset): string {

@@ -205,6 +205,7 @@ describe("a run", () => {
       await recordRun(killed, stepEvent(step));
       if (step % 3 === 2) await recordRun(killed, epochEvent((step + 1) / 3));
     }
+    killed.scalar("report/confusion", 1, saved.step - 1); // made again when the run is over
     await killed.flush();
     await files.appendBytes(killed.path, Uint8Array.of(9, 0, 0, 0));
 
@@ -213,6 +214,7 @@ describe("a run", () => {
     expect(kept.filter((line) => line.endsWith(" step/loss"))).toHaveLength(steps);
     expect(kept.filter((line) => line.endsWith(" loss/train"))).toHaveLength(epochs);
     expect(kept).toContain("0 config");
+    expect(kept.filter((line) => line.includes("report/"))).toEqual([]);
     for (let step = saved.step; step < 9; step++) await recordRun(resumed, stepEvent(step));
     for (let epoch = saved.epoch + 1; epoch <= 3; epoch++) await recordRun(resumed, epochEvent(epoch));
     const all = tagsIn(folder);

@@ -92,5 +92,5 @@ function bestNote(
         ${plural(count, "image")} one standard error is ${error}: smaller differences between epochs may be luck. Hold
         images out (--validation 0.1) to choose without looking.
       </p>`
-    : html`<p>${said}Chosen by images held out of training; the test set had no part in it.</p>`;
+    : html`<p>${said}Chosen by images held out of training, not by the test set.</p>`;
 }
