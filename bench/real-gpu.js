@@ -123,11 +123,23 @@ async function main(out) {
     if (lacking) summary.push({ name, outcome: `left out: ${lacking}` });
     else summary.push(await measure(out, { ...part, env: { ...env, ...part.env } }, Math.min(part.seconds, left)));
     // A driver that dies of subgroup matrices would end every part: the self-test on opening uses them.
-    if (name === "doctor" && summary.at(-1)?.signal) env.KILN_MATRICES = "off";
+    if (["doctor", "matrices"].includes(name) && summary.at(-1)?.signal) env.KILN_MATRICES = "off";
     console.log(JSON.stringify(summary.at(-1)));
     writeFileSync(join(out, "summary.json"), `${JSON.stringify(summary, null, 2)}\n`);
+    if (name === "doctor" && !flags.quick && isSoftware(join(out, "doctor.out"))) {
+      refuse("the adapter is a software GPU, which would take hours: look into doctor.out, or try with --quick");
+    }
   }
   process.exitCode = summary.some(({ outcome }) => outcome === "failed") ? 1 : 0;
+}
+
+/** What `doctor.js --json` says; not where it failed. @param {string} path */
+function isSoftware(path) {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")).adapter.software === true;
+  } catch {
+    return false;
+  }
 }
 
 /**

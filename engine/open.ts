@@ -113,10 +113,19 @@ export function matricesOf(info: MatrixInfo): SubgroupMatrix[] {
 
 /** The first size whose products come out right. Only the family for real GPUs uses them, in 8 subgroups of 32 and tiles of up to 25 KB. */
 export async function chooseMatrix(device: Device): Promise<void> {
-  const { family, info, limits } = device;
-  if (family !== "workgroup" || info.subgroupMatrices.length === 0) return;
+  const { family, gpu, info, limits } = device;
+  if (family !== "workgroup") return;
   const problems: string[] = [];
   device.matrixProblems = problems;
+  if (info.subgroupMatrices.length === 0) {
+    const lacking = MATRIX_FEATURES.filter((name) => !gpu.features.has(name));
+    problems.push(
+      lacking.length > 0
+        ? `no ${lacking.join(" and no ")}: of a card that has tensor cores, a newer driver or Vulkan loader may show them`
+        : "no size listed of f16 with sums in f32 that the kernels know",
+    );
+    return;
+  }
   if (info.subgroupSize !== MATRIX_LANES && !info.subgroupSizeControl) {
     problems.push(
       `subgroups must have ${MATRIX_LANES} invocations, not ${info.subgroupSize || "one number or another"}`,

@@ -97,9 +97,9 @@ function describe(
   ];
 }
 
-/** Those of tensor cores, where the adapter has any: mixed precision is several times as fast with them. */
+/** Those of tensor cores, with which mixed precision is several times as fast; nothing of software GPUs, which have none. */
 function describeMatrices({ info, matrix, matrixProblems }: Device): string[] {
-  if (info.subgroupMatrices.length === 0) return [];
+  if (info.subgroupMatrices.length === 0 && matrixProblems.length === 0) return [];
   const used = matrix ? `${matrix.M} x ${matrix.N} x ${matrix.K}` : "none that can be used";
   return [`matrices   ${used}`, ...matrixProblems.map((problem) => `matrices   not used: ${problem}`)];
 }

@@ -22,6 +22,8 @@ export interface GpuAccess {
   readonly advice: string;
   /** False where the environment says so: subgroup matrices are not tried then, whatever the adapter lists. */
   readonly matrices: boolean;
+  /** Whether timestamps say when a kernel ran: browsers round them, against eavesdroppers. */
+  readonly exactTimes: boolean;
   /** Processors: as many kernels are compiled at a time. */
   readonly cores: number;
   /** Runs work with the native library's chatter kept off stderr. */

@@ -18,9 +18,11 @@ export interface DeviceInfo {
   readonly subgroupMatrices: readonly SubgroupMatrix[];
 }
 
-/** The adapter in words. Browsers leave the name and the description empty. */
-export const adapterName = ({ description, name, vendor, architecture }: DeviceInfo): string =>
-  description || name || [vendor, architecture].filter(Boolean).join(" ") || "unnamed";
+/** The adapter in words: the card and its driver, of a software GPU the driver, which is all there is. Browsers leave both empty. */
+export function adapterName({ description, name, vendor, architecture, software }: DeviceInfo): string {
+  if (name && description && !software) return `${name}, ${description}`;
+  return description || name || [vendor, architecture].filter(Boolean).join(" ") || "unnamed";
+}
 
 /** A product of matrices that a subgroup computes at once: [M,K] x [K,N]. */
 export interface SubgroupMatrix {

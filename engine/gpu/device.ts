@@ -23,6 +23,8 @@ export class Device implements Disposable {
   readonly gpu: GPUDevice;
   readonly info: DeviceInfo;
   readonly limits: GPUSupportedLimits;
+  /** Whether `profile()` gives times of kernels, to the microsecond or so. */
+  readonly exactTimes: boolean;
   /** Chosen by adapter; `openDevice({ family })` overrides it. */
   family: KernelFamily;
   /**
@@ -75,6 +77,7 @@ export class Device implements Disposable {
     this.#access = access;
     this.info = info;
     this.limits = gpu.limits;
+    this.exactTimes = access.exactTimes && gpu.features.has("timestamp-query");
     this.family = family;
     this.keptTransformBytes = (info.software ? 64 : 512) * 2 ** 20;
     const llvmpipe = /llvmpipe/.test(info.description || info.name);

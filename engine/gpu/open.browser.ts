@@ -17,7 +17,7 @@ export async function openGpu({ adapter: wanted }: OpenGpuOptions = {}): Promise
   const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
   const advice = "the browser says why at chrome://gpu or about:support";
   const { hardwareConcurrency: cores } = navigator;
-  return { gpu, adapter, advice, matrices: true, cores, quietly: (work) => work() };
+  return { gpu, adapter, advice, matrices: true, exactTimes: false, cores, quietly: (work) => work() };
 }
 
 /** Browsers wait without polling; see open.node.ts for why this function exists. */

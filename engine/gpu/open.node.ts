@@ -35,7 +35,15 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<GpuAccess> 
     });
     // Without Mesa's cache a device finds nothing of what others have compiled.
     const cores = /^(1|true|yes)$/i.test(process.env["MESA_SHADER_CACHE_DISABLE"] ?? "") ? 1 : availableParallelism();
-    return { gpu, adapter, advice, matrices, cores, quietly: (work) => quietly(options.debug ?? false, work) };
+    return {
+      gpu,
+      adapter,
+      advice,
+      matrices,
+      exactTimes: true,
+      cores,
+      quietly: (work) => quietly(options.debug ?? false, work),
+    };
   });
 }
 

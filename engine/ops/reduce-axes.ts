@@ -1,6 +1,7 @@
 // Running a reduction: x is seen as [outer, reduced, inner], several groups of axes are reduced one after another, and a long
 // axis in several passes of fixed splits, so that few outputs still keep many invocations busy.
 import { kernels } from "../../shaders/kernels.ts";
+import { currentDevice } from "../current.ts";
 import { launch } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { ceilDiv, sameShape, sizeOf, type Shape } from "../shape.ts";
@@ -11,8 +12,8 @@ import { copyInto, zeros } from "./copy.ts";
 /** How two elements become one, in WGSL: see shaders/reduce/reduce.wgsl. */
 const COMBINE = { sum: "a + b", max: "larger(a, b)", min: "smaller(a, b)" };
 
-/** So many sequential additions an invocation makes at most before the work is split further... */
-const LONGEST_PASS = 512;
+/** So many sequential additions an invocation makes at most before the work is split further: on a real GPU each waits for memory... */
+const longestPass = (): number => (currentDevice().family === "workgroup" ? 128 : 512);
 /** Rows of at least so many elements are read as vec4. */
 const SHORTEST_VECTOR_ROW = 64;
 /** ...and then each split gets about so many... */
@@ -35,7 +36,7 @@ function reduceGroup(
   const length = rows ? reduced / 4 : reduced;
   const width = rows ? 1 : vectors ? inner / 4 : inner;
   let splits = 1;
-  if (length > LONGEST_PASS)
+  if (length > longestPass())
     splits = Math.min(ceilDiv(length, SPLIT_LENGTH), ceilDiv(ENOUGH_INVOCATIONS, outer * width));
   const last = splits === 1 && !rows;
   const size = outer * splits * width;

@@ -17,10 +17,16 @@ const LARGEST: f32 = 0x1p+120;
 @group(0) @binding(2) var<storage, read_write> skips: array<u32>;
 @group(0) @binding(3) var<uniform> params: Params;
 
-@compute @workgroup_size(1)
-fn main() {
+var<workgroup> seen: array<u32, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(local_invocation_index) local: u32) {
   var overflowed = 0u;
-  for (var i = 0u; i < params.count; i++) { overflowed |= found[i]; }
+  for (var i = local; i < params.count; i += 64u) { overflowed |= found[i]; }
+  seen[local] = overflowed;
+  workgroupBarrier();
+  if (local > 0u) { return; }
+  for (var i = 1u; i < 64u; i++) { overflowed |= seen[i]; }
   let scale = state[0];
   state[1] = 1.0 / scale;
   skips[1] = overflowed;

@@ -1,4 +1,4 @@
-import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { currentDevice, KernelChoices, tune, type Choice, type Tensor } from "../../engine/index.ts";
 import { testDevice } from "../support/gpu.ts";
 
@@ -68,6 +68,23 @@ describe("tune", () => {
     expect(choices.open).toEqual([]);
     expect([choices.choose(large), choices.choose(small)]).toEqual(["quick", "slow"]);
     expect(await tune()).toBe(0);
+  });
+
+  it("measures on real GPUs by their own clock", async () => {
+    const device = currentDevice();
+    const { info, choices } = device;
+    const large = choice("timed", 4e10);
+    choices.choose(large);
+    const profile = vi.spyOn(device, "profile");
+    Object.assign(device, { info: { ...info, software: false } });
+    try {
+      expect(await tune()).toBe(1);
+      expect(profile.mock.calls.length).toBeGreaterThan(0);
+    } finally {
+      Object.assign(device, { info });
+      profile.mockRestore();
+    }
+    expect(choices.choose(large)).toBe("quick");
   });
 
   it("notes nothing of variants that are only measured", async () => {

@@ -178,6 +178,9 @@ it("are the first listed size whose products come out right, and why others do n
       expect(device.matrixProblems).toEqual(["subgroups must have 32 invocations, not one number or another"]);
       await otherwise({ subgroupSize: 0, subgroupSizeControl: true });
       expect(device.matrix).toEqual(sizes[1]);
+      await otherwise({ subgroupMatrices: [] });
+      expect(device.matrix).toBeNull();
+      expect(device.matrixProblems).toEqual([expect.stringMatching(/^no chromium-experimental-subgroup-matrix: /)]);
     } finally {
       Object.assign(device, { info, matrixProblems });
       kernels.get = get;
