@@ -2,6 +2,21 @@
 // The rungs of docs/kernels/matmul.md: y [M,N] = a [M,K] b [K,N]. `at` is a transposed: k outermost.
 import { ceilDiv, transposed } from "./family.js";
 
+/** @param {boolean} texels whether operands come out of textures */
+const production =
+  (texels) =>
+  /** @param {import("./family.js").Kit} kit @param {import("./family.js").Size} _ @param {import("./family.js").Tensors} t */
+  ({ engine }, _, { at, b }) => {
+    const device = engine.currentDevice();
+    const before = device.texels;
+    device.texels = texels;
+    try {
+      return engine.matmul(at, b, { transposeA: true });
+    } finally {
+      device.texels = before;
+    }
+  };
+
 /** @type {import("./family.js").Family} */
 export const matmul = {
   name: "matmul",
@@ -120,11 +135,7 @@ export const matmul = {
         return y;
       },
     },
-    {
-      name: "subgroup",
-      production: true,
-      family: "subgroup",
-      run: ({ engine }, _, { at, b }) => engine.matmul(at, b, { transposeA: true }),
-    },
+    { name: "subgroup", production: true, family: "subgroup", run: production(false) },
+    { name: "texels", production: true, family: "subgroup", run: production(true) },
   ],
 };

@@ -89,7 +89,11 @@ export class TensorBoardWriter {
     const bytes = joined(this.#parts);
     this.#parts = [];
     this.#bytes = 0;
-    await files.appendBytes(this.path, bytes);
+    try {
+      await files.appendBytes(this.path, bytes);
+    } catch (cause) {
+      throw new Error(`cannot write ${this.path} (${(cause as Error).message}): make room there`, { cause });
+    }
   }
 
   /** Writes what waits; the file needs no other ending. */

@@ -35,7 +35,7 @@ export function inPageWords(message: string): string {
   const words = message
     .replace(/^(findLearningRate|Trainer|fit|data): /, "")
     // The page has one folder, and the browser gives its own reason before this.
-    .replace(/: make it writable or choose another --out$/, "")
+    .replace(/: make (room there|it writable) .*$/, "")
     .replace(/--([a-z-]+)/g, (_, name: string) => LABELS[name] ?? name.replaceAll("-", " "));
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
