@@ -68,7 +68,7 @@ process.exitCode = failed ? 1 : 0;
 /** All sizes and types that the adapter lists, also those that the kernels do not know: the device does not say. @returns {Promise<any[]>} */
 async function listed() {
   const { adapter } = await openGpu(which);
-  return [.../** @type {any} */ ((adapter?.info)?.subgroupMatrixConfigs ?? [])];
+  return [.../** @type {any} */ (adapter?.info?.subgroupMatrixConfigs ?? [])];
 }
 
 /** @type {Tiles} */

@@ -212,13 +212,14 @@ export class RunFolder {
   /** Returns the lines kept. */
   async #keepLines(name: string, keep: (line: Record<string, unknown>) => boolean): Promise<string[]> {
     const path = this.file(name);
-    const text = (await files.exists(path)) ? await files.readText(path) : "";
+    const found = await files.exists(path);
+    const text = found ? await files.readText(path) : "";
     const kept = text.split("\n").filter((line) => {
       const value = parseLine(line);
       return value !== null && keep(value);
     });
     const result = kept.map((line) => `${line}\n`).join("");
-    if (result !== text || text === "") await files.writeAtomic(path, result);
+    if (result !== text || !found) await files.writeAtomic(path, result);
     this.#sizes.set(name, new TextEncoder().encode(result).length);
     return kept;
   }
