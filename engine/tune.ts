@@ -51,6 +51,7 @@ export async function tune({ onProgress, onMeasured, signal }: TuneOptions = {})
 
 async function fastest(device: Device, choice: Choice): Promise<string> {
   const inputs = choice.inputs.map((input, i) => random(input, i));
+  const runOf = (variant: string) => () => scope(() => void choice.run(variant, inputs)); // frees what it returns, too
   const measure = device.exactTimes && !device.info.software ? kernelTime : waitingTime;
   const least = new Map(choice.variants.map((variant) => [variant, Infinity]));
   try {
@@ -58,7 +59,7 @@ async function fastest(device: Device, choice: Choice): Promise<string> {
     // Software GPUs compile in the first round.
     for (let round = 0; round <= ROUNDS; round++) {
       for (const variant of choice.variants) {
-        const milliseconds = await measure(device, choice.flops, () => scope(() => void choice.run(variant, inputs))); // what it returns too
+        const milliseconds = await measure(device, choice.flops, runOf(variant));
         if (round > 0) least.set(variant, Math.min(least.get(variant)!, milliseconds));
       }
     }

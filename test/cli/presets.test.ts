@@ -49,12 +49,8 @@ describe("presets", () => {
 
   it("give up Nesterov's momentum for an optimizer or a momentum that has none", () => {
     expect(flagsOf("resnet18-26").nesterov).toBe(true);
-    for (const typed of [
-      ["--optimizer", "adam"],
-      ["--momentum", "0", "--schedule", "constant"],
-    ]) {
-      // prettier-ignore
-      const flags = flagsOf("resnet18-26", ...typed);
+    for (const typed of ["--optimizer adam", "--momentum 0 --schedule constant"]) {
+      const flags = flagsOf("resnet18-26", ...typed.split(" "));
       expect(flags.nesterov).toBe(false);
       expect(() => checkFlags(flags)).not.toThrow();
     }
@@ -116,16 +112,16 @@ describe("a run's config.json", () => {
   const root = temporaryFolder();
   const photos = join(root, "photos");
   const settings = {
-    ...{
-      data: photos,
-      classes: 2,
-      mean: [0.5, 0.5, 0.5],
-      std: [0.2, 0.2, 0.2],
-      split: 0.8,
-      imageSize: 64,
-      resize: "squash",
-    },
-    ...{ model: "resnet8", epochs: 7, augment: "flip" },
+    data: photos,
+    classes: 2,
+    mean: [0.5, 0.5, 0.5],
+    std: [0.2, 0.2, 0.2],
+    split: 0.8,
+    imageSize: 64,
+    resize: "squash",
+    model: "resnet8",
+    epochs: 7,
+    augment: "flip",
   };
   const file = join(root, "config.json");
   writeFileSync(file, JSON.stringify({ model: {}, settings }));
