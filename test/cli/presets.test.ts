@@ -1,23 +1,12 @@
-// Presets are written in the words of train.js: each must be understood by it, and give the rates that were published. And runs' settings.
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+// Presets are written in the words of train.js: each must be understood by it, and give the rates that were published.
 import { describe, expect, it } from "vitest";
-import { applyRecipes } from "../../cli/commands/train/config-file.ts";
-import { trainCommand, type TrainFlags } from "../../cli/commands/train/flags.ts";
+import type { TrainFlags } from "../../cli/commands/train/flags.ts";
 import { checkFlags, chooseModel, recipeOf } from "../../cli/commands/train/settings.ts";
 import { makeSchedule, ratesAt, type PlateauSchedule, type Rates } from "../../training/index.ts";
 import { preset, presetNames } from "../../training/presets/index.ts";
-import { temporaryFolder } from "../training/data/fixtures.ts";
+import { trainFlags } from "./train-flags.ts";
 
-/** The flags of `train.js ...typed`. */
-function parsed(...typed: string[]): TrainFlags {
-  const command = trainCommand().action(() => undefined);
-  command.parse(typed, { from: "user" });
-  applyRecipes(command);
-  return command.opts<TrainFlags>();
-}
-
-const flagsOf = (name: string, ...typed: string[]): TrainFlags => parsed("--preset", name, ...typed);
+const flagsOf = (name: string, ...typed: string[]): TrainFlags => trainFlags("--preset", name, ...typed);
 
 /** The schedule of a preset on CIFAR-10's 50,000 images. */
 function scheduleOf(name: string): { stepsPerEpoch: number; at: (step: number) => Rates; plateau?: PlateauSchedule } {
@@ -105,41 +94,5 @@ describe("presets", () => {
     expect(at(0.2 * steps).lr).toBe(0.2);
     expect(at(0.6 * steps).lr).toBeCloseTo(0.1, 15);
     expect(at(steps).lr).toBe(0);
-  });
-});
-
-describe("a run's config.json", () => {
-  const root = temporaryFolder();
-  const photos = join(root, "photos");
-  const settings = {
-    data: photos,
-    classes: 2,
-    mean: [0.5, 0.5, 0.5],
-    std: [0.2, 0.2, 0.2],
-    split: 0.8,
-    imageSize: 64,
-    resize: "squash",
-    model: "resnet8",
-    epochs: 7,
-    augment: "flip",
-  };
-  const file = join(root, "config.json");
-  writeFileSync(file, JSON.stringify({ model: {}, settings }));
-
-  it("gives all settings on the same images", () => {
-    expect(parsed("--config", file)).toMatchObject(settings);
-    expect(parsed("--config", file, "--data", photos, "--epochs", "3")).toMatchObject({ ...settings, epochs: 3 });
-  });
-
-  it("gives none on others that follow from its images", () => {
-    const { data, classes, imageSize, resize, model, epochs, augment } = settings;
-    const rest = { model, epochs, augment };
-    const elsewhere = parsed("--config", file, "--data", `${data}-2`);
-    expect(elsewhere).toMatchObject({ ...rest, imageSize, resize });
-    expect(elsewhere).not.toMatchObject({ classes });
-    for (const name of ["mean", "std", "split"]) expect(elsewhere).not.toHaveProperty(name);
-    const builtIn = parsed("--config", file, "--data", "shapes", "--classes", "12");
-    expect(builtIn).toMatchObject({ ...rest, classes: 12, resize: "crop" });
-    expect(builtIn).not.toHaveProperty("imageSize");
   });
 });
