@@ -57,7 +57,7 @@ export interface ClassificationReport {
   /** `confusion[truth][prediction]`: how many images; and as shares of each row. */
   readonly confusion: readonly (readonly number[])[];
   readonly confusionNormalised: readonly (readonly number[])[];
-  /** Expected calibration error (Guo et al. 2017, arXiv 1706.04599) over 15 bins of equal width. */
+  /** Expected calibration error (Guo et al. 2017, arXiv 1706.04599) over 15 bins of equal width; NaN where a confidence is. */
   readonly calibration: { readonly ece: number; readonly bins: readonly CalibrationBin[] };
   readonly misclassified: number;
   /** The most confident ones first. */
@@ -127,7 +127,8 @@ function readAnswer(logits: ArrayLike<number>, first: number, outputs: number, l
   for (let c = 0; c < outputs; c++) {
     const logit = logits[first + c];
     exponentials += Math.exp(logit - highest);
-    if (logit > own || (logit === own && c < label)) rank++;
+    // NaN is before and behind nothing; a label whose logit it is stands last.
+    if (logit > own || (logit === own && c < label) || Number.isNaN(own)) rank++;
   }
   const loss = Math.log(exponentials) + highest - own;
   return { prediction, confidence: 1 / exponentials, labelConfidence: Math.exp(-loss), rank, loss };
@@ -178,7 +179,7 @@ function calibrate(
   const gaps = bins.map(
     ({ count, confidence, accuracy }) => (count / answers.length) * Math.abs(accuracy - confidence),
   );
-  return { ece: sum(gaps), bins };
+  return { ece: answers.some(({ confidence }) => Number.isNaN(confidence)) ? NaN : sum(gaps), bins };
 }
 
 function confusedPairs(confusion: readonly (readonly number[])[]): ConfusedPair[] {

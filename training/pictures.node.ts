@@ -6,8 +6,10 @@ import { PNG } from "pngjs";
 import type { Pictures } from "./pictures.ts";
 
 const require = createRequire(import.meta.url);
-// Bare machines have no fonts: every letter would be a box.
+// Bare machines have no fonts: every letter would be a box. What DejaVu lacks, Chinese and what follows it in Unicode, the machine may have.
 const fonts = ["DejaVuSans.ttf", "DejaVuSans-Bold.ttf"].map((name) => require.resolve(`dejavu-fonts-ttf/ttf/${name}`));
+
+const BEYOND_DEJAVU = /[\u2e80-\u{10ffff}]/u;
 
 let page: Document | undefined;
 
@@ -21,7 +23,7 @@ export const pictures: Pictures = {
       fitTo: { mode: "zoom", value: scale },
       font: {
         fontFiles: fonts,
-        loadSystemFonts: false,
+        loadSystemFonts: BEYOND_DEJAVU.test(svg),
         defaultFontFamily: "DejaVu Sans",
         sansSerifFamily: "DejaVu Sans",
       },

@@ -48,7 +48,7 @@ async function explain(typed: TypedExplainFlags): Promise<void> {
   output.note(`model   ${model.name} of ${path}`);
   const { signal } = interrupt;
   const subjects = given ?? (await testImages(model, source, flags, signal, output));
-  const faithfulness = flags.faithfulness ? new Faithfulness() : null;
+  const faithfulness = flags.faithfulness ? new Faithfulness(flags.batchSize) : null;
   const explained =
     subjects && (await explainSubjects(model, subjects, classes, source, flags, signal, output, faithfulness));
   model.dispose();

@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PNG } from "pngjs";
 import { beforeAll, describe, expect, it } from "vitest";
+import { pictureNames } from "../../cli/commands/explain/pictures.ts";
 import { mapsDocument } from "../../cli/commands/explain/result.ts";
 import { exportWeights, resnet8 } from "../../nn/index.ts";
 import { testDevice } from "../support/gpu.ts";
@@ -57,6 +58,13 @@ const sizeOf = (path: string): number[] => {
   const { width, height } = PNG.sync.read(readFileSync(join(cwd, path)));
   return [width, height];
 };
+
+describe("pictures", () => {
+  it("have names of their own, also where those of the images end alike", () => {
+    const names = pictureNames(["a.png", "a.jpg", "a_2.png", "A.webp"].map((image) => ({ image })));
+    expect(names).toEqual(["image-a.png", "image-a_2.png", "image-a_2_2.png", "image-A_3.png"]);
+  });
+});
 
 describe("maps.json", () => {
   const set = {

@@ -103,6 +103,12 @@ describe("classificationReport", () => {
     expect(report.loss).toBe(1e4);
   });
 
+  it("finds nothing good in a model whose answers are no numbers", () => {
+    const classes = ["a", "b", "c", "d", "e", "f"];
+    const report = classificationReport({ classes, labels: [1, 2], logits: new Array<number>(12).fill(NaN) });
+    expect(report).toMatchObject({ accuracy: 0, top5Accuracy: 0, loss: NaN, calibration: { ece: NaN } });
+  });
+
   it("refuses sizes that do not fit", () => {
     expect(() => classificationReport({ classes: ["a", "b"], labels: [0], logits: [1] })).toThrow(
       "classificationReport: 1 logits do not fit 1 labels of 2 classes",

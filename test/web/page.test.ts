@@ -132,11 +132,11 @@ describe.skipIf(skipsWithoutChromium("the page was not opened"))("the page", () 
   it("says what is wrong with a link, and starts nothing then", async () => {
     const here = await visit(
       await site.newcomer(),
-      `${site.url}?autostart=1&model=resnet9&epochs=7&lr=abc&modle=x&limit=32`,
+      `${site.url}?autostart=1&model=resnet9&epochs=7&lr=abc&modle=x&start=1&limit=32`,
     );
     await says(here, "Press Train");
     const problem = here.page.getByRole("alert");
-    for (const words of ['no model "resnet9"', 'lr "abc" is no number', "modle is no setting"]) {
+    for (const words of ['no model "resnet9"', 'lr "abc" is no number', "modle is no setting", "start is no setting"]) {
       await problem.filter({ hasText: words }).waitFor();
     }
     expect(await field(here, "Epochs").inputValue()).toBe("7");

@@ -12,7 +12,7 @@ export interface Figure {
   readonly svg: string;
 }
 
-/** Colours that eyes of every kind tell apart (Okabe and Ito 2008), lighter on dark pages: see report.css. */
+/** Colours that eyes of every kind tell apart (Okabe and Ito 2008), lighter on dark pages: see style.ts. */
 export const ink = {
   train: "var(--train, #0072b2)",
   test: "var(--test, #d55e00)",
@@ -25,10 +25,8 @@ export const ink = {
   background: "var(--page, #ffffff)",
 } as const;
 
-/** The lines of a chart that compares runs. */
-export const series = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999933"].map(
-  (color, i) => `var(--series-${i + 1}, ${color})`,
-);
+/** The lines of a chart that compares runs, which stands on no page. */
+export const series = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999933"];
 
 /** Draws a chart of 520 by 280 unless told otherwise. */
 export function drawFigure(name: string, title: string, options: PlotOptions): Figure {
@@ -52,13 +50,23 @@ export function drawFigure(name: string, title: string, options: PlotOptions): F
   return { name, title, svg: xmlOf(drawn.outerHTML) };
 }
 
-/** HTML leaves < and > in attributes as they are, knows &nbsp;, and needs no name space (browsers write it, linkedom does not). */
+/**
+ * HTML leaves < and > in attributes as they are (linkedom & too), knows &nbsp;, and needs no name space (browsers write it, linkedom does
+ * not). Most control characters no XML may have.
+ */
 const xmlOf = (svg: string): string =>
   svg
+    // eslint-disable-next-line no-control-regex
+    .replace(/[\0-\x08\x0b\x0c\x0e-\x1f]/g, "")
     .replace(/^<svg (?![^>]*xmlns=)/, '<svg xmlns="http://www.w3.org/2000/svg" ')
     .replaceAll("&nbsp;", "&#160;")
     .replace(/<[^>"]*(?:"[^"]*"[^>"]*)*>/g, (tag) =>
-      tag.replace(/"[^"]*"/g, (value) => value.replaceAll("<", "&lt;").replaceAll(">", "&gt;")),
+      tag.replace(/"[^"]*"/g, (value) =>
+        value
+          .replace(/&(?!(?:amp|lt|gt|quot|apos|#\d+|#x[\da-f]+);)/gi, "&amp;")
+          .replaceAll("<", "&lt;")
+          .replaceAll(">", "&gt;"),
+      ),
     );
 
 /** For programs that know no CSS variables: each becomes its light value. */

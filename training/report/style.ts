@@ -23,7 +23,7 @@ nav a { display: inline-block; padding: .2rem 0; }
 section { padding-top: 1.5rem; }
 h2 { margin: 0 0 .75rem; font-size: 1.35rem; border-bottom: 1px solid var(--line); padding-bottom: .25rem; }
 h3 { margin: 1.25rem 0 .5rem; font-size: 1.05rem; }
-p { max-width: 75ch; margin: .5rem 0; }
+p { max-width: 75ch; margin: .5rem 0; overflow-wrap: anywhere; }
 .note { color: var(--muted); font-size: .875rem; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(165px, 1fr)); gap: .75rem; margin: 1rem 0; padding: 0; }
 .tiles div { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .6rem .8rem; }
@@ -38,7 +38,7 @@ p { max-width: 75ch; margin: .5rem 0; }
 .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 0 2rem; align-items: start; }
 .small { grid-template-columns: repeat(auto-fill, minmax(min(100%, 340px), 1fr)); gap: 0 1.25rem; }
 figure { margin: .75rem 0 1.25rem; min-width: 0; break-inside: avoid; }
-figcaption { font-weight: 600; margin-bottom: .35rem; }
+figcaption { font-weight: 600; margin-bottom: .35rem; overflow-wrap: anywhere; }
 .small figcaption { font-size: .9rem; }
 figure svg { display: block; max-width: 100%; height: auto; }
 .scroll { overflow-x: auto; margin: .75rem 0; }

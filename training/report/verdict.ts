@@ -56,10 +56,11 @@ const THRESHOLDS = {
   underfit: 0.8,
   /** Gain in held-out accuracy over the last quarter of the epochs that promises more. */
   stillImproving: 0.01,
-  /** Mean drop of held-out accuracy from one epoch to the next in the second half, over the epochs that drop at all... */
+  /** In the second half: held-out accuracy this far below that of the epoch before is a jump... */
   unstableDrop: 0.03,
-  /** ...and the share of such epochs. */
+  /** ...and so many of them, as a share of the epochs and at least, are no accident. */
   unstableShare: 0.25,
+  unstableDrops: 2,
   /** The last epoch's accuracy below the best one's. */
   pastBest: 0.01,
   /** A smoothed training loss this many times its lowest so far is a jump. */
@@ -247,7 +248,7 @@ function instability(input: VerdictInput, curve: Curve): Finding[] {
   const drops = half.slice(1).map((row, i) => ({ epoch: row.epoch, by: half[i].accuracy - row.accuracy }));
   const least = Math.max(THRESHOLDS.unstableDrop, noise);
   const large = drops.filter(({ by }) => by > least);
-  if (large.length === 0 || large.length < THRESHOLDS.unstableShare * drops.length) return [];
+  if (large.length < Math.max(THRESHOLDS.unstableDrops, THRESHOLDS.unstableShare * drops.length)) return [];
   const worst = large.reduce((a, b) => (b.by > a.by ? b : a));
   const advice = [
     rateFalls(input) ? "Lower its peak (--lr)" : "Let it fall (--schedule onecycle or cosine)",

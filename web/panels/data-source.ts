@@ -21,7 +21,7 @@ const STEPS: Readonly<Record<LoadStep["phase"], string>> = {
 const WHY_LOCKED: Readonly<Partial<Record<Phase, string>>> = {
   training: "The images cannot be changed while a model is being trained: press Stop first.",
   paused: "The images cannot be changed while a run is paused: press Stop to give it up.",
-  finding: "The images cannot be changed during a range test.",
+  finding: "The images cannot be changed while the GPU is busy with them.",
   none: "Nothing can be loaded: see above why.",
 };
 

@@ -15,11 +15,14 @@ export function sharePanel(app: App, recipe: RecipeFields): void {
   /** A run was trained here, or kept; a checkpoint that is opened meanwhile takes nothing of it away. */
   let hasRun = false;
 
+  /** Making its file takes this one's button a while: a report some seconds. */
+  const making = new Set<HTMLButtonElement>();
+
   const show = (): void => {
     hasRun ||= app.model.value?.trainedHere ?? false;
     const free = app.phase.value === "idle" || app.phase.value === "paused";
-    checkpoint.disabled = !free || app.model.value === null;
-    for (const button of ofRun) button.disabled = !free || !hasRun;
+    checkpoint.disabled = !free || app.model.value === null || making.has(checkpoint);
+    for (const button of ofRun) button.disabled = !free || !hasRun || making.has(button);
     opened.disabled = !free;
   };
   app.phase.watch(show);
@@ -27,10 +30,16 @@ export function sharePanel(app: App, recipe: RecipeFields): void {
 
   const hand = (button: HTMLButtonElement, make: () => Promise<Download>): void =>
     button.addEventListener("click", () => {
-      void app.attempt(async () => {
+      making.add(button);
+      show();
+      const made = app.attempt(async () => {
         const file = await make();
         download(file);
         app.say(`${file.name} is in your downloads.`);
+      });
+      void made.finally(() => {
+        making.delete(button);
+        show();
       });
     });
   hand(checkpoint, () => app.session.checkpoint());

@@ -51,9 +51,10 @@ export class Tester {
     this.#nextWords = performance.now() + QUIET;
     this.#before = null;
     const result = await this.#app.attempt<TestReport | Unfit | null>(() => this.#app.session.testModel(this.#watch));
-    if (this.#pair === pair) this.#pair = null;
-    // Null: overtaken by training, another model or other images.
-    if (!result) return;
+    const current = this.#pair === pair;
+    if (current) this.#pair = null;
+    // Overtaken by training, another model or other images.
+    if (!result || !current) return;
     this.#show(pair, result);
     this.#sayResult(result);
   }

@@ -26,7 +26,9 @@ export function liveLoss(
 ): string {
   const shown = thin(losses).map(({ x, y }) => ({ epoch: (x + 1) / stepsPerEpoch, value: y }));
   const test = pointsOf(reports, "testLoss");
-  const top = Math.max(...shown.slice(3).map(({ value }) => value), ...test.map(({ value }) => value), 0.1);
+  // The first losses of an untrained net may be far above all others, once there are others.
+  const settled = shown.length > 20 ? shown.slice(3) : shown;
+  const top = Math.max(...settled.map(({ value }) => value), ...test.map(({ value }) => value), 0.1);
   return chart(
     "loss",
     "Loss of each step and test loss of each epoch",

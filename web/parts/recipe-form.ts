@@ -114,7 +114,9 @@ export class RecipeFields {
       if (NOT_RECIPE.includes(name)) continue;
       const field = this.form.elements.namedItem(name);
       if (name === "augment") this.augment = value;
-      else if (!field) wrong.push(`${name} is no setting`);
+      // Buttons and ids are found by name, too.
+      else if (!(field instanceof HTMLInputElement || field instanceof HTMLSelectElement) || field.name !== name)
+        wrong.push(`${name} is no setting`);
       else {
         try {
           this.#set({ [name]: value });

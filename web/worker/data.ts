@@ -76,7 +76,7 @@ export function dataCalls(state: State) {
           onProgress: everySoOften(({ done, total }: LoadProgress) => onProgress({ phase: "decode", done, total })),
           onWarning: (message) => notes.push(sentence(inUsersPaths(message))),
         });
-        return takeData(state, raw, notes);
+        return await takeData(state, raw, notes);
       } catch (error) {
         throw new Error(inUsersPaths(error instanceof Error ? error.message : String(error)), { cause: error });
       } finally {
@@ -109,14 +109,16 @@ export function dataCalls(state: State) {
   };
 }
 
-/** Puts images onto the device, in place of those before. */
-export function takeData(state: State, raw: RawDataset, warnings: readonly string[] = []): DataReport {
-  refuseWhileWorking(state);
-  const data = toDevice(raw);
-  state.data?.dispose();
-  state.raw = raw;
-  state.data = data;
-  return describeData(raw, warnings);
+/** Puts images onto the device, in place of those before: in a turn, as a report or a test may be reading these. */
+export function takeData(state: State, raw: RawDataset, warnings: readonly string[] = []): Promise<DataReport> {
+  return state.turns.take(() => {
+    refuseWhileWorking(state);
+    const data = toDevice(raw);
+    state.data?.dispose();
+    state.raw = raw;
+    state.data = data;
+    return describeData(raw, warnings);
+  });
 }
 
 function refuseWhileWorking({ working }: State): void {

@@ -45,7 +45,8 @@ export async function testModel(state: State, watch: TestWatch): Promise<TestRep
   try {
     while (!stale()) {
       const { done, value } = await explained.use(() => batches.next());
-      if (done) return describe(value.logits!, data);
+      // Others may have come with the last batch.
+      if (done) return stale() ? null : describe(value.logits!, data);
       watch(value, test.count);
     }
     return null;
@@ -91,8 +92,8 @@ function describe(logits: Float32Array, { test, classes }: Dataset): TestReport 
   const confidences = new Float32Array(count);
   for (let i = 0; i < count; i++) {
     const shares = softmax(logits.subarray(i * outputs, (i + 1) * outputs));
-    confidences[i] = Math.max(...shares);
-    predictions[i] = shares.indexOf(confidences[i]);
+    predictions[i] = shares.reduce((most, share, c) => (share > shares[most] ? c : most), 0);
+    confidences[i] = shares[predictions[i]];
   }
   return {
     count,

@@ -64,7 +64,7 @@ export function trainCalls(state: State) {
         data: DataRecord;
       };
       const raw = await keptData(record.name, settings);
-      const data = takeData(state, raw);
+      const data = await takeData(state, raw);
       const run = { ...buildRun(settings), settings, folder };
       try {
         restoreTrainer(run.trainer, folder.state!);

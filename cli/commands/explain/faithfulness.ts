@@ -9,13 +9,20 @@ type Figures = Record<string, number>;
 /** Means over all maps; those that need boxes only where the data has such. */
 export class Faithfulness {
   readonly #sums = new Map<string, number>();
+  readonly #batchSize: number;
   #maps = 0;
+
+  /** @param batchSize the most images that go through the model at once */
+  constructor(batchSize: number) {
+    this.#batchSize = batchSize;
+  }
 
   /** Measures a batch. */
   visitor(model: Classifier, set: ImageSet): BatchVisitor {
+    const batchSize = this.#batchSize;
     return async (images, maps, places) => {
-      const { mean: confidence } = await confidenceChange(model, images, maps);
-      const { mean: removal } = await road(model, images, maps);
+      const { mean: confidence } = await confidenceChange(model, images, maps, { batchSize });
+      const { mean: removal } = await road(model, images, maps, { batchSize });
       const figures: Figures = {
         confidenceDrop: confidence.drop,
         confidenceIncrease: confidence.increase,

@@ -74,13 +74,15 @@ function titleOf({ index, path, image }: Subject): string {
 
 /** One file name for each, of the image's own name or number. */
 export function pictureNames(subjects: readonly Subject[]): string[] {
-  const used = new Map<string, number>();
+  const used = new Set<string>();
   return subjects.map(({ index, path, image }) => {
     const file = path === undefined ? "" : `-${plainName(path)}`;
     const stem = image === undefined ? `test-${index}${file}` : `image-${plainName(image)}`;
-    const before = used.get(stem.toLowerCase()) ?? 0;
-    used.set(stem.toLowerCase(), before + 1);
-    return before === 0 ? `${stem}.png` : `${stem}_${before + 1}.png`;
+    let name = `${stem}.png`;
+    // Some file systems do not tell upper from lower case.
+    for (let n = 2; used.has(name.toLowerCase()); n++) name = `${stem}_${n}.png`;
+    used.add(name.toLowerCase());
+    return name;
   });
 }
 

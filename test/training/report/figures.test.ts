@@ -4,7 +4,7 @@ import { PNG } from "pngjs";
 import { describe, expect, it } from "vitest";
 import { pictures } from "#pictures";
 import { classificationReport, type EpochReport } from "../../../training/index.ts";
-import { plainColors, saveFigure, type Figure } from "../../../training/report/figure.ts";
+import { drawFigure, plainColors, saveFigure, type Figure } from "../../../training/report/figure.ts";
 import {
   classBars,
   confusionMatrix,
@@ -104,6 +104,39 @@ describe("figures", () => {
     expect(singleCurve(alone, "testLoss")).toBeNull();
     for (const figure of [lossCurves([epoch(1, 2)]), accuracyCurves(alone), singleCurve(both, "testAccuracy")!])
       expectSound(figure);
+  });
+
+  it("take names with any letters in them, as titles and as classes", async () => {
+    const classes = ["salt & pepper", 'a<b>&amp;"c"', "bell\u0007", "plain"];
+    const labels = [0, 1, 2, 3];
+    const logits = labels.flatMap((label) => classes.map((_, c) => (c === label ? 3 : c)));
+    const report = classificationReport({ logits, labels, classes });
+    const figures = [classBars(report), confusionMatrix(report, { normalised: true })];
+    figures.push(drawFigure("title", "1. R&B, is <dog>\u0001", {}));
+    for (const figure of figures) await saveFigure(folder, figure);
+    expect(words(figures[0])).toEqual(expect.arrayContaining(["salt & pepper", "bell"]));
+    expect(figures[2].svg).toContain('aria-label="1. R&amp;B, is &lt;dog&gt;"');
+  });
+
+  it("write short numbers beside an axis also where there is one height only", () => {
+    const once = { ...epoch(1, 1.9566651234), trainLoss: 1.9566651234, testAccuracy: 0.28571429 };
+    const figures = [lossCurves([once]), singleCurve([once], "testAccuracy")!];
+    const steps = [{ step: 0, lr: 0.1, momentum: 0.9, loss: 1.9566651234 }];
+    figures.push(stepLossCurve(steps), ...rateCurves(steps));
+    figures.push(...compareCurves([{ name: "run", epochs: [once] }]));
+    for (const figure of figures) {
+      expectSound(figure);
+      for (const text of words(figure)) expect(text.length, `${figure.name}: ${text}`).toBeLessThan(22);
+      expect(words(figure).filter((text) => /^[\d.]{6,}$/.test(text))).toEqual([]);
+    }
+  });
+
+  it("compare runs by both ends of long names", () => {
+    const name = `2026-11-22-resnet18-${"very-".repeat(12)}long-lr-0.1`;
+    const [figure] = compareCurves([{ name, epochs: [epoch(1, 2), epoch(2, 1)] }]);
+    const [shown] = words(figure).filter((text) => text.includes("…"));
+    expect(shown).toMatch(/^― 2026-11-22-resnet18-.*….*-long-lr-0\.1$/);
+    expect(shown).toHaveLength(2 + 56);
   });
 
   it("compare more runs than there are colours: the second round is dashed", () => {

@@ -57,6 +57,8 @@ describe("verdict", () => {
     expect(kinds(found)).toContain("unstable");
     expect(found.findings.find(({ kind }) => kind === "past-best")?.text).toContain("holds epoch 7");
     expect(found.findings[0].severity).toBe("warning");
+    const once = smooth.map(([a, b, c, d], i): Row => [a, b, c, d! - (i === 5 ? 0.09 : 0)]);
+    expect(kinds(verdict({ epochs: run(once) }))).not.toContain("unstable");
   });
   it("sees that nothing was learned, and that it diverged", () => {
     const flat = smooth.map((): Row => [2.31, 0.1, 2.31, 0.1]);

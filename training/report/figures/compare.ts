@@ -2,6 +2,7 @@
 import { dot, frame, lineY, text } from "@observablehq/plot";
 import type { EpochReport } from "../../events.ts";
 import { drawFigure, ink, series, type Figure } from "../figure.ts";
+import { heightAxis } from "./curves.ts";
 
 export interface NamedRun {
   readonly name: string;
@@ -46,6 +47,11 @@ interface Line {
 }
 
 const LINE_HEIGHT = 16;
+/** Letters of a run's name that have room. Of a longer one the middle is left out: names differ at their ends. */
+const MOST_LETTERS = 56;
+
+const shortened = (name: string): string =>
+  name.length <= MOST_LETTERS ? name : `${name.slice(0, MOST_LETTERS / 2)}…${name.slice(1 - MOST_LETTERS / 2)}`;
 
 function chart(key: Key, lines: readonly Line[]): Figure {
   const [name, title, label] = TITLES[key];
@@ -60,7 +66,7 @@ function chart(key: Key, lines: readonly Line[]): Figure {
       ticks: Math.min(last, 12),
       tickFormat: (x: number) => (x % 1 ? "" : `${x}`),
     },
-    y: { label, grid: true, nice: true },
+    y: heightAxis(label, lines),
     marks: [
       frame({ strokeOpacity: 0.25 }),
       ...lines.flatMap(({ points, color, dash }) => [
@@ -68,7 +74,7 @@ function chart(key: Key, lines: readonly Line[]): Figure {
         ...(points.length <= 60 ? [dot(points, { x: "x", y: "y", fill: color, r: 2.5 })] : []),
       ]),
       ...lines.map((line, i) =>
-        text([`${line.dash ? (line.dash === DASHES[1] ? "- -" : "···") : "―"} ${line.name}`], {
+        text([`${line.dash ? (line.dash === DASHES[1] ? "- -" : "···") : "―"} ${shortened(line.name)}`], {
           frameAnchor: "top-right",
           dy: -8 - LINE_HEIGHT * (lines.length - i),
           fill: line.color,

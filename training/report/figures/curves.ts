@@ -1,5 +1,5 @@
 // Curves over epochs and over steps.
-import { areaY, axisX, dot, frame, lineY, ruleX, text, type Markish } from "@observablehq/plot";
+import { areaY, axisX, dot, frame, lineY, ruleX, text, type Markish, type ScaleOptions } from "@observablehq/plot";
 import type { EpochReport } from "../../events.ts";
 import { showRate } from "../../lr-finder/suggest.ts";
 import { drawFigure, ink, type Figure } from "../figure.ts";
@@ -39,6 +39,13 @@ export function legend(lines: readonly Pick<Line, "label" | "color">[]): Markish
       fontWeight: "bold",
     }),
   );
+}
+
+/** The y axis of lines. Where all have one height, as after one epoch, it gets room: Plot would write that number in all its digits. */
+export function heightAxis(label: string, lines: readonly Pick<Line, "points">[]): ScaleOptions {
+  const [height, ...others] = new Set(lines.flatMap(({ points }) => points.map(({ y }) => y)));
+  const room = 0.1 * Math.abs(height) || 1;
+  return { label, grid: true, nice: true, ...(others.length === 0 && { domain: [height - room, height + room] }) };
 }
 
 function epochLines(
@@ -114,7 +121,7 @@ function epochChart(
   return drawFigure(name, title, {
     ...(named && LEGEND_SIZE),
     x: { label: "epoch", domain: [Math.min(1, ticks[0]), Math.max(reports.at(-1)?.epoch ?? 1, 2)] },
-    y: { label, grid: true, nice: true },
+    y: heightAxis(label, lines),
     marks: [
       frame({ strokeOpacity: 0.25 }),
       axisX({ ticks, tickFormat: String }),
@@ -145,12 +152,17 @@ export function thin(rows: readonly StepRow[]): { x: number; y: number; low: num
   });
 }
 
+const stepAxis = (rows: readonly StepRow[]): ScaleOptions => ({
+  label: "step",
+  domain: [rows[0]?.step ?? 0, Math.max(1, rows.at(-1)?.step ?? 1)],
+});
+
 /** The loss of every step, as trained on. */
 export function stepLossCurve(rows: readonly StepRow[]): Figure {
   const points = thin(rows);
   return drawFigure("step-loss", "Training loss of each step", {
-    x: { label: "step" },
-    y: { label: "loss", grid: true, nice: true },
+    x: stepAxis(rows),
+    y: heightAxis("loss", [{ points }]),
     marks: [
       frame({ strokeOpacity: 0.25 }),
       areaY(points, { x: "x", y1: "low", y2: "high", fill: ink.train, fillOpacity: 0.18 }),
@@ -162,15 +174,17 @@ export function stepLossCurve(rows: readonly StepRow[]): Figure {
 /** Learning rate and momentum (beta1) over the steps: two charts. */
 export function rateCurves(rows: readonly StepRow[]): Figure[] {
   const size = Math.max(1, Math.ceil(rows.length / MOST_POINTS));
-  const points = rows.filter((_, i) => i % size === 0 || i === rows.length - 1);
-  const chart = (name: string, title: string, label: string, key: "lr" | "momentum", color: string): Figure =>
-    drawFigure(name, title, {
+  const shown = rows.filter((_, i) => i % size === 0 || i === rows.length - 1);
+  const chart = (name: string, title: string, label: string, key: "lr" | "momentum", color: string): Figure => {
+    const points = shown.map((row) => ({ x: row.step, y: row[key] }));
+    return drawFigure(name, title, {
       height: 190,
       marginLeft: 64,
-      x: { label: "step" },
-      y: { label, grid: true, ...(key === "lr" && { zero: true }) },
-      marks: [frame({ strokeOpacity: 0.25 }), lineY(points, { x: "step", y: key, stroke: color, strokeWidth: 2 })],
+      x: stepAxis(rows),
+      y: key === "lr" ? { label, grid: true, zero: true } : heightAxis(label, [{ points }]),
+      marks: [frame({ strokeOpacity: 0.25 }), lineY(points, { x: "x", y: "y", stroke: color, strokeWidth: 2 })],
     });
+  };
   return [
     chart("learning-rate", "Learning rate of each step", "learning rate", "lr", ink.train),
     chart("momentum", "Momentum of each step (beta1 of Adam)", "momentum", "momentum", ink.validation),

@@ -26,7 +26,7 @@ export async function explainSection(material: Material): Promise<Section> {
   check();
   const classes = await classFigure(material, index);
   const body = html`<p>
-      Test image ${index}, a ${truth}. Grad-CAM shows which places speak for a class: red much, blue little. Deeper
+      Test image ${index} (${truth}). Grad-CAM shows which places speak for a class: red much, blue little. Deeper
       layers see coarser and mean more.
     </p>
     ${show(layers)} ${show(classes)}`;
