@@ -3,10 +3,10 @@ import { recordsGradients } from "./autograd.ts";
 import { currentDevice } from "./current.ts";
 import type { Device } from "./gpu/device.ts";
 import { Arena, planPlaces } from "./plan.ts";
-import { isReal, lifetimeOf, materialize, plannedBuffers, Program } from "./program.ts";
-import { difference, isEffect, Recording } from "./recording.ts";
-import { asTemplate, rebuild, strip, tensorsIn, type Template } from "./results.ts";
-import { scope } from "./scope.ts";
+import { lifetimeOf, materialize, plannedBuffers, Program, refuseWrittenUploads } from "./program.ts";
+import { difference, Recording, type VirtualBuffer } from "./recording.ts";
+import { asTemplate, rebuild, strip, templateDifference, tensorsIn, type Template } from "./results.ts";
+import { belongsToScope, scope } from "./scope.ts";
 import { showShape } from "./shape.ts";
 import { Tensor } from "./tensor.ts";
 
@@ -23,7 +23,11 @@ export interface CaptureOptions<A extends readonly CaptureArgument[]> {
 /** A captured step: call it as the step itself. */
 export interface Captured<A extends readonly CaptureArgument[], T> extends Disposable {
   (...args: A): T;
-  /** Compiles the kernels that these arguments need, in parallel. Runs nothing and has no effects. */
+  /**
+   * Compiles the kernels that these arguments need, in parallel. Runs nothing and has no effects.
+   *
+   * @throws where the step's first call would compute tensors that last (a gradient, say, which is zeros from then on)
+   */
   compile(...args: A): Promise<void>;
   /**
    * Bytes of the device's memory that the step takes with these arguments, beside what is there already. Runs nothing.
@@ -48,28 +52,25 @@ export function everyRun(effect: () => void): void {
   else effect();
 }
 
-/**
- * After a failure: tensors that last (parameters that came to the device just now) get their memory, and what effects wrote, which
- * the host believes, is written.
- */
-function settleFailure(device: Device, recording: Recording): void {
-  for (const virtual of recording.lasting) if (!isReal(virtual)) materialize(device, virtual);
-  for (const item of recording.items) {
-    if (isEffect(item)) for (const { buffer, bytes, offset } of item.uploads) device.upload(buffer, bytes, offset);
-  }
-  recording.releaseOutside();
-}
-
-function record<R>(device: Device, recording: Recording, work: () => R): R {
+/** Runs `work` dry. */
+function record<R>(recording: Recording, work: () => R): R {
   active = recording;
   try {
     // The scope closes while recording: what it frees are buffers of the recording.
     return recording.run(() => scope(work));
-  } catch (error) {
-    settleFailure(device, recording);
-    throw error;
   } finally {
     active = null;
+  }
+}
+
+/** After a failure: what the step did until then is done, as without `capture(`. Gradients and moments have what the host believes. */
+function settleFailure(device: Device, recording: Recording, args: readonly Tensor[]): void {
+  try {
+    using arena = new Arena(device);
+    using program = new Program(device, recording, args, [], arena);
+    program.runRecorded(args);
+  } finally {
+    recording.releaseOutside();
   }
 }
 
@@ -83,8 +84,9 @@ const MOST_PROGRAMS = 32;
  *
  * The step must be synchronous and do the same at every call. The 2nd, 4th, 8th, ... call records again and compares: numbers that
  * change, tensors that change without being arguments, and other branches throw an Error that names the kernel. So do reading
- * back, and writing into tensors that were there before. Tensors that the step returns belong to the caller's scope and have no
- * graph: call `backward()` inside. The first call may prepare lasting state (gradients, moments); the second must be like the third.
+ * back, and writing into tensors that were there before. The call that is refused has had its effects. Tensors that the step returns
+ * belong to the caller's scope and have no graph: call `backward()` inside. The first call may prepare lasting state (gradients,
+ * moments); the second must be like the third.
  */
 export function capture<A extends readonly CaptureArgument[], T>(
   step: (...args: A) => T,
@@ -102,11 +104,23 @@ export function capture<A extends readonly CaptureArgument[], T>(
 }
 
 interface Entry<T> {
+  readonly variant: string;
   readonly program: Program;
   readonly result: Template<T>;
+  /** Those that succeeded. */
   calls: number;
   /** The call that records again and compares. */
   readonly check: number;
+}
+
+/** A recording that has run. */
+interface Made<T> {
+  readonly program: Program;
+  readonly result: T;
+  readonly template: Template<T>;
+  /** The tensors of `result` that the step made, unless it keeps one of them. */
+  readonly own: readonly Tensor[];
+  readonly keeps: boolean;
 }
 
 class Programs<A extends readonly CaptureArgument[], T> {
@@ -130,9 +144,10 @@ class Programs<A extends readonly CaptureArgument[], T> {
     const key = this.#keyOf(args, device);
     const entry = this.#entries.get(key);
     if (!entry) return this.#start(key, args, tensors);
+    if (entry.calls + 1 === entry.check) return this.#verify(key, entry, args, tensors);
+    const storages = entry.program.replay(tensors);
     entry.calls++;
-    if (entry.calls === entry.check) return this.#verify(key, entry, args, tensors);
-    return rebuild(entry.result, entry.program.replay(tensors), args);
+    return rebuild(entry.result, storages, args);
   }
 
   async compile(args: A): Promise<void> {
@@ -148,13 +163,21 @@ class Programs<A extends readonly CaptureArgument[], T> {
 
   /** Goes through the step without running it. Tensors that last from then on (parameters that came to the device just now) are made. */
   #rehearse(what: string, args: A): Recording {
+    if (active) throw new Error(`${what}: ${this.#name} is part of a step that is being recorded; do this before`);
     const device = this.#deviceOf();
     const recording = new Recording(device, this.#tensors(args), true);
-    record(device, recording, () => void this.#step(...args));
-    const { lasting } = recording;
-    for (const virtual of lasting) materialize(device, virtual);
-    recording.releaseOutside();
-    if (lasting.some(({ uploads }) => uploads.length === 0)) {
+    let computed: VirtualBuffer[];
+    try {
+      record(recording, () => void this.#step(...args));
+    } finally {
+      const { lasting } = recording;
+      computed = lasting.filter(({ uploads }) => uploads.length === 0);
+      // Gradients and moments, which nothing will compute.
+      for (const { buffer, uploads } of computed) uploads.push({ bytes: new Uint8Array(buffer.size), offset: 0 });
+      for (const virtual of lasting) materialize(device, virtual);
+      recording.releaseOutside();
+    }
+    if (computed.length > 0) {
       throw new Error(`${what}: ${this.#name} computes lasting tensors at its first call; call it instead`);
     }
     return recording;
@@ -172,26 +195,47 @@ class Programs<A extends readonly CaptureArgument[], T> {
   }
 
   #start(key: string, args: A, tensors: readonly Tensor[]): T {
+    const variant = variantOf(this.#deviceOf());
+    if (this.#entries.size === MOST_PROGRAMS) this.#forgetOthers(variant);
     if (this.#entries.size === MOST_PROGRAMS) {
       throw new Error(
         `capture: ${this.#name} got more than ${MOST_PROGRAMS} shapes of arguments; it suits steps that repeat`,
       );
     }
     const { program, result, template } = this.#make(args, tensors);
-    this.#entries.set(key, { program, result: template, calls: 1, check: 2 });
+    this.#entries.set(key, { variant, program, result: template, calls: 1, check: 2 });
     return result;
+  }
+
+  /** Programs of kernels that are no longer chosen: they may never be asked for again. */
+  #forgetOthers(variant: string): void {
+    for (const [key, entry] of this.#entries) {
+      if (entry.variant === variant) continue;
+      entry.program.dispose();
+      this.#entries.delete(key);
+    }
   }
 
   /** Records again. The call runs what was recorded now; it only decides whether the next may be replays. */
   #verify(key: string, entry: Entry<T>, args: A, tensors: readonly Tensor[]): T {
-    const { program, result, template } = this.#make(args, tensors);
-    const { calls } = entry;
-    const uploaded = program.uploadsResult ? "it returns a tensor that it uploads; pass it as an argument" : null;
-    const what = uploaded ?? difference(entry.program.recording, program.recording);
+    const { program, result, template, own, keeps } = this.#make(args, tensors);
+    const calls = entry.calls + 1;
+    const what =
+      (program.uploadsResult ? "it returns a tensor that it uploads; pass it as an argument" : null) ??
+      (keeps ? "it returns a tensor that it also keeps; return a copy" : null) ??
+      difference(entry.program.recording, program.recording) ??
+      templateDifference(entry.result, template);
     entry.program.dispose();
-    this.#entries.set(key, { program, result: template, calls, check: what === null ? 2 * calls : calls + 1 });
+    this.#entries.set(key, {
+      ...entry,
+      program,
+      result: template,
+      calls,
+      check: what === null ? 2 * calls : calls + 1,
+    });
     // The first call may have prepared something (moments, a gradient to add to): then the second counts.
     if (what !== null && calls > 2) {
+      for (const tensor of own) tensor.dispose();
       this.dispose();
       throw new Error(`capture: ${this.#name} does not do the same at each call: ${what}`);
     }
@@ -199,25 +243,33 @@ class Programs<A extends readonly CaptureArgument[], T> {
   }
 
   /** Records, and runs what was recorded. */
-  #make(
-    args: A,
-    tensors: readonly Tensor[],
-  ): { readonly program: Program; readonly result: T; readonly template: Template<T> } {
+  #make(args: A, tensors: readonly Tensor[]): Made<T> {
     const device = this.#deviceOf();
     const recording = new Recording(device, tensors, false);
-    const result = record(device, recording, () => this.#step(...args));
-    const returned = tensorsIn(result).filter((tensor) => recording.virtualOf(tensor));
+    let own: Tensor[] = [];
     try {
+      let keeps = false;
+      const result = record(recording, () => {
+        const returned = this.#step(...args);
+        if (returned instanceof Promise) {
+          throw new Error(`capture: ${this.#name} returned a Promise; read results back after the call`);
+        }
+        keeps = tensorsIn(returned).some((tensor) => recording.virtualOf(tensor) && !belongsToScope(tensor));
+        return returned;
+      });
+      const returned = tensorsIn(result).filter((tensor) => recording.virtualOf(tensor));
+      if (!keeps) own = returned;
+      refuseWrittenUploads(recording);
       const results = [...new Set(returned.map((tensor) => recording.virtualOf(tensor)!))];
       for (const tensor of returned) strip(tensor);
       const template = asTemplate(result, args, (tensor) => results.indexOf(recording.virtualOf(tensor)!));
       const program = new Program(device, recording, tensors, results, this.#arenaOf(device));
       program.runRecorded(tensors);
       recording.releaseOutside();
-      return { program, result, template };
+      return { program, result, template, own, keeps };
     } catch (error) {
-      settleFailure(device, recording);
-      for (const tensor of returned) tensor.dispose();
+      settleFailure(device, recording, tensors);
+      for (const tensor of own) tensor.dispose();
       throw error;
     }
   }
@@ -256,10 +308,13 @@ class Programs<A extends readonly CaptureArgument[], T> {
       return same < i ? `=${same}` : `${argument.dtype}${showShape(argument.shape)}${overlap(args, i)}`;
     });
     const gradients = recordsGradients() ? [] : ["no gradients"];
-    const variant = `${device.family} ${device.texels ? "texels " : ""}${String(device.winograd)} ${device.keptTransformBytes} ${JSON.stringify(device.matrix)} ${device.choices.version}`;
-    return [`(${shown.join(", ")})`, variant, ...gradients, this.#key?.(...args) ?? ""].join(" ").trimEnd();
+    return [`(${shown.join(", ")})`, variantOf(device), ...gradients, this.#key?.(...args) ?? ""].join(" ").trimEnd();
   }
 }
+
+/** All that decides which kernels run. */
+const variantOf = ({ family, texels, winograd, keptTransformBytes, matrix, choices }: Device): string =>
+  `${family} ${texels ? "texels " : ""}${String(winograd)} ${keptTransformBytes} ${JSON.stringify(matrix)} ${choices.version}`;
 
 type Range = Pick<ReturnType<Tensor["location"]>, "offset" | "byteLength">;
 const overlaps = (a: Range, b: Range): boolean =>

@@ -61,15 +61,6 @@ export class Program implements Disposable {
     this.#arguments = args.length;
     const inner = recording.virtuals.filter(({ alive }) => !alive); // results, and what the step keeps, are not
     const constants = inner.filter(({ uploads }) => uploads.length > 0);
-    const writerOf = ({ written }: VirtualBuffer): string =>
-      (recording.items[written] as RecordedDispatch).dispatch.kernel.source.name;
-    for (const constant of constants) {
-      if (constant.written >= 0) {
-        throw new Error(
-          `capture: ${writerOf(constant)} writes into a tensor that the step uploads; a replay would not upload it again`,
-        );
-      }
-    }
     const planned = plannedBuffers(recording);
     const places = arena.assign(planned.map(lifetimeOf));
     planned.forEach(({ buffer }, i) => this.#places.set(buffer, places[i]));
@@ -77,7 +68,7 @@ export class Program implements Disposable {
     this.#constants = constants.map(({ buffer }) => buffer);
     for (const kept of recording.lasting) {
       if (kept.written < 0 || results.includes(kept)) continue;
-      this.#outside.push({ buffer: kept.buffer, generation: kept.buffer.generation, user: writerOf(kept) });
+      this.#outside.push({ buffer: kept.buffer, generation: kept.buffer.generation, user: writerOf(recording, kept) });
     }
     for (let i = 0; i < args.length + results.length; i++) this.#slots.push({ buffer: null as never, offset: 0 });
     this.#steps = recording.items.map((item) => (isEffect(item) ? item : this.#prepare(item)));
@@ -194,17 +185,27 @@ export class Program implements Disposable {
   }
 }
 
+const writerOf = ({ items }: Recording, { written }: VirtualBuffer): string =>
+  (items[written] as RecordedDispatch).dispatch.kernel.source.name;
+
+/** @throws where a kernel writes into what the host has uploaded: a replay would not upload it again */
+export function refuseWrittenUploads(recording: Recording): void {
+  const written = recording.virtuals.find((each) => !each.alive && each.uploads.length > 0 && each.written >= 0);
+  if (!written) return;
+  throw new Error(
+    `capture: ${writerOf(recording, written)} writes into a tensor that the step uploads; a replay would not upload it again`,
+  );
+}
+
 /** The buffers that only live within a run: what can share memory. */
 export const plannedBuffers = ({ virtuals }: Recording): VirtualBuffer[] =>
   virtuals.filter(({ alive, uploads, first }) => !alive && uploads.length === 0 && first >= 0);
 
 export const lifetimeOf = ({ buffer: { size }, first, last }: VirtualBuffer): Lifetime => ({ size, first, last });
 
-/** Whether a buffer of the recording has memory yet. */
-export const isReal = ({ buffer }: VirtualBuffer): boolean => buffer.id >= 0;
-
-/** Gives a buffer of the recording memory of its own, and what the host put into it. */
+/** Gives a buffer of the recording memory of its own, unless it has some, and what the host put into it. */
 export function materialize(device: Device, { buffer, uploads }: VirtualBuffer): void {
+  if (buffer.id >= 0) return;
   const { id, gpu, lastSubmit } = device.allocate(buffer.size);
   buffer.id = id;
   buffer.gpu = gpu;

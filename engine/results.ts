@@ -1,6 +1,7 @@
 // What a captured step returns: tensors, alone or in arrays and plain objects, made anew for each run.
 import type { GraphNode } from "./autograd.ts";
 import { forEachTensor } from "./scope.ts";
+import { showShape } from "./shape.ts";
 import { Tensor, type DType, type Storage } from "./tensor.ts";
 
 /** A result with its tensors replaced by where they come from. */
@@ -12,9 +13,12 @@ export interface Template<T> {
 
 /** Stands for a tensor of a template. */
 class Place {
+  /** Where it comes from: the same for tensors that come from the same. */
+  readonly from: string;
   readonly make: (storages: Storage[], args: readonly unknown[]) => Tensor;
 
-  constructor(make: Place["make"]) {
+  constructor(from: string, make: Place["make"]) {
+    this.from = from;
     this.make = make;
   }
 }
@@ -34,14 +38,14 @@ export function asTemplate<T>(value: T, args: readonly unknown[], resultOf: (ten
   const seen = new Set<number>();
   const place = (tensor: Tensor): Place => {
     const argument = args.indexOf(tensor);
-    if (argument >= 0) return new Place((_, now) => now[argument] as Tensor);
+    if (argument >= 0) return new Place(`argument ${argument}`, (_, now) => now[argument] as Tensor);
     const result = resultOf(tensor);
-    if (result < 0) return viewOfArgument(tensor, args) ?? new Place(() => tensor);
+    if (result < 0) return viewOfArgument(tensor, args) ?? outside(tensor);
     const first = !seen.has(result);
     seen.add(result);
     const { shape, dtype, node } = tensor;
     const { offset } = tensor.location("capture");
-    return new Place((storages) =>
+    return new Place(`result ${result} from ${offset} on as ${dtype}${showShape(shape)}`, (storages) =>
       fresh(first ? storages[result] : storages[result].share(), shape, dtype, offset, node),
     );
   };
@@ -57,10 +61,22 @@ function viewOfArgument(tensor: Tensor, args: readonly unknown[]): Place | null 
     const { buffer, offset, byteLength } = argument.location("capture");
     if (buffer !== own.buffer || offset >= own.offset + own.byteLength || own.offset >= offset + byteLength) continue;
     if (offset === own.offset && byteLength === own.byteLength)
-      return new Place((_, now) => (now[i] as Tensor).view(shape, dtype));
+      return new Place(`argument ${i} as ${dtype}${showShape(shape)}`, (_, now) =>
+        (now[i] as Tensor).view(shape, dtype),
+      );
     throw new Error(`capture: the step returns ${tensor.toString()}, a part of argument ${i}; return a copy of it`);
   }
   return null;
+}
+
+/** The place of a tensor that was there before the step. */
+function outside(tensor: Tensor): Place {
+  const { buffer, offset } = tensor.location("capture");
+  const { id, generation } = buffer;
+  return new Place(
+    `buffer ${id}, ${generation}, from ${offset} on as ${tensor.dtype}${showShape(tensor.shape)}`,
+    () => tensor,
+  );
 }
 
 function fresh(
@@ -74,6 +90,33 @@ function fresh(
   tensor.node = node;
   return tensor;
 }
+
+/** How what a step returns `now` differs from what it returned `before`, in words, or null: replays return the same. */
+export function templateDifference(before: Template<unknown>, now: Template<unknown>): string | null {
+  const compare = (a: unknown, b: unknown, at: string): string | null => {
+    if (Object.is(a, b)) return null;
+    if (a instanceof Place && b instanceof Place) {
+      return a.from === b.from ? null : `it returns another tensor${at} than when recorded; return a copy of it`;
+    }
+    const [first, second] = [a, b].map(partsOf);
+    if (!first || !second || first.length !== second.length || first.some(([name], i) => name !== second[i][0])) {
+      return `it returns another value${at} than when recorded; return a tensor`;
+    }
+    for (const [i, [name, value]] of first.entries()) {
+      const what = compare(value, second[i][1], at === "" ? ` as ${name}` : `${at}.${name}`);
+      if (what) return what;
+    }
+    return null;
+  };
+  return compare(before.value, now.value, "");
+}
+
+/** Of arrays and plain objects. */
+const partsOf = (value: unknown): [string, unknown][] | null =>
+  Array.isArray(value) || isPlain(value) ? Object.entries(value) : null;
+
+const isPlain = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 
 /** The result of a run. */
 export function rebuild<T>(template: Template<T>, storages: Storage[], args: readonly unknown[]): T {
@@ -98,6 +141,6 @@ function replace(value: unknown, by: (value: unknown) => unknown): unknown {
   const instead = by(value);
   if (instead !== undefined) return instead;
   if (Array.isArray(value)) return value.map((item) => replace(item, by));
-  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;
+  if (!isPlain(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, replace(item, by)]));
 }

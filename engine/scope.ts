@@ -62,6 +62,9 @@ export function keep<T extends Tensor>(tensor: T): T {
 /** Whether something will free what is made now. */
 export const insideScope = (): boolean => stack.length > 0;
 
+/** Whether a scope that is open will free a tensor. */
+export const belongsToScope = (tensor: Tensor): boolean => stack.some((born) => born.has(tensor));
+
 /** Registers a new tensor with the innermost scope. */
 export function adopt(tensor: Tensor): void {
   stack[stack.length - 1]?.add(tensor);
@@ -70,7 +73,8 @@ export function adopt(tensor: Tensor): void {
 /** Visits every tensor in a value: alone, or in arrays and plain objects, also nested. */
 export function forEachTensor(value: unknown, visit: (tensor: Tensor) => void): void {
   if (typeof value !== "object" || value === null) return;
-  if ("location" in value) visit(value as Tensor);
+  // Not `instanceof`: this file comes before the class.
+  if ("location" in value && typeof value.location === "function") visit(value as Tensor);
   else if (Array.isArray(value)) for (const item of value as unknown[]) forEachTensor(item, visit);
   else if (Object.getPrototypeOf(value) === Object.prototype)
     for (const item of Object.values(value)) forEachTensor(item, visit);

@@ -1,6 +1,17 @@
 // capture(): memory that a captured step shares with the program around it. Replays must give what the program without it gives.
 import { beforeAll, describe, expect, it } from "vitest";
-import { capture, currentDevice, dropout, everyRun, fill, keep, tensor, type Tensor } from "../../engine/index.ts";
+import {
+  capture,
+  currentDevice,
+  dropout,
+  everyRun,
+  fill,
+  keep,
+  scope,
+  tensor,
+  type Tensor,
+} from "../../engine/index.ts";
+import { SGD } from "../../training/index.ts";
 import { testDevice } from "../support/gpu.ts";
 
 beforeAll(testDevice);
@@ -91,6 +102,58 @@ describe("a captured step", () => {
     expect(await table.item()).toBe(5);
     fails = false;
     expect(await step(x).item()).toBe(15);
+  });
+
+  it("that fails has done what it did until then, as without capture(: gradients, steps of an optimizer", async () => {
+    const after = async (captures: boolean): Promise<unknown[]> => {
+      using w = tensor([1, 2, 3], { requiresGrad: true });
+      using moved = tensor([4, 5, 6], { requiresGrad: true });
+      using optimizer = new SGD([moved], { lr: 0.5 });
+      const work = (x: Tensor): Tensor => {
+        const loss = w.mul(w).mul(x).sum().add(moved.mul(x).sum());
+        loss.backward();
+        optimizer.step();
+        throw new Error("on the way");
+      };
+      using x = tensor([1, 10, 100]);
+      using step = capture(work);
+      expect(() => (captures ? step(x) : scope(() => work(x)))).toThrow("on the way");
+      const seen = [await w.grad!.array(), await moved.array(), await moved.grad!.array(), optimizer.steps];
+      w.grad!.dispose();
+      return seen;
+    };
+    const eager = await after(false);
+    expect(eager).toEqual([[2, 40, 600], expect.anything(), [1, 10, 100], 1]);
+    expect(await after(true)).toEqual(eager);
+  });
+
+  it("that is only looked at leaves zeros where its first call would compute what lasts", async () => {
+    using w = tensor([1, 2], { requiresGrad: true });
+    using step = capture((x: Tensor) => {
+      w.mul(x).sum().backward();
+      return x.square();
+    });
+    using x = tensor([5, 7]);
+    expect(() => step.bytes(x)).toThrow("bytes: the captured step computes lasting tensors at its first call");
+    expect(await w.grad!.array()).toEqual([0, 0]);
+    step(x).dispose();
+    expect(await w.grad!.array()).toEqual([5, 7]);
+    w.grad!.dispose();
+  });
+
+  it("that is refused frees what it would have returned", async () => {
+    using x = numbers(1);
+    let n = 0;
+    using step = capture((y: Tensor) => y.mul(y).add(n++));
+    const before = currentDevice().memory().tensors;
+    const calls = async (): Promise<void> => {
+      for (let call = 0; call < 4; call++) {
+        step(x).dispose();
+        await currentDevice().idle();
+      }
+    };
+    await expect(calls()).rejects.toThrow("does not do the same at each call");
+    expect(currentDevice().memory().tensors).toBe(before);
   });
 
   it("that cannot be replayed leaves lasting tensors usable", async () => {

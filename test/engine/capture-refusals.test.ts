@@ -48,7 +48,7 @@ describe("what a replay could not repeat", () => {
   it("an await inside", () => {
     const step = capture((x: Tensor) => Promise.resolve(x));
     using x = numbers(1);
-    expect(() => step(x)).toThrow(/returned a Promise/);
+    expect(() => step(x)).toThrow("capture: the captured step returned a Promise; read results back after the call");
   });
 
   it("a tensor of the outside that was freed, its memory used for something else", async () => {
@@ -114,6 +114,68 @@ describe("what a replay could not repeat", () => {
     await expect(results(later, 3)).rejects.toThrow(
       /a tensor that elementwise\/unary uses was freed since the step was recorded, and its memory may hold something else/,
     );
+  });
+
+  it("values and tensors of the outside that it returns and that change", () => {
+    let n = 0;
+    const counts = capture((x: Tensor) => ({ y: x.square(), at: { n: n++ } }));
+    const parts = [numbers(1), numbers(2), numbers(3)];
+    const turns = capture((x: Tensor) => [x.square(), parts[n++ % 3]]);
+    const more = capture((x: Tensor) => (n++ > 1 ? [x.square(), true] : [x.square()]));
+    using x = numbers(2);
+    const four = (step: (x: Tensor) => unknown) => (): void => {
+      n = 0;
+      for (let call = 0; call < 4; call++) scope(() => void step(x));
+    };
+    expect(four(counts)).toThrow("it returns another value as at.n than when recorded; return a tensor");
+    expect(four(turns)).toThrow("it returns another tensor as 1 than when recorded; return a copy of it");
+    expect(four(more)).toThrow("it returns another value than when recorded");
+    for (const part of parts) part.dispose();
+  });
+
+  it("a tensor that it returns and keeps: whoever keeps it would have the first one for ever", () => {
+    using w = tensor([1, 1], { requiresGrad: true });
+    const gradients: Tensor[] = [];
+    using step = capture((x: Tensor) => {
+      w.grad = null;
+      w.mul(x).sum().backward();
+      gradients.push(w.grad!);
+      return w.grad!;
+    });
+    using x = tensor([1, 2]);
+    expect(() => {
+      for (let call = 0; call < 4; call++) step(x);
+    }).toThrow("it returns a tensor that it also keeps; return a copy");
+    for (const gradient of gradients) gradient.dispose();
+  });
+
+  it("what goes wrong at a call that compares: the next one compares", async () => {
+    using x = numbers(3);
+    let [factor, fails] = [1, false];
+    using step = capture((y: Tensor) => {
+      if (fails) throw new Error("on the way");
+      return y.scale(factor);
+    });
+    step(x).dispose();
+    fails = true;
+    expect(() => step(x)).toThrow("on the way");
+    [factor, fails] = [5, false];
+    expect(await step(x).item()).toBe(15);
+    expect(await step(x).item()).toBe(15);
+    factor = 6;
+    expect(() => {
+      for (let call = 0; call < 4; call++) step(x).dispose();
+    }).toThrow("does not do the same at each call");
+  });
+
+  it("looking at a step within another one that is recorded", () => {
+    using inner = capture((x: Tensor) => x.square());
+    using outer = capture((x: Tensor) => {
+      inner.bytes(x);
+      return inner(x);
+    });
+    using x = numbers(3);
+    expect(() => outer(x)).toThrow("bytes: the captured step is part of a step that is being recorded; do this before");
   });
 
   it("another branch", async () => {
