@@ -38,7 +38,7 @@ export function noGrad<T>(work: () => T): T {
 export const recordsGradients = (): boolean => recording;
 
 /** True if gradients can flow to `tensor`. */
-export const tracksGrad = (tensor: Tensor): boolean => tensor.requiresGrad || tensor.node !== null;
+const tracksGrad = (tensor: Tensor): boolean => tensor.requiresGrad || tensor.node !== null;
 
 /** True inside `noGrad`-free code when any input tracks gradients: then an op records itself. */
 export const shouldRecord = (inputs: readonly Tensor[]): boolean => recording && inputs.some(tracksGrad);

@@ -131,9 +131,27 @@ export class FlatParameters implements FlatBuffers, Disposable {
    */
   unscale(state: Tensor, options: LossScaleOptions): void {
     this.settleGradients();
-    this.#scaled = true;
+    everyRun(() => (this.#scaled = true));
     const flat = { gradients: this.gradients, blocks: this.#table };
     unscaleGradients(flat, { state, skips: this.skips }, this.#active, options);
+  }
+
+  /** Steps count again, whatever the last call of `unscale` found. */
+  endScaling(): void {
+    this.#scaled = false;
+  }
+
+  /** @throws where these no longer hold the parameters: `user`'s step would move nothing */
+  refuseTaken(user: string): void {
+    for (const { parameter } of this.#slots) {
+      const owner = owners.get(parameter);
+      if (owner === this) continue;
+      throw new Error(
+        owner
+          ? `${user}: another optimizer has taken its parameters over; dispose of this one, and use that`
+          : `${user}: it was disposed`,
+      );
+    }
   }
 
   /** A buffer in the layout of the parameters, filled with zeros: moments. The caller disposes of it. */

@@ -35,7 +35,7 @@ export class ImageWindows implements Disposable {
   }
 }
 
-/** Larger windows would leave no room for a byte's index in 32 bits. */
+/** Indices of bytes have 32 bits: up to twice as much could be told apart, more than any adapter binds. */
 const LARGEST_WINDOW = 2 ** 31;
 
 /**

@@ -87,3 +87,8 @@ export const ceilDiv = (a: number, b: number): number => Math.ceil(a / b);
 export function check(condition: boolean, op: string, message: () => string): asserts condition {
   if (!condition) throw new Error(`${op}: ${message()}`);
 }
+
+/** One number for both directions, or [vertical, horizontal]. */
+export type Pair = number | readonly [number, number];
+
+export const asPair = (value: Pair): readonly [number, number] => (typeof value === "number" ? [value, value] : value);

@@ -11,7 +11,7 @@ export { ReLU, LeakyReLU, GELU, SiLU, Sigmoid, Tanh } from "./layers/activations
 export { Dropout } from "./layers/dropout.ts";
 export { Flatten } from "./layers/flatten.ts";
 export { Sequential } from "./layers/sequential.ts";
-export type { Pair } from "./layers/options.ts";
+export type { Pair } from "../engine/shape.ts";
 export * from "./models/index.ts";
 export { stateDict, loadStateDict, initFrom, type StateDict, type LoadOptions, type LoadReport } from "./state-dict.ts";
 export {

@@ -168,7 +168,7 @@ export abstract class Module implements Disposable {
     return this.#setRequiresGrad("freeze", prefix, false);
   }
 
-  /** Undoes `freeze`. */
+  /** Undoes `freeze`. Adam wants a new optimizer then: its moments of these parameters are fresh, its bias correction is not. */
   unfreeze(prefix = ""): string[] {
     return this.#setRequiresGrad("unfreeze", prefix, true);
   }

@@ -57,6 +57,11 @@ export abstract class OwnedTensor extends Tensor {
     return super.device;
   }
 
+  override get shared(): boolean {
+    this.#materialize();
+    return super.shared;
+  }
+
   override get disposed(): boolean {
     return this.#phase === "disposed";
   }

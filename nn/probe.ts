@@ -28,8 +28,9 @@ export function probe<T, const Name extends string>(
       const forward = module.forward.bind(module) as (...all: unknown[]) => Tensor;
       // An own property shadows the method: the modules need no code for being watched.
       module.forward = (...all: unknown[]) => {
-        const tap = keep(forward(...all));
-        kept.push(tap);
+        const tap = forward(...all);
+        // One that only passes its input on does not own it.
+        if (!all.includes(tap)) kept.push(keep(tap));
         return (taps[name] = tap);
       };
     }

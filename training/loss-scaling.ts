@@ -61,7 +61,9 @@ export class LossScaler implements Disposable {
     this.#optimizer.skips.write([skipped, 0, 0, 0]);
   }
 
+  /** Ends the scaling: the optimizer may go on without. */
   dispose(): void {
+    this.#optimizer.endScaling();
     this.state.dispose();
   }
 

@@ -135,10 +135,11 @@ export class Device implements Disposable {
     this.#buffers.resetPeak();
   }
 
-  /** Frees pooled buffers. */
+  /** Frees pooled buffers, and lets go of the textures that operands are copied into. */
   trim(): void {
     this.flush();
     this.#buffers.trim();
+    this.#bindGroups.texels.trim();
   }
 
   /** Dispatches encoded since the device was opened. */
@@ -203,6 +204,8 @@ export class Device implements Disposable {
     try {
       await settle(staging.mapAsync(1));
     } catch (cause) {
+      staging.destroy();
+      if (this.#disposed) throw new Error("device: it was disposed while data was being read back", { cause });
       this.#throwPending();
       throw cause;
     }

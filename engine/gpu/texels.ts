@@ -67,7 +67,7 @@ export class Texels {
   readonly #gpu: GPUDevice;
   readonly #textures = new Map<string, TexelTexture>();
   #nextId = 0;
-  /** Bytes of all textures. */
+  /** Bytes of these textures. */
   bytes = 0;
 
   constructor(gpu: GPUDevice) {
@@ -83,16 +83,22 @@ export class Texels {
       if (texture && texture.rows >= rows) return texture;
       // The smaller one is not destroyed: recorded steps hold it. Powers of two: all of them together take no more than the largest.
       const larger = this.#create(format, 2 ** Math.ceil(Math.log2(rows)));
+      this.bytes += format.bytes * ROW * (larger.rows - (texture?.rows ?? 0));
       this.#textures.set(key, larger);
       return larger;
     });
   }
 
-  #create({ format, bytes }: TexelFormat, wanted: number): TexelTexture {
+  /** Lets the textures go; recorded steps keep theirs. */
+  trim(): void {
+    this.#textures.clear();
+    this.bytes = 0;
+  }
+
+  #create({ format }: TexelFormat, wanted: number): TexelTexture {
     const rows = Math.min(wanted, this.#gpu.limits.maxTextureDimension2D);
     const usage = GPU_STORAGE_BINDING | GPU_TEXTURE_COPY_DST;
     const gpu = this.#gpu.createTexture({ label: "texels", size: [ROW, rows], format, usage });
-    this.bytes += ROW * rows * bytes;
     return { id: this.#nextId++, gpu, view: gpu.createView(), rows };
   }
 }

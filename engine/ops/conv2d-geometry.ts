@@ -73,7 +73,8 @@ export function gatherFlops(g: Gather): number {
   return 2 * g.y[0] * g.places[0] * g.places[1] * taps * g.x[3] * g.y[3];
 }
 
-export const weightGradientFlops = (g: Geometry): number =>
+/** Of any of its three passes: multiply-adds times 2, those with padding counted. */
+export const convolutionFlops = (g: Geometry): number =>
   2 * g.y[0] * g.y[1] * g.y[2] * g.y[3] * g.weight[0] * g.weight[1] * g.weight[2];
 
 /** Where no partials are wanted the binding still needs a buffer. */

@@ -5,7 +5,7 @@ import { scope } from "../scope.ts";
 import { ceilDiv, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { loadedAs, storedAs } from "./cast.ts";
-import { splitRows, sumSplits, weightGradientFlops, type Geometry } from "./conv2d-geometry.ts";
+import { splitRows, sumSplits, convolutionFlops, type Geometry } from "./conv2d-geometry.ts";
 
 const INVOCATIONS = 64;
 
@@ -19,7 +19,7 @@ export function groupedForward(x: Tensor, weight: Tensor, g: Geometry): Tensor {
     constants: { ...constants, ...storedAs(x.dtype) },
     params: { ...others, y_size },
     workgroups: ceilDiv(y.size / width, INVOCATIONS),
-    flops: weightGradientFlops(g),
+    flops: convolutionFlops(g),
   });
   return y;
 }
@@ -33,7 +33,7 @@ export function groupedInputGradient(dy: Tensor, weight: Tensor, g: Geometry): T
     constants: { ...constants, ...storedAs(dy.dtype) },
     params,
     workgroups: ceilDiv(dx.size / width, INVOCATIONS),
-    flops: weightGradientFlops(g),
+    flops: convolutionFlops(g),
   });
   return dx;
 }
@@ -51,7 +51,7 @@ export function groupedWeightGradient(x: Tensor, dy: Tensor, g: Geometry): Tenso
       constants: { ...constants, ...loadedAs(x.dtype) },
       params: { ...params, splits, rows_per_split: rowsPerSplit, split_size: (vectors * 4) / width },
       workgroups: ceilDiv(splits * values, INVOCATIONS),
-      flops: weightGradientFlops(g),
+      flops: convolutionFlops(g),
     });
     return sumSplits(parts, g.weight);
   });

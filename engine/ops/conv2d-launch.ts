@@ -8,7 +8,7 @@ import { cast } from "./cast.ts";
 import {
   NO_TRANSFORMS,
   turnWeights,
-  weightGradientFlops,
+  convolutionFlops,
   type Forward,
   type Gather,
   type Geometry,
@@ -35,7 +35,7 @@ function algorithm(g: Geometry, dtype: DType): WinogradTile | null {
     shape: `${g.x.join("x")} ${g.weight.join("x")} +${g.padding.join("+")}${dtype === "f16" ? " f16" : ""}`,
     variants: ["direct", ...tiles.map((tile) => `winograd${tile}` as const)],
     fixed,
-    flops: weightGradientFlops(g), // of any of the passes: each asks
+    flops: convolutionFlops(g),
     inputs: [
       { shape: g.x, dtype },
       { shape: g.weight, dtype: "f32" },

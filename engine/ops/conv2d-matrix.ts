@@ -17,7 +17,7 @@ import {
   sumSplits,
   vector,
   weightGradientConstants,
-  weightGradientFlops,
+  convolutionFlops,
   type Gather,
   type Geometry,
 } from "./conv2d-geometry.ts";
@@ -154,7 +154,7 @@ export function weightGradientMatrix(
       },
       params: { images: g.y[0], splits, steps },
       workgroups,
-      flops: weightGradientFlops(g),
+      flops: convolutionFlops(g),
     });
     return sumSplits(parts, g.weight, into);
   });
@@ -163,7 +163,7 @@ export function weightGradientMatrix(
 function chooseWeightTile(x: Tensor, dy: Tensor, g: Geometry): MatrixTile {
   const shape = `${g.x.join("x")} ${g.weight.join("x")} /${g.stride.join("x")} +${g.padding.join("+")}`;
   return chooseTile(
-    { op: "conv2d.weightMatrix", shape, flops: weightGradientFlops(g), inputs: [x, dy] },
+    { op: "conv2d.weightMatrix", shape, flops: convolutionFlops(g), inputs: [x, dy] },
     g.weight[3],
     weightTile(g),
     (tile, inputs) => weightGradientMatrix(inputs[0], inputs[1], g, tile),

@@ -10,7 +10,7 @@ import {
   splitRows,
   splitParts,
   sumSplits,
-  weightGradientFlops,
+  convolutionFlops,
   weightGradientParams,
   type Gather,
   type Geometry,
@@ -46,7 +46,7 @@ export function weightGradientPortable(x: Tensor, dy: Tensor, g: Geometry, into:
     constants: loadedAs(x.dtype),
     params: weightGradientParams(g, splits, rowsPerSplit),
     workgroups: ceilDiv(splits * invocations, INVOCATIONS),
-    flops: weightGradientFlops(g),
+    flops: convolutionFlops(g),
   });
   return sumSplits(parts, g.weight, into);
 }

@@ -15,7 +15,7 @@ import {
   splitRows,
   splitParts,
   sumSplits,
-  weightGradientFlops,
+  convolutionFlops,
   weightGradientParams,
   type Gather,
   type Geometry,
@@ -160,7 +160,7 @@ export function weightGradientSubgroup(x: Tensor, dy: Tensor, g: Geometry, into:
     {
       op: "conv2d.weightRows",
       shape: `${g.x.join("x")} ${g.weight.join("x")} /${g.stride[0]} +${g.padding.join("+")} ${x.dtype}`,
-      flops: weightGradientFlops(g),
+      flops: convolutionFlops(g),
       inputs: [x, dy],
     },
     (columns, [x, dy]) => void weightGradientRows(x, dy, g, null, columns),
@@ -194,7 +194,7 @@ function weightGradientRows(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | n
     constants: { LANES, COLUMNS: columns / 4, STRIDE: g.stride[0], ...loadedAs(x.dtype) },
     params: { x_size: g.x, dy_size: g.y, padding: g.padding, splits, rows_per_split: rowsPerSplit },
     workgroups: splits * tiles,
-    flops: weightGradientFlops(g),
+    flops: convolutionFlops(g),
   });
   return sumSplits(parts, g.weight, into);
 }
@@ -223,7 +223,7 @@ function weightGradientTiles(x: Tensor, dy: Tensor, g: Geometry, into: Tensor | 
     constants: { LANES, ...loadedAs(x.dtype) },
     params: weightGradientParams(g, splits, rowsPerSplit),
     workgroups: splits * tiles,
-    flops: weightGradientFlops(g),
+    flops: convolutionFlops(g),
   });
   return sumSplits(parts, g.weight, into);
 }

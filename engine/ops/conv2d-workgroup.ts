@@ -15,7 +15,7 @@ import {
   sumSplits,
   vector,
   weightGradientConstants,
-  weightGradientFlops,
+  convolutionFlops,
   type Gather,
   type Geometry,
 } from "./conv2d-geometry.ts";
@@ -195,7 +195,7 @@ export function weightGradientWorkgroup(
     },
     params: { images: g.y[0], splits, pairs },
     workgroups: splits * tiles,
-    flops: weightGradientFlops(g),
+    flops: convolutionFlops(g),
   });
   return sumSplits(parts, g.weight, into);
 }

@@ -2,7 +2,7 @@
 // This file has the op: shapes, options, gradients. conv2d-launch.ts has the choice and launch of kernels.
 import { differentiable, noGrad, shouldRecord } from "../autograd.ts";
 import { insideScope, scope } from "../scope.ts";
-import { ceilDiv, check, sameShape, showShape, windowCounts, type Shape } from "../shape.ts";
+import { asPair, ceilDiv, check, sameShape, showShape, windowCounts, type Pair, type Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import type { BatchNormPartials } from "./batch-norm.ts";
 import { throughSingle } from "./cast.ts";
@@ -13,11 +13,11 @@ import { pad, slice } from "./view.ts";
 
 export interface Conv2dOptions {
   /** Pixels between windows: one number or [rows, columns]. Default 1. */
-  stride?: number | readonly [number, number];
+  stride?: Pair;
   /** Zeros added on each side. Default 0. */
-  padding?: number | readonly [number, number];
+  padding?: Pair;
   /** Pixels between taps. Default 1. */
-  dilation?: number | readonly [number, number];
+  dilation?: Pair;
   /** Channels are split into this many independent groups; `groups: C` is a depthwise convolution. Default 1. */
   groups?: number;
 }
@@ -123,9 +123,9 @@ function geometryOf(x: Tensor, weight: Tensor, options: Conv2dOptions): Geometry
   const [R, S, weightC, K] = weight.shape as [number, number, number, number];
   const groups = options.groups ?? 1;
   const [stride, padding, dilation] = [
-    pair(options.stride ?? 1),
-    pair(options.padding ?? 0),
-    pair(options.dilation ?? 1),
+    asPair(options.stride ?? 1),
+    asPair(options.padding ?? 0),
+    asPair(options.dilation ?? 1),
   ];
   check(
     Number.isInteger(groups) && groups >= 1 && C % groups === 0 && K % groups === 0,
@@ -149,5 +149,3 @@ function geometryOf(x: Tensor, weight: Tensor, options: Conv2dOptions): Geometry
   const [P, Q] = windowCounts(op, x.shape, { kernel: [R, S], stride, padding, dilation });
   return { x: [N, H, W, C], y: [N, P, Q, K], weight: [R, S, weightC, K], stride, padding, dilation, groups };
 }
-
-const pair = (n: number | readonly [number, number]): readonly [number, number] => (typeof n === "number" ? [n, n] : n);

@@ -19,9 +19,9 @@ export function gather(x: Tensor, indices: Tensor | ArrayLike<number>, axis = 0)
   const m = at.size;
   check(n > 0 || m === 0, "gather", () => `axis ${along} of ${showShape(x.shape)} has no slices`);
   const y = empty([...x.shape.slice(0, along), m, ...x.shape.slice(along + 1)], x.dtype);
-  const rows = sizeOf(x.shape.slice(along + 1));
-  const vectors = rows % 4 === 0;
-  const inner = vectors ? rows / 4 : rows;
+  const slice = sizeOf(x.shape.slice(along + 1));
+  const vectors = slice % 4 === 0;
+  const inner = vectors ? slice / 4 : slice;
   const elements = (t: Tensor): number => (vectors ? t.size / 4 : t.size);
   launch(kernels.gather.gather, {
     bindings: { x, indices: at, y },

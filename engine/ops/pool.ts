@@ -3,11 +3,9 @@ import { kernels } from "../../shaders/kernels.ts";
 import { differentiable } from "../autograd.ts";
 import { launch } from "../launch.ts";
 import { opScope } from "../scope.ts";
-import { ceilDiv, check, showShape, windowCounts } from "../shape.ts";
+import { asPair, ceilDiv, check, showShape, windowCounts, type Pair } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { single, storedAs, throughSingle } from "./cast.ts";
-
-type Pair = number | readonly [number, number];
 
 export interface PoolOptions {
   /** Pixels of a window: one number, or [rows, columns]. */
@@ -38,14 +36,12 @@ interface Geometry {
   };
 }
 
-const pair = (value: Pair): readonly [number, number] => (typeof value === "number" ? [value, value] : value);
-
 function geometry(op: string, x: Tensor, options: PoolOptions): Geometry {
   checkImages(op, x);
   const [N, H, W, C] = x.shape as [number, number, number, number];
-  const window = pair(options.kernel);
-  const stride = pair(options.stride ?? options.kernel);
-  const padding = pair(options.padding ?? 0);
+  const window = asPair(options.kernel);
+  const stride = asPair(options.stride ?? options.kernel);
+  const padding = asPair(options.padding ?? 0);
   for (const [name, values, least] of [
     ["kernel", window, 1],
     ["stride", stride, 1],

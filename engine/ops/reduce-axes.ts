@@ -14,12 +14,12 @@ const COMBINE = { sum: "a + b", max: "larger(a, b)", min: "smaller(a, b)" };
 
 /** So many sequential additions an invocation makes at most before the work is split further: on a real GPU each waits for memory... */
 const longestPass = (): number => (currentDevice().family === "workgroup" ? 128 : 512);
-/** Rows of at least so many elements are read as vec4. */
-const SHORTEST_VECTOR_ROW = 64;
 /** ...and then each split gets about so many... */
 const SPLIT_LENGTH = 64;
 /** ...but no more invocations than this are wanted. */
 const ENOUGH_INVOCATIONS = 1 << 16;
+/** Rows of at least so many elements are read as vec4. */
+const SHORTEST_VECTOR_ROW = 64;
 
 /** x [outer, reduced, inner] -> [outer, inner] times `factor`. */
 function reduceGroup(

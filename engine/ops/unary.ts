@@ -18,7 +18,7 @@ interface UnaryRow {
 
 const rows = {
   // Not max(x, 0): that makes 0 of NaN on some drivers, and a net that has diverged would look alive.
-  relu: { y: "select(x, vec4f(0.0), x < vec4f(0.0))", dx: "select(vec4f(0.0), dy, y > vec4f(0.0))" },
+  relu: { y: "select(x, vec4f(0.0), x < vec4f(0.0))", dx: "select(dy, vec4f(0.0), y <= vec4f(0.0))" },
   leakyRelu: { y: "select(params.a * x, x, x > vec4f(0.0))", dx: "select(params.a * dy, dy, x > vec4f(0.0))" },
   gelu: { y: "x * normal_distribution(x)", dx: "dy * (normal_distribution(x) + x * normal_density(x))" },
   silu: { y: "x / (1.0 + exp(-x))", dx: "dy * (1.0 + x - y) / (1.0 + exp(-x))" },

@@ -5,7 +5,8 @@ import type { Tensor } from "../../engine/tensor.ts";
 import { fanInUniform, type Initializer } from "../init.ts";
 import { Module } from "../module.ts";
 import { Parameter } from "../parameter.ts";
-import { pairOf, showPair, whole, type Pair } from "./options.ts";
+import type { Pair } from "../../engine/shape.ts";
+import { pairOf, showPair, whole } from "./options.ts";
 
 export interface Conv2dOptions {
   /** Height and width of the kernel. Default 3. */

@@ -1,12 +1,9 @@
 // Reading the options that layers share.
-import { check } from "../../engine/shape.ts";
-
-/** One number for both directions, or [vertical, horizontal]. */
-export type Pair = number | readonly [number, number];
+import { asPair, check, type Pair } from "../../engine/shape.ts";
 
 /** Both numbers of a pair, checked to be whole and at least `least`. */
 export function pairOf(layer: string, name: string, value: Pair, least: number): readonly [number, number] {
-  const pair = typeof value === "number" ? ([value, value] as const) : value;
+  const pair = asPair(value);
   pair.forEach((n) => whole(layer, name, n, least));
   return pair;
 }

@@ -2,7 +2,8 @@ import { avgPool2d, globalAvgPool, maxPool2d } from "../../engine/ops/index.ts";
 import { windowCounts, type Shape } from "../../engine/shape.ts";
 import type { Tensor } from "../../engine/tensor.ts";
 import { Module } from "../module.ts";
-import { pairOf, showPair, type Pair } from "./options.ts";
+import type { Pair } from "../../engine/shape.ts";
+import { pairOf, showPair } from "./options.ts";
 
 export interface PoolOptions {
   /** Height and width of the window. Default 2. */

@@ -69,9 +69,9 @@ fn place(i: u32) -> vec2u {
   return at;
 }
 
-// a to the power of b, also for negative a with a whole b (WGSL's pow is undefined there) and for b = 0.
+// a to the power of b, also where WGSL's pow is undefined: for negative a with a whole b, for a = 0 with a negative b, and for b = 0.
 fn power(a: T, b: T) -> T {
-  let size = pow(select(a, abs(a), b == floor(b)), b);
+  let size = select(pow(select(a, abs(a), b == floor(b)), b), T(1.0) / (a * a), (a == T(0.0)) & (b < T(0.0)));
   let odd = fract(0.5 * b) == T(0.5);
   return select(select(size, -size, (a < T(0.0)) & odd), T(1.0), b == T(0.0));
 }

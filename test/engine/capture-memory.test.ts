@@ -168,6 +168,16 @@ describe("a captured step", () => {
     (lasting as unknown as Tensor).dispose();
   });
 
+  it("returns whatever has a property named location", () => {
+    using x = tensor([3]);
+    using step = capture((y: Tensor) => ({ y: y.square(), at: { location: "here" } }));
+    for (let call = 0; call < 3; call++) {
+      const { y, at } = step(x);
+      expect(at).toEqual({ location: "here" });
+      y.dispose();
+    }
+  });
+
   it("refuses every way of reading back at once", () => {
     using x = tensor([3]);
     for (const read of [(y: Tensor) => y.data(), (y: Tensor) => y.array(), (y: Tensor) => y.item()]) {

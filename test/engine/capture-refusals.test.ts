@@ -1,6 +1,6 @@
 // capture(): what a replay could not repeat is an error that says so.
 import { beforeAll, describe, expect, it } from "vitest";
-import { capture, fromData, keep, scope, tensor, type Tensor } from "../../engine/index.ts";
+import { capture, currentDevice, fromData, keep, scope, tensor, type Tensor } from "../../engine/index.ts";
 import { testDevice } from "../support/gpu.ts";
 import { numbers, results } from "./captured.ts";
 
@@ -208,6 +208,10 @@ describe("what a replay could not repeat", () => {
       scope(() => void step(fromData(Float32Array.from({ length: n }, (_, i) => i), [n]))); // prettier-ignore
     for (let n = 1; n <= 32; n++) run(n);
     expect(() => run(33)).toThrow(/the captured step got more than 32 shapes of arguments/);
+    // Programs of another choice of kernels make room.
+    currentDevice().choices.load({});
+    run(33);
+    expect(step.toString().match(/^the captured step/gm)).toHaveLength(1);
     step.dispose();
   });
 });

@@ -177,7 +177,9 @@ describe("a second device", () => {
       expect(() => relu(first)).toThrow("elementwise/unary: x [1] lies on another device than the current one");
       const x = fromData([1, -1], [2]);
       expect([...(await relu(x).data())]).toEqual([1, 0]);
+      const pending = x.data();
       second.dispose();
+      await expect(pending).rejects.toThrow("device: it was disposed while data was being read back");
       expect(() => currentDevice()).toThrow("no device is open: call `using device = await openDevice()` first");
       await expect(x.data()).rejects.toThrow("device: it has been disposed");
     } finally {

@@ -149,6 +149,8 @@ it("counts its textures as memory that is kept, and leaves operands in buffers t
     const { used } = await both(() => passes(x, [3, 3, 16, 16], 1, "f32"));
     expect(used).not.toBe("");
     expect(device.memory().pooled).toBeGreaterThanOrEqual(ROW * 8);
+    device.trim();
+    expect(device.memory().pooled).toBe(0);
     const { limits } = device;
     const without = new Proxy(limits, {
       get: (_, name: keyof GPUSupportedLimits) => (name === "maxTextureDimension2D" ? 0 : limits[name]),

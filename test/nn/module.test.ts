@@ -208,6 +208,18 @@ describe("on a device", () => {
     expect(() => probe(net, ["third"], () => relu(x))).toThrow('no module "third"');
   });
 
+  it("probe() leaves the caller's input alone where a module only passes it on", async () => {
+    const net = new Sequential(new Sequential(), new ReLU());
+    const x = toGpu({ shape: [3], data: [-1, 2, 3] });
+    await Promise.resolve();
+    scope(() => {
+      const { taps } = probe(net, ["0"], () => net.forward(x));
+      expect(taps["0"]).toBe(x);
+    });
+    expect(await x.array()).toEqual([-1, 2, 3]);
+    x.dispose();
+  });
+
   it("probe() leaves nothing behind: not of a module that runs twice, nor where something throws", () => {
     const before = device.memory().tensors;
     const net = new ReLU();

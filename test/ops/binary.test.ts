@@ -174,6 +174,16 @@ describe("corners", () => {
     }
   });
 
+  it("raises 0 to negative powers, and has the gradient of its root, as PyTorch does", async () => {
+    const y = tensor([0, 0, 0]).pow(tensor([-1, -2, -0.5]));
+    expect(await y.array()).toEqual([Infinity, Infinity, Infinity]);
+    const x = tensor([0, 0], { requiresGrad: true });
+    x.pow(tensor([0.5, 1]))
+      .sum()
+      .backward();
+    expect(await x.grad!.array()).toEqual([Infinity, 1]);
+  });
+
   it("raises negative numbers to whole powers, and anything to 0", async () => {
     const a = tensor([-2, -2, -2, 0, 0, 3, -1], { requiresGrad: true });
     const b = tensor([2, 3, -1, 0, 2, 0, 0], { requiresGrad: true });

@@ -144,3 +144,17 @@ it("relu and tanh keep NaN, as PyTorch does", async () => {
   expect([...(await z.data())]).toEqual([NaN, -1, 1]);
   for (const tensor of [x, y, z]) tensor.dispose();
 });
+
+it("relu's gradient at NaN is what comes in, as PyTorch's", async () => {
+  const x = toGpu({ shape: [4], data: [NaN, -20, 0, 20] }, { requiresGrad: true });
+  ops.scope(() =>
+    ops
+      .relu(x)
+      .mul(toGpu({ shape: [4], data: [3, 5, 7, 11] }))
+      .sum()
+      .backward(),
+  );
+  expect([...(await x.grad!.data())]).toEqual([3, 0, 0, 11]);
+  x.grad!.dispose();
+  x.dispose();
+});

@@ -15,6 +15,7 @@ import {
   type Precision,
 } from "../../training/index.ts";
 import { testDevice } from "../support/gpu.ts";
+import { giveGradient, parameter } from "../support/parameters.ts";
 import { tinyTest, tinyTrain } from "../support/tiny-data.ts";
 import { expectClose } from "../support/tolerance.ts";
 
@@ -201,6 +202,21 @@ describe("loss scaling", () => {
     const how = { op: "skipped", shapes: {}, kind: Array.from({ length: 24 }, () => "add" as const), scale: 0.1 };
     expectClose(got, Array.from(want), how);
     if (make === sgd) expect(got).toEqual(want);
+  });
+
+  it("ends with its scaler, also after an overflow: the optimizer goes on without", async () => {
+    const w = parameter({ shape: [3], data: [1, 2, 3] });
+    using optimizer = new SGD([w], { lr: 1 });
+    const scaler = new LossScaler(optimizer);
+    giveGradient(w, { shape: [3], data: [Infinity, 1, 1] });
+    scaler.unscale();
+    optimizer.step();
+    expect(await w.array()).toEqual([1, 2, 3]);
+    scaler.dispose();
+    optimizer.zeroGrad();
+    giveGradient(w, { shape: [3], data: [1, 0, -1] });
+    optimizer.step();
+    expect(await w.array()).toEqual([0, 2, 4]);
   });
 
   it("leaves gradients as they are", async () => {

@@ -60,10 +60,26 @@ it.each(["SGD", "Adam", "AdamW"])("%s resumed from its state continues with the 
   run(second, 3, 5);
   for (const [i, w] of tensors.entries()) expect(await copies[i].data()).toEqual(await w.data());
   expect(await second.state()).toEqual(await first.state());
+  const now = [second.steps, second.lr, second.groupLrs];
   expect(() => second.loadState({ ...saved, tensors: {} })).toThrow("the saved state has nothing for");
+  const odd = { ...saved.scalars, steps: 7, lr: 0.5, [kind === "SGD" ? "momentum" : "beta1"]: 2 };
+  expect(() => second.loadState({ ...saved, scalars: odd })).toThrow(/momentum|beta1/);
+  expect([second.steps, second.lr, second.groupLrs]).toEqual(now);
   first.dispose();
   second.dispose();
   disposeAll([...tensors, ...copies]);
+});
+
+it("state() is of one moment, whatever steps come while it is read back", async () => {
+  const w = parameter(positive([5], 1));
+  using optimizer = new Adam([w], { lr: 0.1 });
+  giveGradient(w, randomArr([5], 2));
+  optimizer.step();
+  const want = await optimizer.state();
+  const reading = optimizer.state();
+  optimizer.step();
+  expect(await reading).toEqual(want);
+  expect(await optimizer.state()).not.toEqual(want);
 });
 
 it("setLr keeps the ratio of groups with a rate of their own", () => {
@@ -103,6 +119,9 @@ it("lets a second optimizer take parameters over, and the first be disposed of a
   const before = await w.data();
   const finder = new SGD([w], { lr: 0.1 });
   const optimizer = new SGD([w], { lr: 1 });
+  const taken = "SGD: another optimizer has taken its parameters over; dispose of this one, and use that";
+  expect(() => finder.step()).toThrow(taken);
+  expect(() => finder.clipGradNorm(1)).toThrow(taken);
   finder.dispose();
   const g = randomArr([5], 2);
   giveGradient(w, g);
@@ -113,6 +132,7 @@ it("lets a second optimizer take parameters over, and the first be disposed of a
     { op: "step", shapes: {}, kind: "add", scale: 6 },
   );
   optimizer.dispose();
+  expect(() => optimizer.step()).toThrow("SGD: it was disposed");
   w.dispose();
 });
 

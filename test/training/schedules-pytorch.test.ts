@@ -82,6 +82,7 @@ describe(`PyTorch ${reference.torch}`, () => {
         expect(reduced).toBe(after !== before);
         const state = JSON.parse(JSON.stringify(plateau.state())) as Record<string, number>;
         plateau = make();
+        expect(() => plateau.loadState({ best: 1 })).toThrow("reduceLROnPlateau: the saved state lacks one of lr");
         plateau.loadState(state);
         return after;
       });

@@ -14,7 +14,10 @@ export interface AdamOptions {
 
 const isRate = (beta: number): boolean => beta >= 0 && beta < 1;
 
-/** Adam as torch.optim.Adam computes it (without amsgrad): the decay joins the gradient. */
+/**
+ * Adam as torch.optim.Adam computes it (without amsgrad): the decay joins the gradient. Unlike there the bias correction counts the
+ * optimizer's steps, not each parameter's: make a new optimizer where parameters join later (`unfreeze`).
+ */
 export class Adam extends Optimizer {
   readonly #moments: readonly [Tensor, Tensor];
   readonly #decoupled: boolean;

@@ -119,6 +119,11 @@ export abstract class Optimizer implements Disposable {
     this.#flat.unscale(state, options);
   }
 
+  /** Without a loss scale from now on: the overflow that the last `unscale` found no longer holds steps back. */
+  endScaling(): void {
+    this.#flat.endScaling();
+  }
+
   /** [4] u32, the first: steps that were skipped because gradients overflowed. */
   get skips(): Tensor {
     return this.#flat.skips;
@@ -135,15 +140,14 @@ export abstract class Optimizer implements Disposable {
     this.update(this.#flat, this.#groups);
   }
 
-  /** Reads back what resuming needs. Bit-exact. */
+  /** Reads back what resuming needs, all of it as of this moment. Bit-exact. */
   async state(): Promise<OptimizerState> {
-    const tensors: Record<string, Float32Array> = {};
     const scalars: Record<string, number> = { ...this.settings(), steps: this.#steps, lr: this.#lr };
     this.#groups.forEach((group, i) => (scalars[`lr.${i}`] = group.lr));
-    for (const [name, buffer] of Object.entries(this.buffers())) {
-      (await this.#flat.split(buffer)).forEach((values, i) => (tensors[`${name}.${i}`] = values));
-    }
-    return { tensors, scalars };
+    const parts = Object.entries(this.buffers()).map(async ([name, buffer]) =>
+      (await this.#flat.split(buffer)).map((values, i) => [`${name}.${i}`, values] as const),
+    );
+    return { tensors: Object.fromEntries((await Promise.all(parts)).flat()), scalars };
   }
 
   /** Continues from a `state()` of the same kind of optimizer over the same parameters. Throws, changing nothing, if it does not fit. */
@@ -162,10 +166,10 @@ export abstract class Optimizer implements Disposable {
       buffer,
       parts: this.#parts(state, name),
     }));
+    this.restore(settings);
     this.#steps = steps;
     this.#lr = lr;
     this.#groups.forEach((group, i) => (group.lr = lrs[i]!));
-    this.restore(settings);
     for (const { buffer, parts } of buffers) this.#flat.join(buffer, parts);
   }
 
@@ -210,6 +214,7 @@ export abstract class Optimizer implements Disposable {
 
   /** Rewrites the table of groups where `requiresGrad` of a parameter has changed. */
   #refreshFrozen(): void {
+    this.#flat.refuseTaken(this.name);
     everyRun(() => {
       const trained = this.parameters.map((parameter) => parameter.requiresGrad);
       if (this.#trained.length > 0 && trained.every((is, i) => is === this.#trained[i])) return;

@@ -62,6 +62,8 @@ export function reduceLROnPlateau(options: PlateauOptions): PlateauSchedule {
     }),
     loadState(state) {
       const { lr: rate, bad, cooling, best = sign * -Infinity } = state;
+      if (![rate, bad, cooling].every(Number.isFinite))
+        throw new Error("reduceLROnPlateau: the saved state lacks one of lr, bad, cooling");
       now = { lr: rate, best, bad, cooling };
     },
   };
