@@ -155,6 +155,7 @@ export function thin(rows: readonly StepRow[]): { x: number; y: number; low: num
 const stepAxis = (rows: readonly StepRow[]): ScaleOptions => ({
   label: "step",
   domain: [rows[0]?.step ?? 0, Math.max(1, rows.at(-1)?.step ?? 1)],
+  tickFormat: (step: number) => (step % 1 ? "" : step.toLocaleString("en-US")),
 });
 
 /** The loss of every step, as trained on. */
