@@ -1,16 +1,15 @@
 #!/usr/bin/env node
 // The three passes of ResNet-18's 3 x 3 convolutions, direct and by Winograd's algorithm: GFLOP/s, all transforms included and
 // counted as the direct sum's operations.
-import { fromData, openDevice, scope } from "../dist/engine/index.js";
-import { median } from "../dist/cli/commands/bench/median.js";
-import { forward, inputGradient, weightGradient } from "../dist/engine/ops/conv2d-launch.js";
 import { readFlags, wholeNumber } from "./flags.js";
 import { randomNumbers } from "./ladder/measure.js";
+import { openEngine } from "./open.js";
+import { clock, median, runsOfSample } from "./time.js";
 
 const HELP = `Usage: node bench/conv2d.js [options]
 
   --batch-size <n>   images (default: 32)
-  --rounds <n>       runs of each pass, taken in turns; the median counts (default: 8)
+  --rounds <n>       samples of each pass, taken in turns; the median counts (default: 8)
   --adapter <name>   part of the adapter's name
   --json             print the figures as JSON`;
 
@@ -33,7 +32,8 @@ const STAGES = [
 
 const N = wholeNumber("batch-size", flags["batch-size"]);
 const rounds = wholeNumber("rounds", flags.rounds);
-const device = await openDevice(flags.adapter ? { adapter: flags.adapter } : {});
+const { engine, device } = await openEngine(flags.adapter);
+const { forward, inputGradient, weightGradient } = await import("../dist/engine/ops/conv2d-launch.js");
 device.keptTransformBytes = 2 ** 31;
 const rows = [];
 for (const [size, channels] of STAGES) rows.push(await measure(size, channels));
@@ -45,12 +45,12 @@ device.dispose();
 async function measure(size, C) {
   const images = [N, size, size, C];
   const random = randomNumbers(1);
-  const [x, weight, dy] = [images, [3, 3, C, C], images].map((shape) => fromData(random(shape), shape));
+  const [x, weight, dy] = [images, [3, 3, C, C], images].map((shape) => engine.fromData(random(shape), shape));
   const pair = /** @type {const} */ ([1, 1]);
   const shape = /** @type {const} */ ([N, size, size, C]);
   const g = { x: shape, y: shape, weight: /** @type {const} */ ([3, 3, C, C]), stride: pair, padding: pair, dilation: pair, groups: 1 }; // prettier-ignore
   device.winograd = 4;
-  const { kept } = scope(() => forward(x, weight, g, false, { x: true, weight: true }));
+  const { kept } = engine.scope(() => forward(x, weight, g, false, { x: true, weight: true }));
   /** @type {Record<string, { winograd: false | 4, run: () => unknown }>} */
   const passes = {
     "direct forward": { winograd: false, run: () => forward(x, weight, g, false, nothing) },
@@ -64,13 +64,14 @@ async function measure(size, C) {
   };
   /** @type {Record<string, number[]>} */
   const times = Object.fromEntries(Object.keys(passes).map((name) => [name, []]));
-  for (let round = 0; round <= rounds; round++) {
+  /** @type {Record<string, number>} */
+  const runs = {};
+  for (let round = 0; round < rounds; round++) {
     for (const [name, { winograd, run }] of Object.entries(passes)) {
       device.winograd = winograd;
-      const start = performance.now();
-      scope(() => void run());
-      await device.idle();
-      if (round > 0) times[name].push(performance.now() - start); // the first compiles
+      const once = () => engine.scope(() => void run());
+      runs[name] ??= await runsOfSample(device, once);
+      times[name].push(await clock(device, runs[name], once));
     }
   }
   for (const tensor of [x, weight, dy, kept.x, kept.weight]) tensor?.dispose();

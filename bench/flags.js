@@ -1,5 +1,5 @@
 // @ts-check
-// Flags as the commands of cli/ read them: what is wrong ends the program with one line and exit status 2.
+// Flags as the commands of cli/ read them: what is wrong ends the program with a line and exit status 2, what fails with status 1.
 import { basename } from "node:path";
 import { parseArgs } from "node:util";
 
@@ -29,9 +29,15 @@ function parse(options) {
 }
 
 /** @param {string} message @returns {never} */
-export function refuse(message) {
+export const refuse = (message) => end(message, 2);
+
+/** @param {string} message @returns {never} */
+export const fail = (message) => end(message, 1);
+
+/** @param {string} message @param {number} status @returns {never} */
+function end(message, status) {
   console.error(`${basename(process.argv[1], ".js")}: ${message}`);
-  process.exit(2);
+  process.exit(status);
 }
 
 /** @param {string} flag without its dashes @param {string} value */

@@ -3,6 +3,7 @@
 // Measures the kernel tour (docs/kernels) on this machine: every rung of every family, and the production kernels beside them.
 import { readFlags, refuse, wholeNumber } from "./flags.js";
 import { families } from "./ladder/families.js";
+import { openKit } from "./ladder/kit.js";
 import { measureFamily } from "./ladder/measure.js";
 import { showTable } from "./ladder/table.js";
 
@@ -25,7 +26,6 @@ async function main() {
   const unknown = flags.family?.find((name) => families.every((family) => family.name !== name));
   const rounds = wholeNumber("rounds", flags.rounds);
   if (unknown !== undefined) refuse(`--family ${unknown}: there are ${families.map(({ name }) => name).join(", ")}`);
-  const { openKit } = await import("./ladder/kit.js");
   const kit = await openKit(flags.adapter);
   const device = kit.engine.currentDevice();
   const { info } = device;

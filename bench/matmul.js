@@ -1,10 +1,9 @@
 #!/usr/bin/env node
-// Matrix products of growing size: GFLOP/s of the kernel that the engine chooses.
-import { median } from "../dist/cli/commands/bench/median.js";
-import { fromData, openDevice, scope } from "../dist/engine/index.js";
+// Matrix products of growing size: GFLOP/s of all that the engine runs for one, laying operands out for the kernel included.
 import { readFlags, wholeNumber } from "./flags.js";
 import { randomNumbers } from "./ladder/measure.js";
-import { timeOf } from "./time.js";
+import { openEngine } from "./open.js";
+import { median, timeOf } from "./time.js";
 
 const HELP = `Usage: node bench/matmul.js [options]
 
@@ -22,7 +21,7 @@ const flags = readFlags(HELP, {
 
 const sizes = flags.sizes.split(",").map((size) => wholeNumber("sizes", size));
 const rounds = wholeNumber("rounds", flags.rounds);
-const device = await openDevice(flags.adapter ? { adapter: flags.adapter } : {});
+const { engine, device } = await openEngine(flags.adapter);
 const random = randomNumbers(1);
 const rows = [];
 for (const size of sizes) rows.push(await measure(size, rounds));
@@ -34,12 +33,12 @@ device.dispose();
 
 /** @param {number} size @param {number} rounds */
 async function measure(size, rounds) {
-  const [a, b] = [random([size, size]), random([size, size])].map((values) => fromData(values, [size, size]));
-  const product = () => scope(() => void a.matmul(b));
+  const [a, b] = [random([size, size]), random([size, size])].map((values) => engine.fromData(values, [size, size]));
+  const product = () => engine.scope(() => void a.matmul(b));
   product();
   await device.idle();
   const times = [];
-  for (let i = 0; i < rounds; i++) times.push(await timeOf(device, product, ({ flops }) => flops > 0));
+  for (let i = 0; i < rounds; i++) times.push(await timeOf(device, product));
   for (const x of [a, b]) x.dispose();
   const milliseconds = median(times);
   return { size, milliseconds, gflops: (2 * size ** 3) / milliseconds / 1e6 };

@@ -1,19 +1,9 @@
 #!/usr/bin/env node
 // Whether the kernels of subgroup matrices (tensor cores, f16) compute what the f32 kernels do, and how fast: the first thing to run
 // on a GPU that has them. Prints, for each shape and tile, the largest error relative to the largest value, and TFLOP/s.
-import { capture, empty, fromData, matmul, openDevice, scope } from "../dist/engine/index.js";
-import { openGpu } from "../dist/engine/gpu/open.node.js";
-import { cast } from "../dist/engine/ops/cast.js";
-import {
-  gatherMatrix,
-  gatherMatrixPlan,
-  weightGradientMatrix,
-  weightGradientMatrixPlan,
-} from "../dist/engine/ops/conv2d-matrix.js";
-import { gatherWorkgroup, weightGradientWorkgroup } from "../dist/engine/ops/conv2d-workgroup.js";
-import { chooseMatrixTile, matmulMatrix, matrixTiles } from "../dist/engine/ops/matmul-matrix.js";
 import { readFlags, wholeNumber } from "./flags.js";
 import { randomNumbers } from "./ladder/measure.js";
+import { openEngine } from "./open.js";
 import { timeOf } from "./time.js";
 
 /** @typedef {import("../dist/engine/index.js").Tensor} Tensor @typedef {readonly [number, number]} Tile */
@@ -35,9 +25,14 @@ const flags = readFlags(HELP, {
 
 const batch = wholeNumber("batch", flags.batch);
 const rounds = wholeNumber("rounds", flags.rounds);
-const which = flags.adapter ? { adapter: flags.adapter } : {};
+const { engine, device } = await openEngine(flags.adapter);
+const { capture, empty, fromData, matmul, scope } = engine;
+const { cast } = await import("../dist/engine/ops/cast.js");
+const { gatherMatrix, gatherMatrixPlan, weightGradientMatrix, weightGradientMatrixPlan } =
+  await import("../dist/engine/ops/conv2d-matrix.js");
+const { gatherWorkgroup, weightGradientWorkgroup } = await import("../dist/engine/ops/conv2d-workgroup.js");
+const { chooseMatrixTile, matmulMatrix, matrixTiles } = await import("../dist/engine/ops/matmul-matrix.js");
 const configs = await listed();
-const device = await openDevice(which);
 const { info } = device;
 console.log(
   `${info.vendor} ${info.name || info.description}: ${device.family} kernels, subgroups of ${info.subgroupSize}`,
@@ -67,7 +62,8 @@ process.exitCode = failed ? 1 : 0;
 
 /** All sizes and types that the adapter lists, also those that the kernels do not know: the device does not say. @returns {Promise<any[]>} */
 async function listed() {
-  const { adapter } = await openGpu(which);
+  const { openGpu } = await import("../dist/engine/gpu/open.node.js");
+  const { adapter } = await openGpu(flags.adapter ? { adapter: flags.adapter } : {});
   return [.../** @type {any} */ (adapter?.info?.subgroupMatrixConfigs ?? [])];
 }
 

@@ -4,13 +4,14 @@ import { spawn, spawnSync } from "node:child_process";
 import { createWriteStream, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { positiveNumber, readFlags, refuse } from "./flags.js";
+import { describeRatios, torchRatios, torchSteps } from "./torch-ratios.js";
 
 const HELP = `Usage: node bench/real-gpu.js --out DIR [options]
 
 Runs, one after the other and each within its time: doctor, matrix products, ResNet-18 at batch 128 and 512 in f32 and mixed with its
 kernels beside the adapter's ceilings, PyTorch's modes, and two runs of training on real images. What does not fit into the time is left out.
 
-  --out <dir>      folder for every command's output, and summary.json
+  --out <dir>      new folder for every command's output, and summary.json: how each ended, and PyTorch's modes beside Kiln's steps
   --data <dir>     CIFAR-10's binary files; without them no run is trained
   --minutes <n>    for everything (default: 9.5)
   --python <path>  a Python with PyTorch and CUDA (default: python3)
@@ -110,6 +111,8 @@ function words(text) {
 
 /** @param {string} out */
 async function main(out) {
+  if (existsSync(join(out, "summary.json")))
+    refuse(`${out} has another run's results, which would mix with these: name a new folder`);
   mkdirSync(out, { recursive: true });
   const end = Date.now() + minutes * 60_000;
   /** @type {Record<string, unknown>[]} */
@@ -125,12 +128,26 @@ async function main(out) {
     // A driver that dies of subgroup matrices would end every part: the self-test on opening uses them.
     if (["doctor", "matrices"].includes(name) && summary.at(-1)?.signal) env.KILN_MATRICES = "off";
     console.log(JSON.stringify(summary.at(-1)));
-    writeFileSync(join(out, "summary.json"), `${JSON.stringify(summary, null, 2)}\n`);
+    save(out, summary);
     if (name === "doctor" && !flags.quick && isSoftware(join(out, "doctor.out"))) {
       refuse("the adapter is a software GPU, which would take hours: look into doctor.out, or try with --quick");
     }
   }
+  console.log(describeRatios(ratios(out)).join("\n") || "no mode of PyTorch was measured: nothing to compare with");
   process.exitCode = summary.some(({ outcome }) => outcome === "failed") ? 1 : 0;
+}
+
+/** After every part: a machine that is lent may go before the end. @param {string} out @param {readonly object[]} parts */
+function save(out, parts) {
+  writeFileSync(join(out, "summary.json"), `${JSON.stringify({ parts, pytorch: ratios(out) }, null, 2)}\n`);
+}
+
+/** Of what has been measured so far. @param {string} out */
+function ratios(out) {
+  const names = parts(out).map(({ name }) => join(out, name, "bench.json"));
+  const kiln = names.filter((path) => existsSync(path)).map((path) => JSON.parse(readFileSync(path, "utf8")));
+  const torch = join(out, "pytorch.out");
+  return torchRatios(existsSync(torch) ? torchSteps(readFileSync(torch, "utf8")) : [], kiln);
 }
 
 /** What `doctor.js --json` says; not where it failed. @param {string} path */

@@ -1,7 +1,7 @@
 // @ts-check
 // Times the rungs of a family. The rungs take turns, so that a machine that is busy for a while is so for all of them, and every
 // sample runs its rung so often that it outlasts the cost of waiting for the GPU.
-import { median } from "../../dist/cli/commands/bench/median.js";
+import { clock, median, runsOfSample } from "../time.js";
 
 /** @typedef {import("./family.js").Kit} Kit */
 /** @typedef {import("./family.js").Family} Family */
@@ -18,8 +18,6 @@ import { median } from "../../dist/cli/commands/bench/median.js";
 
 /** @typedef {{ name: string, page: string, title: string, unit: string, rows: Row[], skipped: string[] }} Result */
 
-/** How long a sample should take, in milliseconds. */
-const SAMPLE = 25;
 /** Rungs that take longer than so many milliseconds are measured once: nobody asks for their second digit. */
 const SLOW = 1000;
 
@@ -51,27 +49,20 @@ export function runRung(kit, rung, size, tensors) {
 /** @param {Kit} kit @param {Family} family @param {number} rounds @returns {Promise<Result>} */
 export async function measureFamily(kit, family, rounds) {
   const { engine } = kit;
-  const size = engine.currentDevice().info.software ? family.software : family.hardware;
+  const device = engine.currentDevice();
+  const size = device.info.software ? family.software : family.hardware;
   const rungs = family.rungs.filter((rung) => canRun(kit, rung));
   const tensors = upload(kit, family.inputs(size, randomNumbers(1)));
-  /** @param {Rung} rung @param {number} times */
-  const sample = async (rung, times) => {
-    const start = performance.now();
-    for (let i = 0; i < times; i++) engine.scope(() => void runRung(kit, rung, size, tensors));
-    await engine.currentDevice().idle();
-    return (performance.now() - start) / times;
-  };
+  /** @param {Rung} rung */
+  const run = (rung) => () => engine.scope(() => void runRung(kit, rung, size, tensors));
   const counts = [];
-  for (const rung of rungs) {
-    await sample(rung, 1); // compiles
-    counts.push(Math.max(1, Math.ceil(SAMPLE / (await sample(rung, 1)))));
-  }
+  for (const rung of rungs) counts.push(await runsOfSample(device, run(rung)));
   /** @type {number[][]} */
   const times = rungs.map(() => []);
   for (let round = 0; round < rounds; round++)
     for (const [i, rung] of rungs.entries()) {
       if (times[i].length > 0 && times[i][0] > SLOW) continue;
-      times[i].push(await sample(rung, counts[i]));
+      times[i].push(await clock(device, counts[i], run(rung)));
     }
   for (const tensor of Object.values(tensors)) tensor.dispose();
   const rows = rungs.map((rung, i) => {

@@ -1,9 +1,5 @@
 // What run.js prints.
-
-const median = (values) => {
-  const sorted = [...values].sort((a, b) => a - b);
-  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
-};
+import { median } from "../time.js";
 
 /** Prints images a second and Kiln's ratio to each; returns whether a loss did not fall. */
 export function report({ results, batchSize, napping, rounds, busy, json }) {

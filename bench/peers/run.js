@@ -25,24 +25,46 @@ const flags = readFlags({
   "batch-size": { type: "string", default: "32" },
   rounds: { type: "string", default: "3" },
   seconds: { type: "string", default: "3" },
-  peers: { type: "string", default: "kiln,jax-js,tensorflow.js,pytorch" },
+  peers: { type: "string" },
   napping: { type: "boolean", default: false },
   python: { type: "string" },
   json: { type: "boolean", default: false },
   help: { type: "boolean", short: "h", default: false },
 });
+/** A peer in JavaScript, and the files without which it cannot run. */
+const script = (file, needed, advice) => ({
+  command: () => [process.execPath, at(file)],
+  lacks: () => (needed.every((path) => existsSync(at(path))) ? null : advice),
+});
+const INSTALL = "its packages are missing; run `npm ci --prefix bench/peers`";
+const BUILD = "it is not built yet; run `npm run setup`";
+
+/** How each is started, and what it lacks. */
+const PEERS = {
+  kiln: script("kiln.js", ["../../dist/cli/commands/bench/steps.js"], BUILD),
+  "jax-js": script("jax.js", ["node_modules/webgpu", "node_modules/@jax-js/jax"], INSTALL),
+  "tensorflow.js": script("tensorflow.js", ["node_modules/webgpu", "node_modules/@tensorflow/tfjs-core"], INSTALL),
+  pytorch: {
+    command: () => [python(), at("torch_cpu.py")],
+    lacks: () => (python() ? null : "no Python with PyTorch was found; name one with --python"),
+  },
+};
+
 if (flags.help) console.log(HELP);
 else process.exitCode = await main();
 
 async function main() {
-  const problem = missing();
-  if (problem) return fail(problem, 1);
-  const options = { batchSize: positive("batch-size"), napping: flags.napping };
-  const [rounds, seconds] = [positive("rounds"), positive("seconds")];
+  const options = { batchSize: whole("batch-size"), napping: flags.napping };
+  const [rounds, seconds] = [whole("rounds"), positive("seconds")];
+  const asked = flags.peers?.split(",");
+  const unknown = asked?.find((name) => !Object.hasOwn(PEERS, name));
+  if (unknown !== undefined) return fail(`--peers: there is no "${unknown}"; see --help`, 2);
   const busy = loadavg()[0];
   const peers = [];
   try {
-    for (const [name, command] of commands(JSON.stringify(options))) peers.push(await start(name, command));
+    const wanted = Object.keys(PEERS).filter((name) => asked?.includes(name) ?? true);
+    const installed = wanted.filter((name) => isInstalled(name, asked === undefined && name !== "kiln"));
+    for (const name of installed) peers.push(await start(name, [...PEERS[name].command(), JSON.stringify(options)]));
     const results = await interleave(peers, rounds, seconds);
     const wrong = report({ results, ...options, rounds, busy, json: flags.json });
     await Promise.all(peers.map((peer) => peer.close()));
@@ -72,28 +94,26 @@ function positive(name) {
   process.exit(fail(`--${name} must be a number above 0, not ${flags[name]}`, 2));
 }
 
-function missing() {
-  const has = (path) => existsSync(fileURLToPath(new URL(path, import.meta.url)));
-  if (!has("node_modules/webgpu")) return "their packages are missing; run `npm ci --prefix bench/peers`";
-  if (!has("../../dist/cli/commands/bench/steps.js")) return "Kiln is not built yet; run `npm run setup`";
-  return null;
+function whole(name) {
+  const value = positive(name);
+  if (Number.isInteger(value)) return value;
+  process.exit(fail(`--${name} must be a whole number, not ${flags[name]}`, 2));
 }
 
-/** The peers' names and commands. */
-function commands(options) {
-  const at = (file) => fileURLToPath(new URL(file, import.meta.url));
-  const script = (file) => [process.execPath, at(file), options];
-  const all = { kiln: script("kiln.js"), "jax-js": script("jax.js"), "tensorflow.js": script("tensorflow.js") };
-  const wanted = flags.peers.split(",");
-  const python = wanted.includes("pytorch") ? findPython() : null;
-  if (python) all.pytorch = [python, at("torch_cpu.py"), options];
-  else if (wanted.includes("pytorch")) process.stderr.write("peers: no Python with PyTorch was found; left out\n");
-  const unknown = wanted.find((name) => name !== "pytorch" && !Object.hasOwn(all, name));
-  if (unknown !== undefined) process.exit(fail(`--peers: there is no "${unknown}"; see --help`, 2));
-  return Object.entries(all).filter(([name]) => wanted.includes(name));
+/** Else says what it lacks, which is an error unless it may be left out. */
+function isInstalled(name, optional) {
+  const lacks = PEERS[name].lacks();
+  if (lacks === null) return true;
+  if (!optional) throw new Error(`${name}: ${lacks}`);
+  process.stderr.write(`peers: ${name} is left out: ${lacks}\n`);
+  return false;
 }
 
-function findPython() {
+function at(file) {
+  return fileURLToPath(new URL(file, import.meta.url));
+}
+
+function python() {
   return [flags.python, "python3", "/usr/bin/python3"].find(
     (path) => path !== undefined && spawnSync(path, ["-c", "import torch"], { stdio: "ignore" }).status === 0,
   );

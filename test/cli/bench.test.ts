@@ -3,13 +3,15 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { DeviceInfo, KernelTime } from "../../engine/index.ts";
+import type { DeviceInfo } from "../../engine/index.ts";
 import { adapterClass, compareRatios, formatBaseline, parseBaseline } from "../../cli/commands/bench/baseline.ts";
 import { CeilingMeter } from "../../cli/commands/bench/ceilings.ts";
+import { describeKernels } from "../../cli/commands/bench/kernel-table.ts";
 import { exponent } from "../../cli/commands/bench/growth.ts";
-import { summarize } from "../../cli/commands/bench/kernels.ts";
+import { summarize, type Launch } from "../../cli/commands/bench/kernels.ts";
+import { medianStep } from "../../cli/commands/bench/measure.ts";
 import { ratiosToCeilings } from "../../cli/commands/bench/ratios.ts";
-import { labelsOf } from "../../cli/commands/bench/roofline-dots.ts";
+import { labelsOf, rooflineDots } from "../../cli/commands/bench/roofline-dots.ts";
 import { roofline, spread } from "../../cli/commands/bench/roofline.ts";
 import { testDevice } from "../support/gpu.ts";
 import { temporaryFolder } from "../training/data/fixtures.ts";
@@ -19,14 +21,26 @@ const cwd = temporaryFolder();
 const root = join(import.meta.dirname, "../..");
 const ceilings = { gflops: 100, copyGBs: 10, loadGBs: 20 };
 
-const launch = (kernel: string, milliseconds: number, more: Partial<KernelTime> = {}): KernelTime => ({
+const launch = (kernel: string, milliseconds: number, more: Partial<Launch> = {}): Launch => ({
   kernel,
   milliseconds,
   flops: 0,
   bytes: 1e6,
   workgroups: 1,
   params: {},
+  variant: { source: { matrices: false } },
   ...more,
+});
+
+describe("the time of a step", () => {
+  it("is the median over blocks, however few steps there are", () => {
+    const ends = [0, 10, 20, 30, 130, 140, 150, 160, 170, 180, 190];
+    expect(medianStep(ends, 10)).toBe(10);
+    expect(medianStep(ends, 5)).toBe(10); // one of five has a step that took 100
+    expect(medianStep(ends, 1)).toBe(19);
+    expect(medianStep([5, 12], 5)).toBe(7);
+    expect(medianStep([0, 1, 3, 9], 2)).toBe((3 / 2 + 6) / 2); // blocks of two and of one
+  });
 });
 
 describe("ceilings", () => {
@@ -71,7 +85,7 @@ describe("kernels of a step", () => {
   });
 
   it("are told apart by the sizes in their Params on demand", () => {
-    const sized = (rows: number): KernelTime =>
+    const sized = (rows: number): Launch =>
       launch("a/x", rows, { params: { rows: [rows], x_size: [2, 8, 8, 4], eps: [1] } });
     const { kernels } = summarize([[sized(4), sized(4), sized(8)]], ceilings, true);
     expect(kernels.map(({ shape, calls }) => [shape, calls])).toEqual([
@@ -86,6 +100,16 @@ describe("kernels of a step", () => {
       summarize([times], ceilings, shapes).kernels.map(({ kernel }) => kernel);
     expect(rows(false)).toEqual(["a/x", "b/y {N=1}"]);
     expect(rows(true)).toHaveLength(6);
+  });
+
+  it("have no share of the ceiling of f32 where subgroup matrices multiply, nor a place under its roof", () => {
+    const matrices = { flops: 1e9, variant: { source: { matrices: true } } };
+    const profile = summarize([[launch("a/matrix", 1, matrices), launch("b/y", 1, { flops: 1e7 })]], ceilings, false);
+    expect(profile.kernels.map(({ arithmeticShare }) => arithmeticShare)).toEqual([null, 0.1]);
+    expect(rooflineDots(profile.kernels).map(({ label }) => label)).toEqual(["b/y"]);
+    expect(roofline(profile).svg).toContain("left out: kernels of subgroup matrices");
+    const lines = describeKernels(profile);
+    expect(lines.find((line) => line.startsWith("a/matrix"))).toMatch(/ 1000 +1\.00 +10\.0 %$/);
   });
 
   it("become ratios to what the ceilings allow", () => {
@@ -225,7 +249,9 @@ describe("the commands", () => {
     writeFileSync(join(cwd, "other.json"), formatBaseline({ "acme rocket": foreign }));
     const nothing = check("--baseline", "other.json");
     expect(nothing).toMatchObject({ status: 0, report: { baseline: null } });
-    expect(nothing.stderr).toMatch(/other\.json has nothing for ".+" adapters; store this one's ratios with --update/);
+    expect(nothing.stderr).toMatch(
+      /nothing was compared: other\.json has nothing for ".+" adapters; store this one's ratios with --update/,
+    );
 
     const work = ["--model", "resnet8", "--batch-size", "4", "--image-size", "16"];
     expect(check("--baseline", "other.json", "--update", ...work).status).toBe(0);
@@ -243,6 +269,11 @@ describe("the commands", () => {
     const worse = check("--baseline", "other.json", "--factor", "1e6");
     expect(worse).toMatchObject({ status: 1, report: { worse: [{ name: "all kernels" }] } });
     expect(worse.stderr).toMatch(/^all kernels .*\n/m);
+    const renamed = { ...stored[adapter], ratios: { ...ratios, "a/gone": 1 } };
+    writeFileSync(join(cwd, "other.json"), formatBaseline({ [adapter]: renamed }));
+    const gone = check("--baseline", "other.json", "--factor", "1e6");
+    expect(gone).toMatchObject({ status: 1, report: { worse: [], gone: ["a/gone"] } });
+    expect(gone.stderr).toMatch(/only in the baseline: a\/gone; .* --update$/m);
   });
 
   it("check refuses other work than the baseline's, and factors that mean nothing", async () => {

@@ -29,7 +29,9 @@ const cells = (row: KernelRow): string[] => [
   String(row.calls),
   row.milliseconds.toFixed(2),
   percent(row.share),
-  ...(row.flops > 0 ? [number(row.gflops), percent(row.arithmeticShare)] : ["", ""]),
+  ...(row.flops > 0
+    ? [number(row.gflops), row.arithmeticShare === null ? "" : percent(row.arithmeticShare)]
+    : ["", ""]),
   number(row.gbs),
   percent(row.bandwidthShare),
 ];

@@ -21,11 +21,14 @@ export interface KernelRow {
   readonly bytes: number;
   readonly gflops: number;
   readonly gbs: number;
-  /** Of the arithmetic ceiling. */
-  readonly arithmeticShare: number;
+  /** Of the arithmetic ceiling; null where subgroup matrices multiply, whose units are faster than it and not measured. */
+  readonly arithmeticShare: number | null;
   /** Of the copy's ceiling; above 1 where what it binds is in a cache, or bound and not used. */
   readonly bandwidthShare: number;
 }
+
+/** One launch: its time, and whether it multiplies subgroup matrices. */
+export type Launch = KernelTime & { readonly variant: { readonly source: { readonly matrices: boolean } } };
 
 export interface KernelProfile {
   readonly ceilings: Ceilings;
@@ -48,7 +51,7 @@ export async function profileKernels(
   { repeats, shapes }: ProfileOptions,
 ): Promise<KernelProfile> {
   using meter = new CeilingMeter(device);
-  const profiles: KernelTime[][] = [];
+  const profiles: Launch[][] = [];
   for (let i = 0; i < repeats; i++) {
     await meter.sample();
     profiles.push(await device.profile(() => training.record()));
@@ -58,12 +61,12 @@ export async function profileKernels(
 
 /** Rows of the profiles of equal steps; times are medians over the steps. */
 export function summarize(
-  profiles: readonly (readonly KernelTime[])[],
+  profiles: readonly (readonly Launch[])[],
   ceilings: Ceilings,
   shapes: boolean,
 ): KernelProfile {
   const nameOf = shapes ? ({ kernel }: KernelTime): string => kernel : namer(profiles[0]);
-  const groups = new Map<string, { first: KernelTime; flops: number; bytes: number; calls: number; sums: number[] }>();
+  const groups = new Map<string, { first: Launch; flops: number; bytes: number; calls: number; sums: number[] }>();
   profiles.forEach((profile, step) => {
     for (const time of profile) {
       const key = shapes ? `${time.kernel}|${shapeOf(time)}|${time.workgroups}` : nameOf(time);
@@ -90,7 +93,7 @@ export function summarize(
       bytes,
       gflops,
       gbs,
-      arithmeticShare: gflops / ceilings.gflops,
+      arithmeticShare: first.variant.source.matrices ? null : gflops / ceilings.gflops,
       bandwidthShare: gbs / ceilings.copyGBs,
     };
   });

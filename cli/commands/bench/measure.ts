@@ -1,19 +1,23 @@
 // Timing training steps.
 import type { Device } from "../../../engine/index.ts";
 import type { Module } from "../../../nn/index.ts";
+import { InFlight } from "../../../training/in-flight.ts";
 import { median } from "./median.ts";
 import { TrainingSteps, type StepOptions } from "./steps.ts";
 
 export interface Measurement {
   readonly imagesPerSecond: number;
-  /** From the end of one step to the end of the next. */
+  /** From the end of one step to the end of the next: a median, see `timeSteps`. */
   readonly stepMs: number;
   /** Recording and submitting a step, during which the GPU works on the one before. */
   readonly hostMs: number;
   /** The sum of the times of the step's kernels; null where the adapter has no timestamps. */
   readonly gpuMs: number | null;
   readonly dispatches: number;
-  /** The most that tensors took at once. */
+  /**
+   * The most that tensors took at once. Textures that operands are copied into (on llvmpipe) are not among them: `device.memory()` counts
+   * those as pooled.
+   */
   readonly peakBytes: number;
 }
 
@@ -25,8 +29,16 @@ export interface MeasureOptions extends StepOptions {
   readonly onWarmUp?: (seconds: number) => void;
 }
 
-/** The first step compiles, the second fills the buffer pool, the third is the first that may be a replay. */
-const WARM_UP = 3;
+/** `capture()` records the first step, and the 2nd and the 4th again: the next is a replay, as nearly all that follow are. */
+const WARM_UP_STEPS = 4;
+/** A real GPU's clocks take their time to rise. */
+const WARM_UP_MS = 500;
+
+/** As many submitted steps may be unfinished while the next is recorded as in the Trainer's `fit()`. */
+const stepsInFlight = ({ info }: Device): number => (info.software ? 1 : 2);
+
+/** A real GPU's steps are timed in so many blocks: after the warm-up, most have no step in them that is recorded again. */
+const BLOCKS = 5;
 
 /** Trains `model` on random images, and times it. */
 export async function measureSteps(device: Device, model: Module, options: MeasureOptions): Promise<Measurement> {
@@ -45,19 +57,22 @@ export async function measureSteps(device: Device, model: Module, options: Measu
 
 export const hasTimestamps = (device: Device): boolean => device.gpu.features.has("timestamp-query");
 
-/** Runs steps until the next is like all that follow. */
+/** Runs steps until the next is like those that follow. */
 export async function warmUp(device: Device, training: TrainingSteps, onFirst?: () => void): Promise<void> {
-  await training.compile();
-  for (let i = 0; i < WARM_UP; i++) {
+  const run = async (): Promise<void> => {
     training.record();
     await device.idle();
-    if (i === 0) onFirst?.();
-  }
+  };
+  await training.compile();
+  await run();
+  onFirst?.();
+  const end = performance.now() + (device.info.software ? 0 : WARM_UP_MS);
+  for (let steps = 1; steps < WARM_UP_STEPS || performance.now() < end; steps++) await run();
 }
 
 /**
- * As the Trainer does it: one step is recorded while the one before runs. Medians; of a real GPU's steps the mean, since the host sees
- * their ends a few tenths of a millisecond late and nothing else runs there.
+ * As the Trainer does it: a step is recorded while those before it run. Medians: of single steps, and on a real GPU of blocks of them, since
+ * the host sees the end of a step a few tenths of a millisecond late.
  */
 export async function timeSteps(
   device: Device,
@@ -66,22 +81,25 @@ export async function timeSteps(
 ): Promise<{ stepMs: number; hostMs: number }> {
   const ends: number[] = [performance.now()];
   const host: number[] = [];
-  let previous = Promise.resolve();
-  const finish = (): Promise<void> => device.idle().then(() => void ends.push(performance.now()));
+  const inFlight = new InFlight();
   for (let i = 0; i < steps; i++) {
     const start = performance.now();
     training.record();
     device.flush();
     host.push(performance.now() - start);
-    const running = finish();
-    await previous;
-    previous = running;
+    inFlight.push(device.idle().then(() => ends.push(performance.now())));
+    await inFlight.waitFor(stepsInFlight(device));
   }
-  await previous;
-  const stepMs = device.info.software
-    ? median(ends.slice(1).map((end, i) => end - ends[i]))
-    : (ends.at(-1)! - ends[0]) / steps;
-  return { stepMs, hostMs: median(host) };
+  await inFlight.waitFor(0);
+  return { stepMs: medianStep(ends, device.info.software ? steps : BLOCKS), hostMs: median(host) };
+}
+
+/** The median over blocks of steps of the time of a step, from when the first began and when each ended. */
+export function medianStep(times: readonly number[], blocks: number): number {
+  const steps = times.length - 1;
+  const count = Math.min(blocks, steps);
+  const edges = Array.from({ length: count + 1 }, (_, i) => Math.round((i * steps) / count));
+  return median(edges.slice(1).map((edge, i) => (times[edge] - times[edges[i]]) / (edge - edges[i])));
 }
 
 async function kernelTime(device: Device, training: TrainingSteps): Promise<number> {

@@ -36,6 +36,7 @@ export async function measureRatios(device: Device, options: RatioOptions): Prom
   return { ...kernels, ...pairs };
 }
 
+/** Of a step in f32, in which no kernel multiplies subgroup matrices: for those there is no ceiling. */
 async function kernelRatios(
   device: Device,
   { model, batchSize, imageSize, rounds, stored }: RatioOptions,

@@ -20,8 +20,10 @@ const LEAST_SHARE = 0.003;
 const UNCOUNTED_INTENSITY = 0.25;
 const MOST_LABELS = 24;
 
+/** Kernels that multiply subgroup matrices stand under a roof that is not drawn, and have no dot. */
 export function rooflineDots(kernels: readonly KernelRow[]): RooflineDot[] {
-  const shown = kernels.filter(({ share }, i) => share >= LEAST_SHARE || i === 0);
+  const under = kernels.filter(({ arithmeticShare }) => arithmeticShare !== null);
+  const shown = under.filter(({ share }, i) => share >= LEAST_SHARE || i === 0);
   const names = labelsOf(shown.map(({ kernel }) => kernel));
   return shown.map(({ kernel, flops, bytes, milliseconds, share }, i) => {
     const counted = flops > 0;

@@ -51,7 +51,7 @@ export function roofline(profile: KernelProfile): Figure {
         fill: (d: RooflineDot) => (d.counted ? colorOf(d) : ink.background),
         fillOpacity: 0.85,
       }),
-      text(["hollow: kernels that only move and combine data, drawn at one operation for each number"], {
+      text([notes(profile)], {
         frameAnchor: "top-left",
         dx: 10,
         dy: 10,
@@ -60,6 +60,13 @@ export function roofline(profile: KernelProfile): Figure {
       }),
     ],
   });
+}
+
+function notes({ kernels }: KernelProfile): string {
+  const lines = ["hollow: kernels that only move and combine data, drawn at one operation for each number"];
+  if (kernels.some(({ arithmeticShare }) => arithmeticShare === null))
+    lines.push("left out: kernels of subgroup matrices, whose ceiling is another and not measured");
+  return lines.join("\n");
 }
 
 /** Wide enough for the names to the right of the last dots. */
