@@ -205,16 +205,16 @@ describe("loss scaling", () => {
   });
 
   it("ends with its scaler, also after an overflow: the optimizer goes on without", async () => {
-    const w = parameter({ shape: [3], data: [1, 2, 3] });
+    const w = parameter({ shape: [3], data: Float64Array.of(1, 2, 3) });
     using optimizer = new SGD([w], { lr: 1 });
     const scaler = new LossScaler(optimizer);
-    giveGradient(w, { shape: [3], data: [Infinity, 1, 1] });
+    giveGradient(w, { shape: [3], data: Float64Array.of(Infinity, 1, 1) });
     scaler.unscale();
     optimizer.step();
     expect(await w.array()).toEqual([1, 2, 3]);
     scaler.dispose();
     optimizer.zeroGrad();
-    giveGradient(w, { shape: [3], data: [1, 0, -1] });
+    giveGradient(w, { shape: [3], data: Float64Array.of(1, 0, -1) });
     optimizer.step();
     expect(await w.array()).toEqual([0, 2, 4]);
   });
