@@ -42,14 +42,17 @@ export async function tune({ onProgress, onMeasured, signal }: TuneOptions = {})
   for (const [i, choice] of choices.entries()) {
     if (signal?.aborted) return i;
     onProgress?.(i, choices.length);
-    device.choices.settle(choice, await device.choices.whileMeasuring(() => fastest(device, choice)));
+    const best = await device.choices.whileMeasuring(() => fastest(device, choice, signal));
+    if (best === null) return i;
+    device.choices.settle(choice, best);
     await onMeasured?.();
   }
   device.choices.close();
   return choices.length;
 }
 
-async function fastest(device: Device, choice: Choice): Promise<string> {
+/** Null where it was aborted. */
+async function fastest(device: Device, choice: Choice, signal?: AbortSignal): Promise<string | null> {
   const inputs = choice.inputs.map((input, i) => random(input, i));
   const runOf = (variant: string) => () => scope(() => void choice.run(variant, inputs)); // frees what it returns, too
   const measure = device.exactTimes && !device.info.software ? kernelTime : waitingTime;
@@ -59,6 +62,7 @@ async function fastest(device: Device, choice: Choice): Promise<string> {
     // Software GPUs compile in the first round.
     for (let round = 0; round <= ROUNDS; round++) {
       for (const variant of choice.variants) {
+        if (signal?.aborted) return null;
         const milliseconds = await measure(device, choice.flops, runOf(variant));
         if (round > 0) least.set(variant, Math.min(least.get(variant)!, milliseconds));
       }

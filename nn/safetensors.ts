@@ -113,20 +113,26 @@ function readHeaderLength(bytes: Uint8Array, fail: Fail): number {
     );
   }
   if (bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3 && bytes[3] === 4) {
-    return fail(
-      "is a ZIP file (PyTorch's own .pt format?), not safetensors: convert it with safetensors.torch.save_file",
-    );
+    return fail(`is a ZIP file (PyTorch's own .pt format?), not safetensors: ${convert}`);
   }
   const announced = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
-  if (announced > BigInt(largestHeader)) {
-    return fail(`is not a safetensors file: its header length would be ${announced.toLocaleString("en-US")} bytes`);
-  }
+  if (announced > BigInt(largestHeader)) return fail(describeOther(bytes));
   const length = Number(announced);
   const present = bytes.length - lengthBytes;
   if (length > present) {
     return fail(`is cut: its first bytes announce a header of ${count(length)} bytes, ${count(present)} follow`);
   }
   return length;
+}
+
+const convert = "convert it with safetensors.torch.save_file";
+
+/** What a file is whose first bytes are no header's length, as far as they tell. */
+function describeOther([first, second]: Uint8Array): string {
+  if (first === 0x80 && second >= 2 && second <= 5)
+    return `is a pickle (PyTorch's .pth before 1.6?), not safetensors: ${convert}`;
+  if (first === 0x7b) return "is not a safetensors file but JSON: give a file of weights";
+  return "is not a safetensors file: it does not begin with the length of a header";
 }
 
 function parseHeader(bytes: Uint8Array, fail: Fail): Record<string, unknown> {

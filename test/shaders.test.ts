@@ -109,6 +109,39 @@ describe("every kernel file", () => {
   });
 });
 
+describe("the grid", () => {
+  /** Always a single workgroup. */
+  const single = [
+    "cross-entropy/accumulate-metrics",
+    "cross-entropy/mean",
+    "loss-scale/update",
+    "optimizer-step/norm-coefficient",
+    "self-test/subgroups",
+  ];
+  /** At most so many workgroups that share the work, in strides. */
+  const few = ["loss-scale/find", "optimizer-step/norm-partials"];
+  const inEngine = join(import.meta.dirname, "../engine/ops");
+  const engine = readdirSync(inEngine).map((file) => readFileSync(join(inEngine, file), "utf8")).join("\n"); // prettier-ignore
+
+  it("has two dimensions in each kernel of production, but for those of one workgroup or a few", () => {
+    const index = "workgroup.x + workgroup.y * workgroups.x";
+    const others = production.filter(({ wgsl }) => wgsl.split(index).length !== 2 || wgsl.replace(index, "").includes("workgroup.x")); // prettier-ignore
+    expect(others.map(({ name }) => name).sort()).toEqual([...single, ...few].sort());
+  });
+
+  it.each(single)("of %s is launched with a single workgroup", (name) => {
+    const key = name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()).replace("/", "\\.");
+    const launches = engine.match(new RegExp(`launch\\(kernels\\.${key},[^;]*;`, "g")) ?? [];
+    expect(launches).toHaveLength(1);
+    expect(launches[0]).toMatch(/\bworkgroups: 1\b/);
+  });
+
+  it.each(few)("of %s is walked in strides of all workgroups", (name) => {
+    const { wgsl } = production.find((kernel) => kernel.name === name)!;
+    expect(wgsl).toMatch(/= workgroup\.x \* 64u \+ local; .*\+= workgroups\.x \* 64u\)/);
+  });
+});
+
 describe("specialize", () => {
   const kernel = kernels.elementwise.unary;
   it("replaces constants and one-line functions by name", () => {

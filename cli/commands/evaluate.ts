@@ -81,7 +81,7 @@ async function measure(flags: Flags): Promise<void> {
   const checkpoint = readCheckpoint(await readInput(path, "--checkpoint"), path);
   const model = checkpointModel(flags, checkpoint);
   const raw = alignClasses(
-    await checkpointData(await asTrained(flags), checkpoint, model.stem, output),
+    await checkpointData(await asTrained(flags, checkpoint), checkpoint, model.stem, output),
     checkpoint,
     model.classes,
     output,

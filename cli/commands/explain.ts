@@ -7,7 +7,7 @@ import { classificationReport } from "../../training/classification-report.ts";
 import { Faithfulness, faithfulnessLines } from "./explain/faithfulness.ts";
 import { checkExplainFlags, explainCommand, type ExplainFlags, type TypedExplainFlags } from "./explain/flags.ts";
 import { explainAll, type Explained } from "./explain/maps.ts";
-import { explainedPicture, pictureNames } from "./explain/pictures.ts";
+import { earlierPictures, explainedPicture, pictureNames } from "./explain/pictures.ts";
 import { describeImages, mapsDocument, resultLines } from "./explain/result.ts";
 import {
   chosenClasses,
@@ -29,13 +29,13 @@ import { runCommand } from "./shared/run.ts";
 export const main = (args: readonly string[]): Promise<never> => runCommand(explainCommand().action(explain), args);
 
 async function explain(typed: TypedExplainFlags): Promise<void> {
-  const flags: ExplainFlags = await asTrained(typed, typed.image === undefined);
-  const output = new Output(flags.json);
-  const { checkpoint: path } = flags;
+  const output = new Output(typed.json);
+  const { checkpoint: path } = typed;
   using interrupt = new Interrupt(() => output.note("\nstopping"));
-  checkExplainFlags(flags);
-  checkOutFolder(flags.out);
+  checkExplainFlags(typed);
+  checkOutFolder(typed.out);
   const checkpoint = readCheckpoint(await readInput(path, "--checkpoint"), path);
+  const flags: ExplainFlags = await asTrained(typed, checkpoint, typed.image === undefined);
   const model = checkpointModel(flags, checkpoint);
   const size = checkpointImageSize(flags, checkpoint, model.stem);
   checkLayers(model, size, flags.layer);
@@ -128,4 +128,8 @@ async function writeResults(
   output.note(
     `written into ${out}: maps.json${pictureFiles.length > 0 ? `, ${counted(pictureFiles.length, "picture")}` : ""}`,
   );
+  const present = (await files.list(out)).map(({ name }) => name);
+  const earlier = earlierPictures(present, pictureFiles);
+  if (earlier.length > 0)
+    output.note(`of an earlier time, not in maps.json: ${counted(earlier.length, "picture")}, such as ${earlier[0]}`);
 }

@@ -14,6 +14,7 @@ import { checkOutFolder, makeOutFolder, readInput } from "./shared/paths.ts";
 import { runCommand } from "./shared/run.ts";
 import { applyRecipes } from "./train/config-file.ts";
 import { checkFlags, chooseModel, describeInit, resolve } from "./train/settings.ts";
+import { refuseTooLarge } from "./train/too-large.ts";
 import { tuneKernels } from "./train/tune.ts";
 
 export function main(args: readonly string[]): Promise<never> {
@@ -26,7 +27,7 @@ async function findLr(command: Command): Promise<void> {
   const flags = allFlags(command);
   const output = new Output(flags.json);
   const { init: path } = flags;
-  using interrupt = new Interrupt(() => output.note("\nstopping after this step; once more to stop at once"));
+  using interrupt = new Interrupt(() => output.note("\nstopping; once more to stop at once"));
   checkFlags(flags);
   checkRange(flags);
   checkOutFolder(flags.out);
@@ -46,6 +47,7 @@ async function findLr(command: Command): Promise<void> {
   const validation = flags.loss === "validation" ? (data.validation ?? data.test) : undefined;
   if (validation && !data.validation) output.note("loss    of the test images: --validation 0.1 would hold out others");
   const { signal } = interrupt;
+  await refuseTooLarge(device, run.trainer, data.train);
   if (settings.tune === "on") await tuneKernels(device, run.trainer, data.train, signal, output);
   await run.prepare(data.train);
   const { result, files } = await findRate(

@@ -27,13 +27,14 @@ import { describeDevice, openCommandDevice } from "./shared/device-flags.ts";
 import { STATUS, usage } from "./shared/errors.ts";
 import { Interrupt } from "./shared/interrupt.ts";
 import { findRate } from "./shared/find-rate.ts";
-import { counted, grouped, Output } from "./shared/output.ts";
+import { counted, Output } from "./shared/output.ts";
 import { checkResumeFolder, checkRunFolder, makeOutFolder, readInput } from "./shared/paths.ts";
 import { runCommand } from "./shared/run.ts";
 import { versions } from "./shared/versions.ts";
 import { applyRecipes } from "./train/config-file.ts";
 import { fit } from "./train/fit.ts";
 import { autoMethod, trainCommand, type TrainFlags } from "./train/flags.ts";
+import { refuseAmongImages } from "./train/out.ts";
 import { report } from "./train/report.ts";
 import { tuneKernels } from "./train/tune.ts";
 import { reportResult } from "./train/result.ts";
@@ -46,7 +47,17 @@ import {
   runRecord,
   type RunRecord,
 } from "./train/resume.ts";
-import { checkFlags, chooseModel, describeInit, resolve, type ModelChoice, type Settings } from "./train/settings.ts";
+import {
+  checkFlags,
+  chooseModel,
+  describeInit,
+  describeParameters,
+  resolve,
+  warnOfStem,
+  type ModelChoice,
+  type Settings,
+} from "./train/settings.ts";
+import { refuseTooLarge } from "./train/too-large.ts";
 
 export function main(args: readonly string[]): Promise<never> {
   const command = trainCommand();
@@ -58,7 +69,7 @@ async function train(command: Command): Promise<void> {
   applyRecipes(command);
   const flags = command.opts<TrainFlags>();
   const output = new Output(flags.json);
-  using interrupt = new Interrupt(() => output.note("\nstopping after this step; once more to stop at once"));
+  using interrupt = new Interrupt(() => output.note("\nstopping; once more to stop at once"));
   const plan = flags.resume === undefined ? await planNew(flags, output) : await planResume(command, flags, output);
   if (interrupt.signal.aborted) return end(untrained(output));
   output.note(`data    ${describeData(plan.raw)}`);
@@ -96,10 +107,12 @@ interface Plan {
 async function planNew(flags: TrainFlags, output: Output): Promise<Plan> {
   checkFlags(flags);
   checkRunFolder(flags.out);
+  await refuseAmongImages(flags);
   const init = await readInit(flags.init);
   const choice = chooseModel(flags, init && describeInit(init.path, init.checkpoint));
   const raw = await loadData(flags, choice, output);
   const settings = resolve(flags, choice, raw);
+  if (flags.stem === undefined && !init) warnOfStem(settings, output);
   const { out, report } = flags;
   return { settings, raw, init, out, folder: null, findRate: autoMethod(flags.lr), report };
 }
@@ -141,9 +154,10 @@ async function trainOn(
   using run = buildRun(plan.settings, plan.init);
   if (run.started !== null) output.note(run.started);
   const { model, trainer } = run;
-  const parameters = model.parameters().reduce((sum, { size }) => sum + size, 0);
-  output.note(`model   ${plan.settings.model}, ${grouped(parameters)} parameters`);
+  output.note(`model   ${plan.settings.model}, ${describeParameters(model)}`);
+  if (!plan.folder) await refuseTooLarge(device, trainer, data.train);
   if (!plan.folder && plan.settings.tune === "on") await tuneKernels(device, trainer, data.train, signal, output);
+  if (signal.aborted) return untrained(output);
   const opened = plan.folder
     ? { folder: plan.folder, settings: plan.settings, rates: null }
     : await open(device, plan, run, data, signal, output);
@@ -158,22 +172,28 @@ async function trainOn(
   const { epochs, tta, earlyStop: patience } = settings;
   const steps = trainer.steps(data.train, settings);
   if (steps < FEW_STEPS && !plan.folder) {
-    output.warn(
-      `${counted(steps, "step")} in all: a smaller --batch-size than ${settings.batchSize} makes more of them`,
-    );
+    const { accumulate, batchSize } = settings;
+    const smaller = accumulate > 1 ? `--accumulate than ${accumulate}` : `--batch-size than ${batchSize}`;
+    output.warn(`${counted(steps, "step")} in all: a smaller ${smaller} makes more of them`);
   }
   const earlyStop = patience === undefined ? undefined : { patience };
   const fitting = fit(trainer, data, folder, { epochs, schedule, tta, earlyStop, signal }, output);
   const result = await fitting.catch((error: unknown) => {
-    if (!plan.folder || !(error instanceof DivergedError)) throw error;
-    // A run that is resumed keeps its rate.
-    throw new Error(`${error.found}: begin another run, with a lower --lr and another --out`, { cause: error });
+    throw error instanceof DivergedError ? explainDiverged(error, plan) : error;
   });
   reportResult(result, folder, plan.raw, settings, rates, output);
   if (result.end.reason === "stopped") return "interrupted";
   if (!plan.report) return "done";
   const written = await report(trainer, data, folder, settings, result.tensorboard, signal, output);
   return written ? "done" : "interrupted";
+}
+
+/** A run that is resumed keeps its rate, and its folder is kept for its steps. */
+function explainDiverged(error: DivergedError, { folder, out }: Plan): Error {
+  if (folder)
+    return new Error(`${error.found}: begin another run, with a lower --lr and another --out`, { cause: error });
+  if (out === undefined) return error;
+  return new Error(`${error.message}; the next run needs another --out (${out} keeps these steps)`, { cause: error });
 }
 
 interface Opened {

@@ -30,7 +30,8 @@ function makeRun(
       testAccuracy: accuracy - 0.05,
       ...(validation.length > 0 && { validationLoss: 1, validationAccuracy: validation[i] }),
       seconds: 30,
-      imagesPerSecond: 100,
+      // As after a resume at the end of the second epoch.
+      imagesPerSecond: i === 1 ? 0 : 100,
     }),
   );
   writeFileSync(join(cwd, dir, "metrics.jsonl"), lines.map((line) => `${line}\n`).join(""));
@@ -67,6 +68,7 @@ describe("compare", () => {
     expect(lines).toContainEqual(["test accuracy, best", "55.00 %", "45.00 %"]);
     expect(lines).toContainEqual(["in epoch", "2", "2"]);
     expect(lines).toContainEqual(["time", "1:30", "1:00"]);
+    expect(lines).toContainEqual(["images/s", "100", "100"]);
     const from = lines.findIndex(([name]) => name === "settings that differ");
     expect(lines.slice(from + 1, -1)).toEqual([
       ["lr", "0.1", "0.2"],

@@ -112,12 +112,56 @@ describe("evaluate", () => {
     ]);
   });
 
-  it("takes the built-in images where nothing says more, and refuses them to another number of classes", async () => {
+  it("takes the built-in images for weights of such classes alone", async () => {
+    cpSync(join(cwd, "whole/last.safetensors"), join(cwd, "shapes.safetensors"));
     cpSync(join(cwd, "halves/last.safetensors"), join(cwd, "alone.safetensors"));
-    const fewer = await runCli("evaluate", ["--checkpoint", "alone.safetensors"], { cwd, env });
-    expect([fewer.status, fewer.stderr.trim().split("\n").at(-1)]).toEqual([
+    const [same, other, named] = await Promise.all([
+      runCli("evaluate", ["--checkpoint", "shapes.safetensors", "--limit-test", "10"], { cwd, env }),
+      runCli("evaluate", ["--checkpoint", "alone.safetensors"], { cwd, env }),
+      runCli("evaluate", ["--checkpoint", "alone.safetensors", "--data", "shapes"], { cwd, env }),
+    ]);
+    expect([same.status, same.stderr]).toEqual([0, expect.stringMatching(/^data {4}shapes: 10 test images/m)]);
+    expect([other.status, other.stderr]).toEqual([
+      2,
+      "evaluate: alone.safetensors tells ant, bee apart, and no config.json beside it says where their images are: " +
+        "name the data with --data\n",
+    ]);
+    expect([named.status, named.stderr.trim().split("\n").at(-1)]).toEqual([
       1,
       "evaluate: the model tells 2 classes apart, the data has 10: give the --data that it is for",
+    ]);
+  });
+
+  it("refuses data of which the checkpoint knows some classes only, and says how to test on all images", async () => {
+    for (const kind of ["star", "zebra"]) put(join(cwd, "zoo/test", kind, "1.png"), png(40, 32, picture(9)));
+    const weights = ["--checkpoint", "whole/best.safetensors"];
+    const [partly, undivided] = await Promise.all([
+      runCli("evaluate", [...weights, "--data", "zoo", "--split", "0"], { cwd, env }),
+      runCli("evaluate", [...weights, "--data", "img"], { cwd, env }),
+    ]);
+    expect([partly.status, partly.stderr]).toEqual([
+      1,
+      expect.stringMatching(
+        /^evaluate: zebra is not a class of the checkpoint \(\w+, \w+, \w+, \.\.\.\): leave its folder out of the data$/m,
+      ),
+    ]);
+    expect([undivided.status, undivided.stderr]).toEqual([
+      1,
+      "evaluate: data: img has no test images beside it (test/<class>/...); give --split 0 to test on all its images\n",
+    ]);
+  });
+
+  it("names a run's weights where its folder or its state is given", async () => {
+    const [folder, state] = await Promise.all(
+      ["whole", "whole/state.safetensors"].map((path) => runCli("evaluate", ["--checkpoint", path], { cwd, env })),
+    );
+    expect([folder.status, folder.stderr]).toEqual([
+      1,
+      "evaluate: --checkpoint whole: it is a folder, name a file in it, such as whole/best.safetensors\n",
+    ]);
+    expect([state.status, state.stderr]).toEqual([
+      2,
+      "evaluate: whole/state.safetensors is the state for --resume: the weights are whole/best.safetensors beside it\n",
     ]);
   });
 });

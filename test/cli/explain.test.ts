@@ -165,6 +165,9 @@ describe("explain.js", () => {
     const { maps } = written("all");
     expect(maps.map(({ index }) => index)).toEqual([7, 2, 3].flatMap((index) => new Array<number>(10).fill(index)));
     expect(new Set(maps.map((map) => map.class)).size).toBe(10);
+    expect(stderr).not.toContain("earlier");
+    const again = await explain("--checkpoint shapes.safetensors --index 3 --data shapes --limit-test 8 --out all");
+    expect(again.stderr).toContain("of an earlier time, not in maps.json: 2 pictures, such as test-2.png\n");
     expect(stdout).toMatch(/^test image 7, truly \w+\n/);
     expect(stdout).toContain("test-7.png: the image, maps of 10 classes\n");
     expect(sizeOf("all/test-7.png")).toEqual([6 * 240, 2 * (240 + 2 * (3 * 12.5 + 4))]);
@@ -206,6 +209,11 @@ describe("explain.js", () => {
       [`${at} --image wide.png --class owl`, 2, /--class owl: there is no such class/],
       [`${at} --image wide.png --color-map pink`, 2, /^explain: --color-map must be jet, viridis/],
       [`--checkpoint bare.safetensors --image wide.png`, 2, /give --mean and --std/],
+      [
+        `${at} --index 3`,
+        2,
+        /^explain: named\.safetensors tells ant, bee, cow, \.\.\. apart, and no config\.json .* --data$/,
+      ],
       [`--checkpoint shapes.safetensors --index 8 --limit-test 8`, 2, /--index 8: shapes has the test images 0 to 7/],
       [`${at} --image nowhere.png`, 1, /^explain: --image nowhere\.png: there is no such file$/],
       [`${at} --image text.png`, 1, /^explain: --image text\.png: it cannot be decoded/],

@@ -172,6 +172,16 @@ describe("train", () => {
     expect(json(again.stdout)["last"]).toEqual(lines("whole/metrics.jsonl").at(-1));
   });
 
+  it("goes on with the family of kernels that the run began with", async () => {
+    const config = json(read("whole/config.json").toString());
+    expect(whole.stderr).toContain(` ${String(config["kernelFamily"])} kernels)\n`);
+    const other = config["kernelFamily"] === "portable" ? "workgroup" : "portable";
+    cpSync(join(cwd, "whole"), join(cwd, "other"), { recursive: true });
+    writeFileSync(join(cwd, "other/config.json"), JSON.stringify({ ...config, kernelFamily: other }));
+    const again = await runCli("train", ["--resume", "other", "--no-report"], { cwd, env });
+    expect([again.status, again.stderr]).toEqual([0, expect.stringContaining(` ${other} kernels)\n`)]);
+  });
+
   it("says where to name the photos of a run that have moved, and that a --split is the run's own", async () => {
     cpSync(join(cwd, "whole"), join(cwd, "moved"), { recursive: true });
     const config = json(read("moved/config.json").toString());
@@ -242,7 +252,11 @@ describe("train", () => {
     const flags = [...RECIPE, "--lr", "1e20", ...schedule, "--clip-grad", "1e30", "--out", "diverged"];
     const { status, stderr } = await runCli("train", flags, { cwd, env });
     expect(status).toBe(1);
-    const step = Number(/^train: loss is \w+ at step (\d+) .*: lower --lr$/m.exec(stderr)![1]);
+    const step = Number(
+      /^train: loss is \w+ at step (\d+) .*: lower --lr; the next run needs another --out \(diverged keeps these steps\)$/m.exec(
+        stderr,
+      )![1],
+    );
     expect(step).toBeGreaterThan(STEPS_PER_EPOCH);
     expect(lines("diverged/steps.jsonl").map((line) => line["step"])).toEqual(
       Array.from({ length: step }, (_, i) => i),
@@ -264,7 +278,7 @@ describe("train", () => {
     const still = ["--init", "whole/last.safetensors", "--freeze", "--lr", "1e-30", "--limit", "40"];
     const flags = [...still, "--limit-test", "20", "--early-stop", "1", "--no-report", "--out", "early"];
     const first = await runCli("train", flags, { cwd, env });
-    const words = "ended early: no better test loss for 1 epochs\n";
+    const words = "ended early: no better test loss for 1 epoch\n";
     expect([first.status, first.stdout]).toEqual([0, expect.stringContaining(`${words}trained in `)]);
     const again = await runCli("train", ["--resume", "early", "--no-report"], { cwd, env });
     expect([again.status, again.stdout]).toEqual([
@@ -310,6 +324,7 @@ describe("train", () => {
         env,
       },
     );
+    expect(stderr).toMatch(/^model {3}resnet8, 77,522 parameters, 130 of them trained$/m);
     expect(stderr).toMatch(/made a fresh fc \(the file's is for 10 classes\)/);
     expect(status).toBe(0);
     expect(stdout).toMatch(/^best test accuracy .* in epoch \d \(chosen by the test set/m);

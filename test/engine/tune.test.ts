@@ -138,4 +138,17 @@ describe("tune", () => {
     expect(open.calls).toEqual([]);
     device.choices.settle(open, "slow");
   });
+
+  it("stops within a kernel, which stays open", async () => {
+    const { choices } = currentDevice();
+    const controller = new AbortController();
+    const open = choice("interrupted");
+    const { run } = open;
+    const interrupting = { ...open, run: (...args: Parameters<typeof run>) => (controller.abort(), run(...args)) };
+    choices.choose(interrupting);
+    expect(await tune({ signal: controller.signal })).toBe(0);
+    expect(choices.open).toHaveLength(1);
+    expect(open.calls.length).toBeLessThan(3);
+    choices.settle(open, "slow");
+  });
 });

@@ -130,6 +130,34 @@ describe("batchNorm", () => {
     expectClose(await variance.data(), runningVar, { op: "running variance", shapes, terms: 60 });
   });
 
+  it.each([4, 5])("makes of a constant channel its bias, and its gradient that of a shift (%i channels)", async (C) => {
+    const shape = [40, C];
+    const constant = 0.3;
+    const [x, dy] = [randomArr(shape, 1), randomArr(shape, 2)];
+    for (let i = 1; i < x.data.length; i += C) x.data[i] = constant;
+    const [weight, bias] = [randomArr([C], 3, { min: 0.5, max: 1.5 }), randomArr([C], 4)];
+    const [mean, variance] = [randomArr([C], 5), randomArr([C], 6, { min: 1, max: 2 })];
+    const inputs = [x, weight, bias].map((each) => toGpu(each, { requiresGrad: true }));
+    const running = { runningMean: toGpu(mean), runningVar: toGpu(variance) };
+    const y = batchNorm(inputs[0], { weight: inputs[1], bias: inputs[2], training: true, ...running });
+    y.backward(toGpu(dy));
+    const column = (values: ArrayLike<number>): number[] => Array.from({ length: 40 }, (_, i) => values[i * C + 1]);
+    const slope = weight.data[1] / Math.sqrt(1e-5);
+    const given = column(dy.data);
+    const total = given.reduce((sum, value) => sum + value);
+    const how = { shapes: { x: shape }, terms: 40 };
+    // x and its mean are known to eps * 0.3 each.
+    const scale = constant * slope;
+    const level = given.map(() => bias.data[1]);
+    expectClose(column(await y.data()), level, { op: "batchNorm", ...how, scale });
+    const centred = given.map((value) => slope * (value - total / 40));
+    expectClose(column(await inputs[0].grad!.data()), centred, { op: "batchNorm dx", ...how });
+    const [dweight, dbias] = [await inputs[1].grad!.data(), await inputs[2].grad!.data()];
+    expectClose([dweight[1]], [0], { op: "batchNorm dweight", ...how, scale: scale * Math.sqrt(40) });
+    expectClose([dbias[1]], [total], { op: "batchNorm dbias", ...how, scale: Math.sqrt(40) });
+    expectClose([(await running.runningVar.data())[1]], [0.9 * variance.data[1]], { op: "running variance", ...how });
+  });
+
   it("keeps its precision where the mean is large against the deviation", async () => {
     const [shape, C] = [[70, 4], 4];
     const x = randomArr(shape, 5, { min: 1000, max: 1001 });

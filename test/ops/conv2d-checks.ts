@@ -118,6 +118,17 @@ export async function checkPartials(
   expectClose(part(1), deviations, { ...all, op: "partial deviations", scale });
 }
 
+/** y [N,P,Q,K] with its pixels in the order of Winograd's tiles, which fit. */
+export function inTiles({ shape, data }: Arr, tile: number): Arr {
+  const [, P, Q, K] = shape;
+  const pixels = data.length / K;
+  const sorted = Array.from({ length: pixels }, (_, i) => {
+    const [n, p, q] = [Math.floor(i / P / Q), Math.floor(i / Q) % P, i % Q];
+    return { i, at: [n, Math.floor(p / tile), Math.floor(q / tile), p % tile, q % tile] };
+  }).sort((a, b) => a.at.map((x, j) => x - b.at[j]).find((difference) => difference !== 0) ?? 0);
+  return { shape, data: Float64Array.from(sorted.flatMap(({ i }) => [...data.subarray(i * K, (i + 1) * K)])) };
+}
+
 function tileStatistics(y: Arr, K: number, rowsPerTile: number): { means: Float64Array; deviations: Float64Array } {
   const rows = y.data.length / K;
   const tiles = Math.ceil(rows / rowsPerTile);

@@ -21,7 +21,12 @@ beforeAll(testDevice);
 
 const SQUARE = { M: 16, N: 16, K: 16 };
 const sizes = [SQUARE, { M: 16, N: 8, K: 16 }, { M: 16, N: 8, K: 8 }];
-const tiles: MatrixTile[] = [[64, 128], [128, 64], [128, 128], [256, 64]]; // prettier-ignore
+const tiles: [...MatrixTile, size: (typeof sizes)[number]][] = [
+  [64, 128, sizes[2]],
+  [128, 64, sizes[1]],
+  [128, 128, SQUARE],
+  [256, 64, SQUARE],
+];
 
 it.each(sizes)("the self-test passes with matrices of $M x $N x $K", async (size) => {
   expect(await withMatrices(currentDevice(), size, matrixProblem)).toBeNull();
@@ -39,8 +44,8 @@ describe.each<Case>([
 });
 
 // Shapes that choose these tiles by themselves are too large for a test.
-describe.each(tiles)("a tile of %i x %i", (...tile) => {
-  const size = tile[0] === 128 && tile[1] === 64 ? sizes[1] : SQUARE;
+describe.each(tiles)("a tile of %i x %i with matrices of %o", (rows, columns, size) => {
+  const tile: MatrixTile = [rows, columns];
   const options = { tile, size };
 
   it("of a product", async () => {

@@ -5,6 +5,7 @@ import type { Geometry } from "../../engine/ops/conv2d-geometry.ts";
 import { winogradTile } from "../../engine/ops/conv2d-winograd-choice.ts";
 import { choosePlaneTile, multiplyPlanes } from "../../engine/ops/conv2d-winograd-workgroup.ts";
 import { splitSum, type TileName } from "../../engine/ops/conv2d-workgroup.ts";
+import { inputGradient } from "../../engine/ops/conv2d-launch.ts";
 import { conv2d } from "../../engine/ops/conv2d.ts";
 import * as reference from "../reference/conv2d.ts";
 import { matmul } from "../reference/matmul.ts";
@@ -12,6 +13,7 @@ import { needsSubgroupTiles, testDevice, toGpu, withFamily, withWinograd } from 
 import { randomArr } from "../support/random.ts";
 import { expectClose } from "../support/tolerance.ts";
 import { winogradAccuracy } from "../support/winograd.ts";
+import { checkPartials, inTiles } from "./conv2d-checks.ts";
 
 beforeAll(testDevice);
 
@@ -76,38 +78,64 @@ describe("products", () => {
   });
 });
 
-it("all three passes", async () => {
+/** Runs `work` on these kernels with Winograd's tiles of one size. */
+const withTiles = <T>(tile: 2 | 4, work: () => T | Promise<T>): Promise<T> =>
+  withFamily("workgroup", async () => {
+    const device = currentDevice();
+    const before = device.winograd;
+    device.winograd = tile;
+    try {
+      return await work();
+    } finally {
+      device.winograd = before;
+    }
+  });
+
+describe.each([4, 2] as const)("tiles of %i pixels", (tile) => {
   const [C, K] = [8, 12];
-  const x = randomArr([2, 9, 7, C], 1);
   const weight = randomArr([3, 3, C, K], 2);
-  const want = reference.conv2d(x, weight, { padding: 1 });
-  const dy = randomArr(want.shape, 3);
-  const device = currentDevice();
-  const before = device.winograd;
-  device.winograd = 4;
-  try {
-    await withFamily("workgroup", async () => {
-      const inputs = [toGpu(x, { requiresGrad: true }), toGpu(weight, { requiresGrad: true })];
+  const accuracy = (products: number) => winogradAccuracy(tile, "forward", products);
+
+  it("all three passes", async () => {
+    const x = randomArr([2, 9, 7, C], 1);
+    const want = reference.conv2d(x, weight, { padding: 1 });
+    const dy = randomArr(want.shape, 3);
+    const inputs = [toGpu(x, { requiresGrad: true }), toGpu(weight, { requiresGrad: true })];
+    const y = await withTiles(tile, () => {
       const y = conv2d(inputs[0], inputs[1], { padding: 1 });
       y.backward(toGpu(dy));
-      const exact = reference.conv2dGradients(x, weight, dy, { padding: 1 });
-      const how = { shapes: { x: x.shape, weight: weight.shape } };
-      const imageTiles = 2 * Math.ceil(9 / 4) * Math.ceil(7 / 4);
-      expectClose(await y.data(), want, { op: "winograd", ...how, ...winogradAccuracy(4, "forward", C) });
-      expectClose(await inputs[0].grad!.data(), exact.dx, {
-        op: "winograd dx",
-        ...how,
-        ...winogradAccuracy(4, "forward", K),
-      });
-      expectClose(await inputs[1].grad!.data(), exact.dweight, {
-        op: "winograd dweight",
-        ...how,
-        ...winogradAccuracy(4, "weightGradient", imageTiles),
-      });
+      return y;
     });
-  } finally {
-    device.winograd = before;
-  }
+    const exact = reference.conv2dGradients(x, weight, dy, { padding: 1 });
+    const [dx, dweight] = await Promise.all(inputs.map(({ grad }) => grad!.data()));
+    const how = { shapes: { x: x.shape, weight: weight.shape }, options: { tile } };
+    const imageTiles = 2 * Math.ceil(9 / tile) * Math.ceil(7 / tile);
+    const sums = winogradAccuracy(tile, "weightGradient", imageTiles);
+    expectClose(await y.data(), want, { op: "winograd", ...how, ...accuracy(C) });
+    expectClose(dx, exact.dx, { op: "winograd dx", ...how, ...accuracy(K) });
+    expectClose(dweight, exact.dweight, { op: "winograd dweight", ...how, ...sums });
+  });
+
+  it("batch norm's partial sums, and a gradient that is added to", async () => {
+    const x = randomArr([2, 8, 12, C], 1);
+    const want = reference.conv2d(x, weight, { padding: 1 });
+    const [dy, before] = [randomArr(want.shape, 3), randomArr(x.shape, 4)];
+    const g: Geometry = { x: [2, 8, 12, C], y: [2, 8, 12, K], weight: [3, 3, C, K], stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 }; // prettier-ignore
+    const held = toGpu(before);
+    const { y, partials, dx } = await withTiles(tile, () => ({
+      ...conv2d(toGpu(x), toGpu(weight), { padding: 1, stats: true }),
+      dx: inputGradient(toGpu(dy), toGpu(weight), g, null, held),
+    }));
+    const how = { op: "winograd", shapes: { x: x.shape, weight: weight.shape }, options: { tile } };
+    const { terms, ...rounding } = accuracy(C);
+    expectClose(await y.data(), want, { ...how, terms, ...rounding });
+    expect(partials!.rowsPerTile).toBe(tile ** 2);
+    await checkPartials(partials!, inTiles(want, tile), terms, { ...how, ...rounding });
+    expect(dx).toBe(held);
+    const { dx: own } = reference.conv2dGradients(x, weight, dy, { padding: 1 });
+    const sum = own.data.map((value, i) => value + before.data[i]);
+    expectClose(await dx.data(), sum, { ...how, op: "winograd dx, added", ...accuracy(K + 1) });
+  });
 });
 
 it("does not take transformed weights that the kernels for software GPUs kept in their order", async (context) => {

@@ -8,7 +8,7 @@ import { pick, sampledGradient } from "../support/gradient.ts";
 import { randomArr } from "../support/random.ts";
 import { expectClose } from "../support/tolerance.ts";
 import { winogradAccuracy, winogradTransforms } from "../support/winograd.ts";
-import type { Case } from "./conv2d-checks.ts";
+import { checkPartials, inTiles, type Case } from "./conv2d-checks.ts";
 
 beforeAll(testDevice);
 
@@ -228,26 +228,11 @@ describe("winograd", () => {
       return conv2d(toGpu(image), toGpu(kernel), { padding: 1, stats: true });
     });
     expect(partials).toMatchObject({ rowsPerTile: tile * tile, rows: 2 * 8 * 12 });
-    const [values, sums] = [await y.data(), await partials!.means.data()];
-    const count = (2 * 8 * 12) / tile ** 2;
-    expect(partials!.means.shape).toEqual([count, 2, 8]);
-    const [down, across] = [8 / tile, 12 / tile];
-    for (let t = 0; t < count; t++) {
-      const [n, top, left] = [
-        Math.floor(t / down / across),
-        (Math.floor(t / across) % down) * tile,
-        (t % across) * tile,
-      ];
-      for (let k = 0; k < 8; k++) {
-        const pixels = Array.from({ length: tile * tile }, (_, i) => {
-          return values[((n * 8 + top + Math.floor(i / tile)) * 12 + left + (i % tile)) * 8 + k];
-        });
-        const mean = pixels.reduce((sum, v) => sum + v, 0) / pixels.length;
-        const squares = pixels.reduce((sum, v) => sum + (v - mean) ** 2, 0);
-        expect(Math.abs(sums[t * 16 + k] - mean)).toBeLessThan(1e-5);
-        expect(Math.abs(sums[t * 16 + 8 + k] - squares)).toBeLessThan(1e-5 * (1 + squares));
-      }
-    }
+    const want = reference.conv2d(image, kernel, { padding: 1 });
+    const { terms, ...accuracy } = winogradAccuracy(tile, "forward", 4);
+    const how = { op: "winograd", shapes: { x: image.shape, weight: kernel.shape }, options: { tile }, ...accuracy };
+    expectClose({ data: await y.data(), shape: y.shape }, want, { ...how, terms });
+    await checkPartials(partials!, inTiles(want, tile), terms, how);
   });
 
   it("leaves the statistics to batch norm where it cuts tiles", async (context) => {

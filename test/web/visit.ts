@@ -1,9 +1,10 @@
 // Visits of the page, as a person makes them: the built page, a server, a browser of one's own.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
 import { build, preview } from "vite";
 import { launchChromium } from "../support/chromium.ts";
-import { temporaryFolder } from "../training/data/fixtures.ts";
 
 const configFile = join(import.meta.dirname, "../../vite.config.ts");
 
@@ -15,10 +16,22 @@ export interface Site extends AsyncDisposable {
   closeBrowsers(): Promise<void>;
 }
 
-/** Builds the page into a folder of its own and serves it below /kiln/: it must work from any path. */
+let built: Promise<string> | undefined;
+
+/** The folder of the built page, which all files share: their project has one process. */
+const builtPage = (): Promise<string> =>
+  (built ??= (async () => {
+    const folder = mkdtempSync(join(tmpdir(), "kiln-page-"));
+    process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+    process.once("SIGTERM", () => process.exit()); // by which vitest ends its processes
+    const outDir = join(folder, "page");
+    await build({ configFile, logLevel: "warn", build: { outDir } });
+    return outDir;
+  })());
+
+/** Serves the page below /kiln/: it must work from any path. */
 export async function openSite(): Promise<Site> {
-  const outDir = join(temporaryFolder(), "page");
-  await build({ configFile, logLevel: "warn", build: { outDir } });
+  const outDir = await builtPage();
   const server = await preview({
     configFile,
     base: "/kiln/",

@@ -23,7 +23,7 @@ afterEach(() => {
 async function stateWithImages(): Promise<State> {
   const state = freshState();
   state.device = await testDevice();
-  takeData(state, await loadRaw("shapes", { limit: 8, limitTest: 8 }));
+  await takeData(state, await loadRaw("shapes", { limit: 8, limitTest: 8 }));
   onTestFinished(() => state.data?.dispose());
   return state;
 }

@@ -28,8 +28,23 @@ function toRgb(data: Uint8Array, channels: number): Uint8Array {
 /** `Files.decodeImage` by sharp. Damaged or cut image data is an error; mere warnings of the decoder are not. */
 export async function decodeImage(bytes: Uint8Array, fit?: Fit): Promise<DecodedImage> {
   const open = sharp ?? (await loadSharp());
-  let image = open(bytes, { failOn: "error" }).autoOrient().flatten({ background: "#ffffff" }).toColourspace("srgb");
-  if (fit) image = image.resize(fit.size, fit.size, { fit: fit.mode === "crop" ? "cover" : "fill" });
-  const { data, info } = await image.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
-  return { width: info.width, height: info.height, data: toRgb(data, info.channels) };
+  try {
+    let image = open(bytes, { failOn: "error" }).autoOrient().flatten({ background: "#ffffff" }).toColourspace("srgb");
+    if (fit) image = image.resize(fit.size, fit.size, { fit: fit.mode === "crop" ? "cover" : "fill" });
+    const { data, info } = await image.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
+    return { width: info.width, height: info.height, data: toRgb(data, info.channels) };
+  } catch (cause) {
+    throw new Error(describeFailure(bytes, (cause as Error).message), { cause });
+  }
+}
+
+/** The decoders' words, or none where several fail at once: sharp then says "Unknown error". */
+function describeFailure(bytes: Uint8Array, message: string): string {
+  if (bytes.length === 0) return "the file is empty";
+  // Browsers read these.
+  if (bytes[0] === 0x42 && bytes[1] === 0x4d) return "it is a BMP: save it as PNG";
+  if (/unsupported image format/.test(message)) return "it is no image of a kind that is read";
+  if (/premature end|unexpected end|bad seek/i.test(message)) return "it ends too early";
+  if (message === "Unknown error") return "it is damaged or ends too early";
+  return message.split("\n")[0];
 }

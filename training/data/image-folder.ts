@@ -1,11 +1,12 @@
 import type { Fit } from "../files.ts";
+import { findPart, isOwnFolder, warnOfLeftOut } from "./class-folders.ts";
+import type { LeftOut, Part } from "./class-folders.ts";
 import { LoadOptionError, splitIndices } from "./dataset.ts";
 import type { ImageSet } from "./dataset.ts";
 import { decodeFiles } from "./decode-files.ts";
 import type { DecodeOptions, ImageFile } from "./decode-files.ts";
 import { listFolder } from "./list-folder.ts";
 
-const IMAGE = /\.(png|jpe?g|webp|gif|avif|tiff?|bmp)$/i;
 const HELD_OUT = ["val", "valid", "validation"] as const;
 
 export interface FolderOptions {
@@ -16,6 +17,8 @@ export interface FolderOptions {
   readonly split?: number | undefined;
   /** The same where `split` is not given; a folder that has a `test/` does without. */
   readonly fallbackSplit?: number | undefined;
+  /** Weights are there already, so that where nothing can train all may test: what messages advise. */
+  readonly trained?: boolean | undefined;
   readonly seed: number;
   readonly strict?: boolean | undefined;
   readonly limit?: number | undefined;
@@ -33,9 +36,6 @@ export interface FolderData {
   /** By what fraction the folder was split. */
   readonly split?: number;
 }
-
-/** The image files of one part of the data set, class by class, names sorted. */
-type Part = Map<string, ImageFile[]>;
 
 interface Layout {
   readonly classes: readonly string[];
@@ -62,20 +62,37 @@ export async function readImageFolder(folder: string, options: FolderOptions): P
 }
 
 async function findImages(folder: string, options: FolderOptions): Promise<Layout> {
-  const folders = (await listFolder(folder)).filter((entry) => entry.directory && !entry.name.startsWith("."));
-  const names = new Set(folders.map((entry) => entry.name));
-  if (names.has("train")) return findParts(folder, names, options);
-  const allTest = options.split === 0;
-  if (names.has("test") && !allTest) {
-    throw new Error(
-      `data: ${folder} has test/ and no train/; put the training images into train/<class>/, or where weights are tested give --split 0`,
-    );
-  }
-  return splitPart(folder, await findPart(folder, names.has("test") ? "test" : "", allTest ? 1 : 2), options);
+  const names = new Set((await listFolder(folder)).filter(isOwnFolder).map((entry) => entry.name));
+  const leftOut: LeftOut = { results: [], others: [] };
+  const layout = await (names.has("train") ? findParts : findWhole)(folder, names, options, leftOut);
+  warnOfLeftOut(folder, leftOut, (message) => options.onWarning?.(message));
+  return layout;
 }
 
-async function findParts(folder: string, names: ReadonlySet<string>, options: FolderOptions): Promise<Layout> {
-  const train = await findPart(folder, "train");
+/** Where there is no `train/`: class folders to be split, or a `test/` alone. */
+async function findWhole(
+  folder: string,
+  names: ReadonlySet<string>,
+  options: FolderOptions,
+  leftOut: LeftOut,
+): Promise<Layout> {
+  const allTest = options.split === 0;
+  if (names.has("test") && !allTest) {
+    const advice = options.trained
+      ? "give --split 0 to test on all its images"
+      : "put the training images into train/<class>/";
+    throw new Error(`data: ${folder} has test/ and no train/; ${advice}`);
+  }
+  return splitPart(folder, await findPart(folder, names.has("test") ? "test" : "", leftOut, allTest ? 1 : 2), options);
+}
+
+async function findParts(
+  folder: string,
+  names: ReadonlySet<string>,
+  options: FolderOptions,
+  leftOut: LeftOut,
+): Promise<Layout> {
+  const train = await findPart(folder, "train", leftOut);
   const heldOut = HELD_OUT.find((name) => names.has(name));
   const testName = names.has("test") ? "test" : heldOut;
   if (testName === undefined) return splitPart(`${folder}/train`, train, options);
@@ -84,7 +101,7 @@ async function findParts(folder: string, names: ReadonlySet<string>, options: Fo
   }
   const classes = [...train.keys()];
   const same = async (name: string): Promise<ImageFile[]> => {
-    const part = await findPart(folder, name);
+    const part = await findPart(folder, name, leftOut);
     sameClasses(folder, classes, name, [...part.keys()]);
     return roundRobin(part);
   };
@@ -110,9 +127,8 @@ function splitPart(folder: string, part: Part, options: FolderOptions): Layout {
   if (options.split === 0) return { classes: [...part.keys()], train: [], test: roundRobin(part), split: 0 };
   const fraction = options.split ?? options.fallbackSplit;
   if (fraction === undefined) {
-    throw new Error(
-      `data: ${folder} has no test images beside it (test/<class>/...); add them, or split with --split 0.9`,
-    );
+    const advice = options.trained ? "give --split 0 to test on all its images" : "add them, or split with --split 0.9";
+    throw new Error(`data: ${folder} has no test images beside it (test/<class>/...); ${advice}`);
   }
   const small = [...part].find(([, list]) => list.length < 2);
   if (small) throw new Error(`data: ${folder}/${small[0]} has a single image, which cannot be split; add images to it`);
@@ -132,45 +148,6 @@ function byLabel(list: readonly ImageFile[]): Map<number, ImageFile[]> {
     else classes.set(file.label, [file]);
   }
   return new Map([...classes].sort(([a], [b]) => a - b));
-}
-
-/** @param least number of classes */
-async function findPart(folder: string, name: string, least = 2): Promise<Part> {
-  const root = name === "" ? folder : `${folder}/${name}`;
-  const entries = await listFolder(root);
-  const classes = entries.filter((entry) => entry.directory && !entry.name.startsWith("."));
-  if (classes.length === 0) {
-    const what = entries.some((entry) => IMAGE.test(entry.name)) ? "images but no class folders" : "no class folders";
-    throw new Error(
-      `data: ${root} has ${what}; it needs train/<class>/*.{png,jpg,...} and test/<class>/..., ` +
-        `or <class>/... with --split, or the CIFAR binary files`,
-    );
-  }
-  if (classes.length < least)
-    throw new Error(`data: ${root} has one class folder (${classes[0].name}/), two or more are needed`);
-  const part: Part = new Map();
-  for (const [label, { name: className }] of classes.entries()) {
-    const list = await imagesBelow(folder, name === "" ? className : `${name}/${className}`, label);
-    if (list.length === 0) {
-      throw new Error(
-        `data: ${root}/${className} holds no images (png, jpg, webp, gif, avif, tiff); add some or remove it`,
-      );
-    }
-    part.set(className, list);
-  }
-  return part;
-}
-
-/** All images in a class folder and the folders in it. */
-async function imagesBelow(folder: string, path: string, label: number): Promise<ImageFile[]> {
-  const found: ImageFile[] = [];
-  for (const entry of await listFolder(`${folder}/${path}`)) {
-    if (entry.name.startsWith(".")) continue;
-    const inner = `${path}/${entry.name}`;
-    if (entry.directory) found.push(...(await imagesBelow(folder, inner, label)));
-    else if (IMAGE.test(entry.name)) found.push({ path: inner, label, size: entry.size, modified: entry.modified });
-  }
-  return found;
 }
 
 /** The first file of every class, then the second of every class, and so on: any first N images are balanced. */

@@ -17,6 +17,8 @@ export interface LoadOptions {
   readonly split?: number | undefined;
   /** The same where `split` is not given: other data have no use for it. What a trained model says. */
   readonly fallbackSplit?: number | undefined;
+  /** Weights are there already, so that where nothing can train all may test: what messages advise. */
+  readonly trained?: boolean | undefined;
   /** Fraction of the training images held out for validation, between 0 and 1. */
   readonly validation?: number | undefined;
   /** Refuse images that cannot be decoded instead of skipping them. */

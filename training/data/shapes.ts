@@ -22,6 +22,9 @@ const CONTRAST = 60;
 
 type Colour = readonly [number, number, number];
 
+/** In label order. */
+export const SHAPE_CLASSES: readonly string[] = OUTLINES.map(([name]) => name);
+
 /** The built-in data set; `classes` in label order. */
 export interface Shapes {
   readonly classes: readonly string[];
@@ -37,7 +40,7 @@ export interface Shapes {
  */
 export function shapes(seed = 0, { train = TRAIN, test = TEST } = {}): Shapes {
   return {
-    classes: OUTLINES.map(([name]) => name),
+    classes: SHAPE_CLASSES,
     train: drawSet(Math.min(train, TRAIN), seed, 0),
     test: drawSet(Math.min(test, TEST), seed, 1),
   };

@@ -9,6 +9,10 @@ export const loss = (value: number | null | undefined): string =>
 export const accuracy = (value: number | null | undefined): string =>
   value === null || value === undefined ? "–" : percent(value);
 
+/** Images a second; 0 is of an epoch that a resumed run only had to evaluate. */
+export const speed = (imagesPerSecond: number): string =>
+  imagesPerSecond === 0 ? "–" : grouped(Math.round(imagesPerSecond));
+
 export function duration(seconds: number): string {
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
   const minutes = Math.round(seconds / 60);

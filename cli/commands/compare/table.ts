@@ -15,7 +15,9 @@ export function figuresOf({ name, dir, epochs }: ComparedRun) {
   const found = bestEpoch(epochs);
   const best = epochs.find(({ epoch }) => epoch === found?.epoch) ?? epochs[0];
   const seconds = epochs.reduce((sum, report) => sum + report.seconds, 0);
-  const imagesPerSecond = epochs.reduce((sum, report) => sum + report.imagesPerSecond, 0) / epochs.length;
+  // 0: resumed at the end of an epoch, whose images were trained on before.
+  const rates = epochs.map((report) => report.imagesPerSecond).filter((each) => each > 0);
+  const imagesPerSecond = rates.length === 0 ? null : rates.reduce((sum, each) => sum + each, 0) / rates.length;
   return { name, dir, epochs: epochs.length, last, best, seconds, imagesPerSecond };
 }
 
@@ -47,7 +49,7 @@ export function resultRows(runs: readonly ComparedRun[]): Row[] {
     row("training loss", ({ last }) => last.trainLoss.toFixed(4)),
     row("first learning rate", (figures) => rate(runs[all.indexOf(figures)].epochs[0].lr)),
     row("time", ({ seconds }) => elapsed(seconds)),
-    row("images/s", ({ imagesPerSecond }) => imagesPerSecond.toFixed(0)),
+    row("images/s", ({ imagesPerSecond }) => imagesPerSecond?.toFixed(0) ?? NOTHING),
   ];
 }
 

@@ -8,11 +8,14 @@ import type { Output } from "../shared/output.ts";
  * anew. Where the names differ altogether labels are left as they are, with a warning.
  *
  * @param outputs how many classes the model tells apart
+ * @throws where the checkpoint knows some of the data's classes but not all: the others have no number
  */
 export function alignClasses(raw: RawDataset, { metadata }: Checkpoint, outputs: number, output: Output): RawDataset {
   const known = metadata.classes;
   if (known && !same(known, raw.classes)) {
-    if (raw.classes.every((name) => known.includes(name))) return relabel(raw, known);
+    const unknown = raw.classes.filter((name) => !known.includes(name));
+    if (unknown.length === 0) return relabel(raw, known);
+    if (unknown.length < raw.classes.length) throw new Error(describeUnknown(unknown, known));
     output.warn(
       `the checkpoint tells ${list(known)} apart, the data has ${list(raw.classes)}: are they the same things?`,
     );
@@ -29,6 +32,11 @@ function relabel(raw: RawDataset, known: readonly string[]): RawDataset {
   const numbers = raw.classes.map((name) => known.indexOf(name));
   const labels = Uint16Array.from(raw.test.labels, (label) => numbers[label]);
   return { ...raw, classes: known, test: { ...raw.test, labels } };
+}
+
+function describeUnknown(unknown: readonly string[], known: readonly string[]): string {
+  const [are, their] = unknown.length === 1 ? ["is not a class", "its folder"] : ["are not classes", "their folders"];
+  return `${list(unknown)} ${are} of the checkpoint (${list(known)}): leave ${their} out of the data`;
 }
 
 const same = (a: readonly string[], b: readonly string[]): boolean =>

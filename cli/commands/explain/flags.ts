@@ -102,7 +102,7 @@ export function explainCommand(): Command {
   return addDeviceFlags(command);
 }
 
-export function checkExplainFlags({ image, index, misclassified, mean, std }: ExplainFlags): void {
+export function checkExplainFlags({ image, index, misclassified, mean, std }: TypedExplainFlags): void {
   const ways = [image, index, misclassified].filter((way) => way !== undefined);
   if (ways.length === 0) throw new UsageError("which images? give --image FILE..., --index I,J or --misclassified N");
   if (ways.length > 1)

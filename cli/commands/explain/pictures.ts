@@ -86,6 +86,10 @@ export function pictureNames(subjects: readonly Subject[]): string[] {
   });
 }
 
+/** Of a folder's files, the pictures of an earlier command: maps.json, which is written anew, does not list them. */
+export const earlierPictures = (names: readonly string[], pictures: readonly string[]): string[] =>
+  names.filter((name) => /^(test-\d|image-).*\.png$/.test(name) && !pictures.includes(name));
+
 const plainName = (path: string): string =>
   path
     .replace(/^.*[/\\]/, "")

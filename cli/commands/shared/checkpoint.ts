@@ -1,8 +1,9 @@
 // The model of `--checkpoint`, and data as that model was trained on.
-import { dirname } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { files } from "#files";
 import { modelFromCheckpoint, stemImageSize, type Checkpoint, type Classifier, type Stem } from "../../../nn/index.ts";
 import type { RawDataset } from "../../../training/index.ts";
+import { SHAPE_CLASSES } from "../../../training/data/shapes.ts";
 import { inside, readRunConfig } from "../../../training/report/run-files.ts";
 import {
   BUILT_IN,
@@ -38,6 +39,10 @@ export function checkpointModel(flags: CheckpointFlags, checkpoint: Checkpoint):
   refuseOther(path, "model", model, said?.name);
   refuseOther(path, "stem", stem, said?.stem);
   refuseOther(path, "classes", classes, said?.classes);
+  if (!said && basename(path) === "state.safetensors") {
+    const weights = join(dirname(path), "best.safetensors");
+    throw new UsageError(`${path} is the state for --resume: the weights are ${weights} beside it`);
+  }
   if (!said && model === undefined)
     throw new UsageError(`${path} does not say which model it is: name it with --model`);
   return modelFromCheckpoint(checkpoint, path, {
@@ -56,21 +61,34 @@ export const checkpointImageSize = ({ imageSize }: CheckpointFlags, { metadata }
  * checkpoint.
  *
  * @param needed false: the data will not be read, wherever it is
- * @throws where it is needed and has moved
+ * @throws where it is needed and has moved, or nothing says which it is
  */
 export async function asTrained<F extends CheckpointFlags & TypedDataFlags>(
   flags: F,
+  { metadata }: Checkpoint,
   needed = true,
 ): Promise<F & DataFlags> {
   const run = inside(await readRunConfig(files.absolute(dirname(flags.checkpoint))), "settings");
-  const trained = typeof run["data"] === "string" ? run["data"] : BUILT_IN;
-  const { data = trained } = flags;
-  const named = flags.data !== undefined || !isFolder(data);
-  if (needed && !named && !(await files.exists(data))) {
-    throw new UsageError(`${flags.checkpoint} was trained on ${data}, which is not there: name its place with --data`);
+  const trained = typeof run["data"] === "string" ? run["data"] : null;
+  const { data = trained ?? BUILT_IN } = flags;
+  if (needed && flags.data === undefined) {
+    if (trained === null) refuseBuiltIn(flags.checkpoint, metadata.classes);
+    if (isFolder(data) && !(await files.exists(data)))
+      throw new UsageError(
+        `${flags.checkpoint} was trained on ${data}, which is not there: name its place with --data`,
+      );
   }
   const cut = (await sizeIsFixed(data)) ? undefined : RESIZES.find((how) => how === run["resize"]);
   return { ...flags, data, resize: flags.resize ?? cut ?? "crop" };
+}
+
+/** @throws where the checkpoint's classes are not those of the built-in images */
+function refuseBuiltIn(path: string, classes: readonly string[] = SHAPE_CLASSES): void {
+  if (classes.join() === SHAPE_CLASSES.join()) return;
+  const some = `${classes.slice(0, 3).join(", ")}${classes.length > 3 ? ", ..." : ""}`;
+  throw new UsageError(
+    `${path} tells ${some} apart, and no config.json beside it says where their images are: name the data with --data`,
+  );
 }
 
 /** The data, normalised and, where that is needed, split as the checkpoint says. */
@@ -97,5 +115,6 @@ export async function checkpointData(
     imageSize,
     limit,
     fallbackSplit: trained,
+    trained: true,
   });
 }

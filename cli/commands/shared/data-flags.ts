@@ -108,7 +108,7 @@ export function addNormalisationFlags(command: Command, text: string): Command {
 export async function loadCommandData(
   flags: DataFlags,
   output: Output,
-  more: Pick<LoadOptions, "imageSize" | "validation" | "limit" | "fallbackSplit">,
+  more: Pick<LoadOptions, "imageSize" | "validation" | "limit" | "fallbackSplit" | "trained">,
 ): Promise<RawDataset> {
   const { data, resize, split, strict, limitTest, mean, std } = flags;
   const progress = new PlainProgress(output);

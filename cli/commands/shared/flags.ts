@@ -80,6 +80,8 @@ export function flag<T>(
   if (decidedLater) option.default(undefined, byDefault.text);
   else option.default(byDefault);
   return option.argParser((text: string) => {
+    // Commander takes whatever comes next.
+    if (text.startsWith("--")) throw new UsageError(`${option.long} needs a value, got the flag ${text}`);
     const value = rule.read(text);
     if (value !== undefined) return value;
     throw new UsageError(`${option.long} must be ${rule.wanted}, not ${text === "" ? "empty" : text}`);
@@ -102,15 +104,34 @@ export function makeCommand(name: string, description: string): Command {
     .helpOption("-h, --help", "print this")
     .configureHelp({ optionDescription: describeOption, helpWidth: Math.min(process.stdout.columns ?? 120, 120) })
     .configureOutput({
-      outputError: (text, write) => write(`${name}: ${reword(text, command.args)}\n`),
+      outputError: (text, write) => write(`${name}: ${reword(text, command)}\n`),
     });
   return command;
 }
 
+/** Flags of other tools, and what to do here. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  "--learning-rate": "it is --lr here",
+  "--wd": "it is --weight-decay here",
+  "--bs": "it is --batch-size here",
+  "-b": "it is --batch-size here",
+  "--amp": "it is --precision mixed here",
+  "--fp16": "it is --precision mixed here",
+  "--pretrained": "it is --init FILE here",
+  "--num-classes": "it is --classes here",
+  "--warmup-epochs": "it is --schedule linear:total_iters=5+cosine here, of 5 epochs",
+  "--no-augment": "it is --augment none here",
+  "--workers": "leave it out, the images of --data are decoded once, on all cores",
+};
+
 /** Commander's messages in our manner. */
-function reword(text: string, args: readonly string[]): string {
+function reword(text: string, { args, options }: Command): string {
   if (text.includes("too many arguments"))
     return `unexpected "${args.join(" ")}": this command takes flags only, see --help`;
+  const [, unknown] = /unknown option '(.*?)'/.exec(text) ?? [];
+  const here = ELSEWHERE[unknown?.replace(/=.*/, "").replaceAll("_", "-") ?? ""];
+  const [, needed] = /^.*?(--[\w-]+)/.exec(here ?? "") ?? [];
+  if (options.some(({ long }) => long === needed)) return `unknown option '${unknown}': ${here}`;
   return text
     .trim()
     .replace(/^error: /, "")

@@ -7,6 +7,9 @@ import { refuseHeld } from "../../../training/run-folder.ts";
 /** Where results go that are sent nowhere else. */
 const RUNS = "runs";
 
+/** What is most wanted of a run folder that is named instead of a file in it. */
+const WEIGHTS = ["best.safetensors", "last.safetensors"];
+
 /** The contents of a file that a flag names. */
 export async function readInput(path: string, flag: string): Promise<Uint8Array> {
   try {
@@ -18,9 +21,10 @@ export async function readInput(path: string, flag: string): Promise<Uint8Array>
 
 /** One line on why a file that a flag names cannot be read. */
 export function explainRead(cause: unknown, path: string, flag: string): string {
+  const weights = WEIGHTS.map((name) => join(path, name)).find((file) => existsSync(file));
   const reasons: Readonly<Record<string, string>> = {
     ENOENT: "there is no such file",
-    EISDIR: "it is a folder, name a file in it",
+    EISDIR: `it is a folder, name a file in it${weights === undefined ? "" : `, such as ${weights}`}`,
     EACCES: "you may not read it",
   };
   const { code = "", message } = cause as NodeJS.ErrnoException;

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { Command, Option } from "commander";
 import { preset } from "../../../training/presets/index.ts";
-import { suggestion } from "../../../training/suggest.ts";
+import { closest, suggestion } from "../../../training/suggest.ts";
 import { isFolder, locate } from "../shared/data-flags.ts";
 import { UsageError } from "../shared/errors.ts";
 import { explainRead } from "../shared/paths.ts";
@@ -53,18 +53,24 @@ function apply(
 ): void {
   const options = new Map(command.options.map((option) => [option.attributeName(), option]));
   for (const [key, value] of Object.entries(settings)) {
-    const flag = key.replace(/^--/, "");
+    const flag = key.replace(/^--/, "").replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     const negated = options.get(flag.slice("no-".length))?.long === `--${flag}`;
     const name = negated
       ? flag.slice("no-".length)
       : flag.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
     const option = options.get(name);
     if (name === "config" || name === "resume") throw new UsageError(`${path}: ${key} cannot be set in a file`);
-    if (!option) throw new UsageError(`${path}: unknown flag "${key}"${suggestion(key, [...options.keys()])}`);
+    if (!option) throw new UsageError(`${path}: unknown flag "${key}"${meant(key, [...options.keys()])}`);
     if (stronger.includes(command.getOptionValueSource(name) ?? "")) continue;
     const given = parse(option, value, path);
     command.setOptionValueWithSource(name, negated ? !given : given, "config");
   }
+}
+
+/** The nearest name; all of them, which are many, where none is near. */
+function meant(key: string, names: readonly string[]): string {
+  const near = closest(key, names);
+  return near === undefined ? suggestion(key, names) : `; did you mean "${near}"?`;
 }
 
 function readSettings(path: string): { settings: Record<string, unknown>; isRun: boolean } {
@@ -74,19 +80,28 @@ function readSettings(path: string): { settings: Record<string, unknown>; isRun:
   } catch (cause) {
     throw new UsageError(explainRead(cause, path, "--config"), { cause });
   }
-  const value = parseObject(text);
-  if (!value) throw new UsageError(`--config: ${path} is not a JSON object, as in {"epochs": 20, "lr": 0.1}`);
+  const value = parseObject(text, path);
   const { settings } = value;
   return isObject(settings) ? { settings, isRun: true } : { settings: value, isRun: false };
 }
 
-function parseObject(text: string): Record<string, unknown> | null {
+function parseObject(text: string, path: string): Record<string, unknown> {
+  let value: unknown;
   try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : null;
-  } catch {
-    return null;
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new UsageError(`--config: ${path} is not JSON: ${reasonIn(text, cause as SyntaxError)}`, { cause });
   }
+  if (isObject(value)) return value;
+  throw new UsageError(`--config: ${path} is not a JSON object, as in {"epochs": 20, "lr": 0.1}`);
+}
+
+/** JSON.parse's reason, with the line and column of the position that it gives, where it does. */
+function reasonIn(text: string, { message }: SyntaxError): string {
+  const [, reason = message, position] = /^(.*?)(?: in JSON)? at position (\d+)/.exec(message) ?? [];
+  if (position === undefined) return message.replace(/\s+/g, " ");
+  const before = text.slice(0, Number(position)).split("\n");
+  return `line ${before.length}, column ${before.at(-1)!.length + 1}: ${reason}`;
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>

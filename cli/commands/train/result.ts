@@ -1,7 +1,7 @@
 // What a run came to.
 import type { RawDataset, RunFolder } from "../../../training/index.ts";
 import type { LrFinderResult } from "../../../training/lr-finder/index.ts";
-import { elapsed, percent, type Output } from "../shared/output.ts";
+import { counted, elapsed, percent, type Output } from "../shared/output.ts";
 import type { FitResult } from "./fit.ts";
 import type { Settings } from "./settings.ts";
 
@@ -36,7 +36,7 @@ export function reportResult(
     return;
   }
   if (end.reason === "early-stop") {
-    output.result(`ended early: no better ${by} loss for ${settings.earlyStop} epochs`);
+    output.result(`ended early: no better ${by} loss for ${counted(settings.earlyStop!, "epoch")}`);
   }
   const held =
     end.reason === "early-stop" ? `ended in epoch ${end.position.epoch}` : `has all its ${settings.epochs} epochs`;

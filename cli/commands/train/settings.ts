@@ -6,6 +6,7 @@ import {
   stemOf,
   type Checkpoint,
   type ModelInfo,
+  type Module,
   type Stem,
 } from "../../../nn/index.ts";
 import {
@@ -26,6 +27,7 @@ import { refuseOther } from "../shared/checkpoint.ts";
 import { locate } from "../shared/data-flags.ts";
 import { usage, UsageError } from "../shared/errors.ts";
 import { stemModel } from "../shared/model-flags.ts";
+import { grouped, type Output } from "../shared/output.ts";
 import { RUN_FLAGS, type TrainFlags } from "./flags.ts";
 
 /** The model that is asked for; its classes are known with the data. */
@@ -124,6 +126,25 @@ function checkImageSize({ model, stem }: ModelChoice, { height, width }: ImageSe
       cause,
     });
   }
+}
+
+/** From about so many pixels on the stem for 32 makes the net slow, and its field of view small. */
+const LARGE = 96;
+
+/** The model is the one that was asked for, and trains: a warning. */
+export function warnOfStem({ stem, imageSize }: Settings, output: Output): void {
+  if (stem !== "cifar" || imageSize < LARGE) return;
+  output.warn(
+    `the cifar stem is for about 32 pixels: --stem imagenet for ${imageSize}, with resnet18, resnet34 or resnet50`,
+  );
+}
+
+/** How many there are, and where others are frozen how many learn. */
+export function describeParameters(model: Module): string {
+  const parameters = model.parameters();
+  const sizeOf = (list: typeof parameters): number => list.reduce((sum, { size }) => sum + size, 0);
+  const [all, trained] = [sizeOf(parameters), sizeOf(parameters.filter(({ requiresGrad }) => requiresGrad))];
+  return `${grouped(all)} parameters${trained < all ? `, ${grouped(trained)} of them trained` : ""}`;
 }
 
 /**

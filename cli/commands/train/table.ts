@@ -29,7 +29,8 @@ export class EpochTable {
       share(testAccuracy),
       ...(this.#validation ? [share(validationAccuracy)] : []),
       seconds.toFixed(1),
-      report.imagesPerSecond.toFixed(0),
+      // A run resumed at the end of an epoch had no images left of it.
+      report.imagesPerSecond === 0 ? "-" : report.imagesPerSecond.toFixed(0),
     ]);
   }
 }

@@ -2,6 +2,8 @@ import { readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "no
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { files } from "#files";
+import sharp from "sharp";
+import { decodeImage } from "../../../training/data/decode.node.ts";
 import { readImageFolder } from "../../../training/data/image-folder.ts";
 import type { FolderData, FolderOptions } from "../../../training/data/image-folder.ts";
 import type { ImageSet } from "../../../training/data/dataset.ts";
@@ -66,7 +68,7 @@ describe("readImageFolder", () => {
     }
     const alone = makeFolder({ "test/x": 3, "test/y": 2 });
     await expect(read(alone)).rejects.toThrow(
-      /has test\/ and no train\/; put .*, or where weights are tested give --split 0$/,
+      /has test\/ and no train\/; put the training images into train\/<class>\/$/,
     );
     await expect(loadRaw(alone, { split: 0, cache })).rejects.toThrow("--split 0 leaves no training images");
     const { mean, test } = await loadRaw(alone, { split: 0, cache, mean: [0.5, 0.5, 0.5], std: [0.2, 0.2, 0.2] });
@@ -93,6 +95,37 @@ describe("readImageFolder", () => {
     put(join(folder, "train/a/.hidden.png"), "x");
     const { train } = await read(folder);
     expect(train.paths).toEqual(["train/a/0.png", "train/b/0.png", "train/a/more/0.png", "train/a/more/1.png"]);
+  });
+
+  it("leaves out folders that a command wrote its results into, and says so once", async () => {
+    const folder = makeFolder({ "runs/one/pictures": 2, "runs/two": 1, a: 4, "a/explained": 1, b: 3 });
+    for (const name of ["runs/one/config.json", "runs/one/metrics.jsonl", "runs/two/evaluation.json"])
+      put(join(folder, name), "");
+    put(join(folder, "a/explained/maps.json"), "{}");
+    const onWarning = vi.fn<(message: string) => void>();
+    const { classes, train, test } = await read(folder, { split: 0.5, onWarning });
+    expect([classes, train.count + test.count]).toEqual([["a", "b"], 7]);
+    expect(onWarning.mock.calls).toEqual([
+      [`data: left out ${folder}/a/explained and 2 more: results of an earlier command, not images of a class`],
+    ]);
+  });
+
+  it("counts files of kinds that are not read, with strict too, and passes over what systems leave", async () => {
+    const folder = makeFolder({ ...four, "train/__MACOSX": 1, "train/a/__MACOSX": 1 });
+    for (const name of ["a/1.HEIC", "a/2.heic", "b/raw.v2/3", "b/4.txt", "a/Thumbs.db", "b/desktop.ini"])
+      put(join(folder, "train", name), "");
+    put(join(folder, "train/b/5.jfif"), png(8, 8, picture(40)));
+    for (const strict of [false, true]) {
+      const onWarning = vi.fn<(message: string) => void>();
+      const { classes, train } = await read(folder, { onWarning, strict });
+      expect([classes, train.count]).toEqual([["a", "b"], 6]);
+      expect(onWarning.mock.calls).toEqual([
+        [
+          "data: 4 files are not of a kind that is read (.heic 2, .txt 1, no ending 1), " +
+            `such as ${folder}/train/a/1.HEIC`,
+        ],
+      ]);
+    }
   });
 
   it("brings images to the size asked for", async () => {
@@ -137,6 +170,31 @@ describe("images that cannot be decoded", () => {
         /^data: skipped 4 of 8 images that cannot be decoded: .*train\/b\/0\.png \(.+\), .* and 1 more$/,
       );
     }
+  });
+
+  it("are described in words, also where several decoders fail at once", async () => {
+    const noise = Uint8Array.from({ length: 3 * 128 ** 2 }, (_, i) => (i * i * 31) % 256);
+    const whole = await sharp(noise, { raw: { width: 128, height: 128, channels: 3 } })
+      .jpeg()
+      .toBuffer();
+    const folder = makeFolder({ "train/a": 1, "train/b": 1, "test/a": 1, "test/b": 1 });
+    for (let n = 0; n < 8; n++) put(join(folder, `train/a/cut${n}.jpg`), whole.subarray(0, whole.length / 2));
+    put(join(folder, "train/b/empty.png"), "");
+    put(join(folder, "train/b/text.png"), "no image");
+    const reasons: string[] = [];
+    vi.spyOn(files, "decodeImage").mockImplementation((bytes, fit) =>
+      decodeImage(bytes, fit).catch((error: Error) => {
+        reasons.push(error.message);
+        throw error;
+      }),
+    );
+    await read(folder).finally(() => vi.restoreAllMocks());
+    const cut = reasons.filter((reason) => /^it (ends too early|is damaged or ends too early)$/.test(reason));
+    expect(cut).toHaveLength(8);
+    expect(reasons.filter((reason) => !cut.includes(reason)).sort()).toEqual([
+      "it is no image of a kind that is read",
+      "the file is empty",
+    ]);
   });
 
   it("are made up for by the next ones under a limit", async () => {
@@ -258,7 +316,10 @@ describe("folders of another form", () => {
       { "train/a": 1, "train/b": 1, "test/a": 1, "test/b": 1, "test/c": 1 },
       /test\/c has no counterpart train\/c/,
     );
-    await refuses({ ...four, "train/c": 0, "test/c": 1 }, /train\/c holds no images/);
+    await refuses(
+      { ...four, "train/c": 0, "test/c": 1 },
+      /train\/c holds no images \(.*\) but other files \(\.txt 1\); /,
+    );
     await refuses({ "train/a": 1, "test/a": 1 }, /train has one class folder \(a\/\), two or more are needed/);
   });
 
@@ -267,6 +328,14 @@ describe("folders of another form", () => {
     await refuses({ a: 2, b: 2 }, /has no test images .* split with --split 0\.9/);
     await refuses({ "train/a": 2, "train/b": 2 }, /has no test images/);
     await refuses({ "test/a": 2, "test/b": 2 }, /has test\/ and no train\//);
+    // With weights at hand all may test.
+    const advice = /; give --split 0 to test on all its images$/;
+    for (const counts of [
+      { a: 2, b: 2 },
+      { "train/a": 2, "train/b": 2 },
+      { "test/a": 2, "test/b": 2 },
+    ])
+      await refuses(counts, advice, { trained: true });
     await refuses({ a: 1, b: 2 }, /\/a has a single image, which cannot be split/, { split: 0.5 });
   });
 

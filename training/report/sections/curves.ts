@@ -1,6 +1,6 @@
 // How the figures went over the epochs.
 import { accuracyCurves, lossCurves, singleCurve, stepLossCurve } from "../figures/curves.ts";
-import { accuracy, duration, loss } from "../format.ts";
+import { accuracy, duration, loss, speed } from "../format.ts";
 import { showRate } from "../../lr-finder/suggest.ts";
 import { details, html, table, type Column } from "../html.ts";
 import type { EpochReport } from "../../events.ts";
@@ -49,7 +49,7 @@ function epochTable(epochs: readonly EpochReport[]) {
     { head: "Test loss", cell: ({ testLoss }) => loss(testLoss) },
     { head: "Test accuracy", cell: ({ testAccuracy }) => accuracy(testAccuracy) },
     { head: "Time", cell: ({ seconds }) => duration(seconds) },
-    { head: "Images/s", cell: ({ imagesPerSecond }) => imagesPerSecond.toFixed(0) },
+    { head: "Images/s", cell: ({ imagesPerSecond }) => speed(imagesPerSecond) },
   ];
   return table("Every epoch", columns, epochs);
 }

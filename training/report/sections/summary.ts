@@ -1,7 +1,7 @@
 // What the run came to, in numbers and words.
 import { bestEpoch } from "../../best-epoch.ts";
 import type { EpochReport } from "../../events.ts";
-import { duration, grouped, loss, percent, plural } from "../format.ts";
+import { duration, grouped, loss, percent, plural, speed } from "../format.ts";
 import { html, type Html, type Part } from "../html.ts";
 import type { Material } from "../material.ts";
 import type { Section } from "../section.ts";
@@ -67,7 +67,7 @@ function numbers({ result, run: { epochs }, model }: Material): [string, Part][]
     ...(last
       ? ([
           ["Time", duration(seconds)],
-          ["Speed of the last epoch", `${grouped(Math.round(last.imagesPerSecond))} images/s`],
+          ["Speed of the last epoch", `${speed(last.imagesPerSecond)} images/s`],
           ...(last.skippedSteps === undefined ? [] : [["Steps skipped (f16 overflow)", grouped(last.skippedSteps)]]),
         ] as [string, Part][])
       : []),

@@ -1,0 +1,34 @@
+// Whether a step fits the adapter, before there is a run folder.
+import type { Device } from "../../../engine/index.ts";
+import type { DeviceDataset, Trainer } from "../../../training/index.ts";
+
+/** Below this memory is not asked for: every GPU has it. */
+const ALWAYS_FITS = 2 ** 28;
+
+/** @throws Error of one line that names a batch size that fits */
+export async function refuseTooLarge(device: Device, trainer: Trainer, train: DeviceDataset): Promise<void> {
+  const { batchSize, stepImages } = trainer;
+  const problem = await tooLarge(device, trainer, train, Math.min(stepImages, train.count));
+  if (problem === null) return;
+  // Powers of two; a single batch of a step that has several takes the most of it.
+  let fitting = 2 ** Math.ceil(Math.log2(Math.min(batchSize, train.count)) - 1);
+  while (fitting >= 1 && (await tooLarge(device, trainer, train, fitting))) fitting /= 2;
+  if (fitting < 1) throw problem;
+  throw new Error(`--batch-size ${batchSize} is too much for this adapter: ${fitting} fits`, { cause: problem });
+}
+
+/** Why a step over so many images cannot run; null where it can. */
+async function tooLarge(device: Device, trainer: Trainer, train: DeviceDataset, images: number): Promise<Error | null> {
+  let bytes: number;
+  try {
+    bytes = trainer.stepBytes(train, images);
+  } catch (error) {
+    return error as Error;
+  }
+  // A software adapter promises more memory than there is.
+  if (bytes < ALWAYS_FITS || device.info.software || (await device.canAllocate(bytes))) return null;
+  return new Error(
+    `a step over ${images} images takes ${(bytes / 2 ** 30).toFixed(1)} GiB, more than this adapter has: ` +
+      "take a smaller --model or --image-size",
+  );
+}
