@@ -340,6 +340,11 @@ describe("train", () => {
       cwd,
       env,
     });
+    const state = await runCli("train", ["--init", "whole/state.safetensors", "--out", "no"], { cwd, env });
+    expect([state.status, state.stderr]).toEqual([
+      2,
+      "train: whole/state.safetensors is the state for --resume: the weights are whole/best.safetensors beside it\n",
+    ]);
     const words = "--model resnet20 is not what whole/last.safetensors says (resnet8): leave it out";
     expect([wrong.status, wrong.stderr]).toEqual([2, `train: ${words}\n`]);
     expect(existsSync(join(cwd, "no"))).toBe(false);

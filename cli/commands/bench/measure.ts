@@ -2,6 +2,7 @@
 import type { Device } from "../../../engine/index.ts";
 import type { Module } from "../../../nn/index.ts";
 import { InFlight } from "../../../training/in-flight.ts";
+import { refuseTooLarge } from "../train/too-large.ts";
 import { median } from "./median.ts";
 import { TrainingSteps, type StepOptions } from "./steps.ts";
 
@@ -43,6 +44,7 @@ const BLOCKS = 5;
 /** Trains `model` on random images, and times it. */
 export async function measureSteps(device: Device, model: Module, options: MeasureOptions): Promise<Measurement> {
   using training = new TrainingSteps(model, options);
+  await refuseTooLarge(device, training.trainer, training.images);
   const start = performance.now();
   await options.prepare?.(training);
   await warmUp(device, training, () => options.onWarmUp?.((performance.now() - start) / 1000));

@@ -32,6 +32,13 @@ export function refuseOther(path: string, flag: string, typed?: string | number,
   throw new UsageError(`--${flag} ${typed} is not what ${path} says (${inFile}): leave it out`);
 }
 
+/** @throws where a file that does not say which model it is holds what `--resume` reads */
+export function refuseState(path: string, { metadata }: Checkpoint): void {
+  if (metadata.model || basename(path) !== "state.safetensors") return;
+  const weights = join(dirname(path), "best.safetensors");
+  throw new UsageError(`${path} is the state for --resume: the weights are ${weights} beside it`);
+}
+
 /** The model with its weights. What is typed must not differ from what the file says. */
 export function checkpointModel(flags: CheckpointFlags, checkpoint: Checkpoint): Classifier {
   const { checkpoint: path, model, stem, classes } = flags;
@@ -39,10 +46,7 @@ export function checkpointModel(flags: CheckpointFlags, checkpoint: Checkpoint):
   refuseOther(path, "model", model, said?.name);
   refuseOther(path, "stem", stem, said?.stem);
   refuseOther(path, "classes", classes, said?.classes);
-  if (!said && basename(path) === "state.safetensors") {
-    const weights = join(dirname(path), "best.safetensors");
-    throw new UsageError(`${path} is the state for --resume: the weights are ${weights} beside it`);
-  }
+  refuseState(path, checkpoint);
   if (!said && model === undefined)
     throw new UsageError(`${path} does not say which model it is: name it with --model`);
   return modelFromCheckpoint(checkpoint, path, {

@@ -23,7 +23,7 @@ import { preset } from "../../../training/presets/index.ts";
 import { usesRate } from "../../../training/build-run.ts";
 import { stepsPerEpoch } from "../../../training/step-count.ts";
 import { planAugment } from "../../../training/data/augment-plan.ts";
-import { refuseOther } from "../shared/checkpoint.ts";
+import { refuseOther, refuseState } from "../shared/checkpoint.ts";
 import { locate } from "../shared/data-flags.ts";
 import { usage, UsageError } from "../shared/errors.ts";
 import { stemModel } from "../shared/model-flags.ts";
@@ -73,11 +73,10 @@ export interface InitFile {
   readonly stem: Stem;
 }
 
-export const describeInit = (file: string, checkpoint: Checkpoint): InitFile => ({
-  file,
-  info: checkpoint.metadata.model,
-  stem: stemOf(checkpoint),
-});
+export function describeInit(file: string, checkpoint: Checkpoint): InitFile {
+  refuseState(file, checkpoint);
+  return { file, info: checkpoint.metadata.model, stem: stemOf(checkpoint) };
+}
 
 export function chooseModel({ model, stem, imageSize }: TrainFlags, init: InitFile | null): ModelChoice {
   if (init && !init.info && model === undefined) {
