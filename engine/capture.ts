@@ -69,6 +69,8 @@ function settleFailure(device: Device, recording: Recording, args: readonly Tens
     using arena = new Arena(device);
     using program = new Program(device, recording, args, [], arena);
     program.runRecorded(args);
+  } catch {
+    // Where the device is lost, say: the failure before is the one to report.
   } finally {
     recording.releaseOutside();
   }
