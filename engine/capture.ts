@@ -1,5 +1,6 @@
 // capture(step): the same step, recorded once for each shape of its arguments and replayed from then on.
 import { recordsGradients } from "./autograd.ts";
+import { describeArguments, variantOf, type CaptureArgument } from "./capture-key.ts";
 import { currentDevice } from "./current.ts";
 import type { Device } from "./gpu/device.ts";
 import { Arena, planPlaces } from "./plan.ts";
@@ -7,11 +8,7 @@ import { lifetimeOf, materialize, plannedBuffers, Program, refuseWrittenUploads 
 import { difference, Recording, type VirtualBuffer } from "./recording.ts";
 import { asTemplate, rebuild, strip, templateDifference, tensorsIn, type Template } from "./results.ts";
 import { belongsToScope, scope } from "./scope.ts";
-import { showShape } from "./shape.ts";
 import { Tensor } from "./tensor.ts";
-
-/** What a captured step takes: tensors, and what chooses between programs. Numbers would become constants: pass a tensor. */
-export type CaptureArgument = Tensor | string | boolean;
 
 export interface CaptureOptions<A extends readonly CaptureArgument[]> {
   /** For messages; default "the captured step". */
@@ -304,35 +301,13 @@ class Programs<A extends readonly CaptureArgument[], T> {
   }
 
   #keyOf(args: A, device: Device): string {
-    const shown = args.map((argument, i) => {
-      if (!(argument instanceof Tensor)) return String(argument);
-      const same = args.indexOf(argument);
-      return same < i ? `=${same}` : `${argument.dtype}${showShape(argument.shape)}${overlap(args, i)}`;
-    });
-    const gradients = recordsGradients() ? [] : ["no gradients"];
-    return [`(${shown.join(", ")})`, variantOf(device), ...gradients, this.#key?.(...args) ?? ""].join(" ").trimEnd();
+    return [
+      describeArguments(args),
+      variantOf(device),
+      ...(recordsGradients() ? [] : ["no gradients"]),
+      this.#key?.(...args) ?? "",
+    ]
+      .join(" ")
+      .trimEnd();
   }
-}
-
-/** All that decides which kernels run. */
-const variantOf = ({ family, texels, winograd, keptTransformBytes, matrix, choices }: Device): string =>
-  `${family} ${texels ? "texels " : ""}${String(winograd)} ${keptTransformBytes} ${JSON.stringify(matrix)} ${choices.version}`;
-
-type Range = Pick<ReturnType<Tensor["location"]>, "offset" | "byteLength">;
-const overlaps = (a: Range, b: Range): boolean =>
-  a.offset < b.offset + b.byteLength && b.offset < a.offset + a.byteLength;
-
-/**
- * With which earlier argument one shares a buffer and, where they overlap, how far apart they start: it decides which of them a dispatch
- * seems to bind.
- */
-function overlap(args: readonly CaptureArgument[], i: number): string {
-  const places = args
-    .slice(0, i + 1)
-    .map((argument) => (argument instanceof Tensor ? argument.location("capture") : null));
-  const own = places[i]!;
-  const first = places.findIndex((place) => place?.buffer === own.buffer);
-  if (first === i) return "";
-  const overlapping = places.findIndex((place) => place?.buffer === own.buffer && overlaps(place, own));
-  return overlapping < i ? `@${overlapping}+${own.offset - places[overlapping]!.offset}` : `@${first}`;
 }

@@ -4,14 +4,12 @@ import type { DeviceDataset } from "./data/device-dataset.ts";
 import { compileEvaluation, evaluateBatches, type Evaluation } from "./evaluate.ts";
 import { DivergedError, EMPTY_SUMS, type EpochReport, type ProgressEvent, type TrainEvent } from "./events.ts";
 import type { FitOptions } from "./fit.ts";
-import { InFlight } from "./in-flight.ts";
+import { InFlight, stepsInFlight } from "./in-flight.ts";
 import { addStep, RateMeter, StepLog, type StepResult } from "./metrics.ts";
 import { Monitors } from "./monitors.ts";
 import { ratesAt, type Rates } from "./schedules/index.ts";
 import type { Trainer } from "./trainer.ts";
 
-/** Submitted steps that may be unfinished while the next is recorded. A software GPU's are long, and an interrupt waits for them. */
-const stepsInFlight = (): number => (currentDevice().info.software ? 1 : 2);
 const READ_EVERY_MS = 500;
 const now = (): number => performance.now();
 

@@ -1,3 +1,9 @@
+// GPU work that is not awaited yet.
+import { currentDevice } from "../engine/index.ts";
+
+/** Submitted steps that may be unfinished while the next is recorded. A software GPU's are long, and an interrupt waits for them. */
+export const stepsInFlight = (): number => (currentDevice().info.software ? 1 : 2);
+
 /**
  * GPU work (and reads of its results) that was submitted and is not awaited yet. Waiting for the oldest keeps the queue short: memory stays bounded, and an
  * interrupt is noticed after a step instead of after a queue of them.

@@ -3,7 +3,8 @@ import type { FileEntry } from "../files.ts";
 import type { ImageFile } from "./decode-files.ts";
 import { listFolder } from "./list-folder.ts";
 
-const IMAGE = /\.(png|jpe?g|jpe|jfif|webp|gif|avif|tiff?|bmp)$/i;
+/** Names of images. Node reads no `.bmp`, browsers do. */
+export const IMAGE = /\.(png|jpe?g|jpe|jfif|webp|gif|avif|tiff?|bmp)$/i;
 const KINDS = "png, jpg, webp, gif, avif, tiff";
 /** What systems leave in folders and in archives. */
 const SYSTEM = /^(\..*|__MACOSX|Thumbs\.db|desktop\.ini)$/i;

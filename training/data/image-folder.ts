@@ -8,6 +8,8 @@ import type { DecodeOptions, ImageFile } from "./decode-files.ts";
 import { listFolder } from "./list-folder.ts";
 
 const HELD_OUT = ["val", "valid", "validation"] as const;
+/** What is read of a folder that has `train/`. */
+export const PARTS: readonly string[] = ["train", "test", ...HELD_OUT];
 
 export interface FolderOptions {
   /** Side of the decoded images in pixels. */

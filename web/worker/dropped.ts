@@ -1,4 +1,5 @@
 // Files that were dropped, chosen or photographed, as a folder that `loadRaw` understands: unpacked, unwrapped, without what is no image.
+import { IMAGE } from "../../training/data/class-folders.ts";
 import { files } from "../../training/index.ts";
 import { unpackZip } from "./unzip.ts";
 
@@ -38,7 +39,6 @@ const MOST_BYTES = 2 ** 31;
 const AT_ONCE = 8;
 
 const ZIP = /\.zip$/i;
-const IMAGE = /\.(png|jpe?g|jpe|jfif|webp|gif|avif|tiff?|bmp)$/i;
 const CIFAR = /(^|\/)(data_batch_[1-5]|test_batch|train|test)\.bin$/;
 const CIFAR_NAMES = /(^|\/)(batches\.meta|fine_label_names)\.txt$/;
 const CIFAR_PYTHON = /(^|\/)(data_batch_[1-5]|cifar-100-python\/train)$/;

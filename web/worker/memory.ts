@@ -1,24 +1,22 @@
 // Whether a batch fits, before it is tried: a page that runs out of memory is closed without a word.
 import type { Device } from "../../engine/index.ts";
 import type { DeviceDataset, Trainer } from "../../training/index.ts";
+import { fitsMemory, stepNeed } from "../../training/step-memory.ts";
 
 /** Gigabytes of the machine, as browsers tell it: rounded, and never more than 8 or 32. Firefox and Safari do not tell. */
 const gigabytes = (): number => (navigator as Navigator & { deviceMemory?: number }).deviceMemory ?? 4;
-
-/** Below this nothing is asked: every machine that opens a page has it. */
-const ALWAYS_FITS = 2 ** 28;
 
 /**
  * @throws Error of one line that names the largest batch that fits
  */
 export async function refuseTooLarge(device: Device, trainer: Trainer, train: DeviceDataset): Promise<void> {
   const whole = Math.min(trainer.stepImages, train.count);
-  const wanted = needed(trainer, train, whole);
+  const { bytes: wanted } = stepNeed(trainer, train, whole);
   if (await fits(device, wanted)) return;
   let [fitting, tooMany] = [0, whole];
   while (tooMany - fitting > Math.max(1, tooMany >> 4)) {
     const middle = (fitting + tooMany) >> 1;
-    if (await fits(device, needed(trainer, train, middle))) fitting = middle;
+    if (await fits(device, stepNeed(trainer, train, middle).bytes)) fitting = middle;
     else tooMany = middle;
   }
   const size = Number.isFinite(wanted)
@@ -28,19 +26,6 @@ export async function refuseTooLarge(device: Device, trainer: Trainer, train: De
   throw new Error(`batch size ${trainer.batchSize}: ${size} more than this GPU has for a page; ${advice}`);
 }
 
-/** Infinity where a tensor of the step is larger than the adapter binds. */
-function needed(trainer: Trainer, train: DeviceDataset, images: number): number {
-  try {
-    return trainer.stepBytes(train, images);
-  } catch {
-    return Infinity;
-  }
-}
-
-async function fits(device: Device, bytes: number): Promise<boolean> {
-  if (bytes < ALWAYS_FITS) return true;
-  if (!Number.isFinite(bytes)) return false;
-  // A software adapter lives in the machine's memory, and takes more than there is until it is used.
-  if (device.info.software) return device.memory().bytes + bytes < (gigabytes() / 2) * 2 ** 30;
-  return device.canAllocate(bytes);
-}
+/** Half of the machine's memory is left to all else. */
+const fits = (device: Device, bytes: number): Promise<boolean> =>
+  fitsMemory(device, bytes, (gigabytes() / 2) * 2 ** 30);

@@ -1,7 +1,7 @@
 // Timing training steps.
 import type { Device } from "../../../engine/index.ts";
 import type { Module } from "../../../nn/index.ts";
-import { InFlight } from "../../../training/in-flight.ts";
+import { InFlight, stepsInFlight } from "../../../training/in-flight.ts";
 import { refuseTooLarge } from "../train/too-large.ts";
 import { median } from "./median.ts";
 import { TrainingSteps, type StepOptions } from "./steps.ts";
@@ -34,9 +34,6 @@ export interface MeasureOptions extends StepOptions {
 const WARM_UP_STEPS = 4;
 /** A real GPU's clocks take their time to rise. */
 const WARM_UP_MS = 500;
-
-/** As many submitted steps may be unfinished while the next is recorded as in the Trainer's `fit()`. */
-const stepsInFlight = ({ info }: Device): number => (info.software ? 1 : 2);
 
 /** A real GPU's steps are timed in so many blocks: after the warm-up, most have no step in them that is recorded again. */
 const BLOCKS = 5;
@@ -90,7 +87,7 @@ export async function timeSteps(
     device.flush();
     host.push(performance.now() - start);
     inFlight.push(device.idle().then(() => ends.push(performance.now())));
-    await inFlight.waitFor(stepsInFlight(device));
+    await inFlight.waitFor(stepsInFlight());
   }
   await inFlight.waitFor(0);
   return { stepMs: medianStep(ends, device.info.software ? steps : BLOCKS), hostMs: median(host) };

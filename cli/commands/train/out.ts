@@ -1,12 +1,10 @@
 // Where a run may not go.
 import { existsSync } from "node:fs";
 import { join, relative, sep } from "node:path";
+import { PARTS } from "../../../training/data/image-folder.ts";
 import { isFolder, sizeIsFixed } from "../shared/data-flags.ts";
 import { UsageError } from "../shared/errors.ts";
 import type { TrainFlags } from "./flags.ts";
-
-/** What is read of a folder that has train/. */
-const PARTS = ["train", "test", "val", "valid", "validation"];
 
 /** @throws UsageError where the run's folder would lie where class folders do: whoever reads these might take it for one */
 export async function refuseAmongImages({ data, out = "runs" }: Pick<TrainFlags, "data" | "out">): Promise<void> {

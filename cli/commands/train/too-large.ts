@@ -1,9 +1,7 @@
 // Whether a step fits the adapter, before there is a run folder.
 import type { Device } from "../../../engine/index.ts";
 import type { DeviceDataset, Trainer } from "../../../training/index.ts";
-
-/** Below this memory is not asked for: every GPU has it. */
-const ALWAYS_FITS = 2 ** 28;
+import { fitsMemory, stepNeed } from "../../../training/step-memory.ts";
 
 /** @throws Error of one line that names a batch size that fits */
 export async function refuseTooLarge(device: Device, trainer: Trainer, train: DeviceDataset): Promise<void> {
@@ -19,14 +17,8 @@ export async function refuseTooLarge(device: Device, trainer: Trainer, train: De
 
 /** Why a step over so many images cannot run; null where it can. */
 async function tooLarge(device: Device, trainer: Trainer, train: DeviceDataset, images: number): Promise<Error | null> {
-  let bytes: number;
-  try {
-    bytes = trainer.stepBytes(train, images);
-  } catch (error) {
-    return error as Error;
-  }
-  // A software adapter promises more memory than there is.
-  if (bytes < ALWAYS_FITS || device.info.software || (await device.canAllocate(bytes))) return null;
+  const { bytes, problem } = stepNeed(trainer, train, images);
+  if (problem !== null || (await fitsMemory(device, bytes))) return problem;
   return new Error(
     `a step over ${images} images takes ${(bytes / 2 ** 30).toFixed(1)} GiB, more than this adapter has: ` +
       "take a smaller --model or --image-size",

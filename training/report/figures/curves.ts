@@ -43,9 +43,10 @@ export function legend(lines: readonly Pick<Line, "label" | "color">[]): Markish
 
 /** The y axis of lines. Where all have one height, as after one epoch, it gets room: Plot would write that number in all its digits. */
 export function heightAxis(label: string, lines: readonly Pick<Line, "points">[]): ScaleOptions {
-  const [height, ...others] = new Set(lines.flatMap(({ points }) => points.map(({ y }) => y)));
+  const heights = new Set(lines.flatMap(({ points }) => points.map(({ y }) => y)));
+  const [height] = heights;
   const room = 0.1 * Math.abs(height) || 1;
-  return { label, grid: true, nice: true, ...(others.length === 0 && { domain: [height - room, height + room] }) };
+  return { label, grid: true, nice: true, ...(heights.size === 1 && { domain: [height - room, height + room] }) };
 }
 
 function epochLines(
