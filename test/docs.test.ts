@@ -1,7 +1,7 @@
 // Keeps README.md and docs/*.md true. By the words after a code block's language:
 //   ```ts run        is executed on the test device; where its console.log lines end in comments, these are what it must print
 //   ```wgsl run      is compiled by Tint
-//   ```ts from PATH  (any language) quotes that file: its lines stand there in this order; a line "..." (or "// ...") skips some
+//   ```ts from PATH  (any language) quotes that file: its lines follow one another there; a line "..." (or "// ...") skips some
 //   ```diff from PATH to PATH  quotes the first file in its lines with " " and "-", the second in those with " " and "+"
 // Blocks without such a word are only shown. Relative links must lead to files, and to headings where they have a "#".
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -101,28 +101,37 @@ const promised = (code: string): string[] =>
 /** Pages may write [1, 2] for Node's [ 1, 2 ]. */
 const unspaced = (line: string): string => line.replaceAll(" ", "");
 
-/** The lines of a quotation that do not follow the ones before them in the source. */
-function misquoted(quotation: string, source: string): string[] {
-  const lines = source.split("\n").map((line) => line.trim());
-  let next = 0;
-  return quotation
+const linesOf = (text: string): string[] =>
+  text
     .split("\n")
     .map((line) => line.trim())
-    .filter((line) => line !== "" && !/^(\/\/ )?\.\.\.$/.test(line))
-    .filter((line) => {
-      const found = lines.indexOf(line, next);
-      if (found >= 0) next = found + 1;
+    .filter((line) => line !== "");
+
+/** The parts of a quotation, between its lines "...", that do not stand in the source behind the parts before them. */
+function misquoted(quotation: string, source: string): string[] {
+  const lines = linesOf(source);
+  const isThere = (part: readonly string[], at: number): boolean => part.every((line, i) => lines[at + i] === line);
+  let next = 0;
+  return linesOf(quotation)
+    .join("\n")
+    .split(/^(?:\/\/ )?\.\.\.$/m)
+    .map(linesOf)
+    .filter((part) => {
+      if (part.length === 0) return false;
+      const found = lines.findIndex((_, at) => at >= next && isThere(part, at));
+      if (found >= 0) next = found + part.length;
       return found < 0;
-    });
+    })
+    .map((part) => part.join("\n"));
 }
 
-/** The lines of a diff that its two files do not have in this order. A line "..." skips some of both. */
+/** The parts of a diff that its two files do not have in this order. A line "..." skips some of both. */
 function misquotedDiff(diff: string, before: string, after: string): string[] {
   const side = (sign: string): string =>
     diff
       .split("\n")
-      .filter((line) => line.startsWith(sign) || line.startsWith(" "))
-      .map((line) => line.slice(1))
+      .filter((line) => line === "..." || line.startsWith(sign) || line.startsWith(" "))
+      .map((line) => (line === "..." ? line : line.slice(1)))
       .join("\n");
   return [...misquoted(side("-"), before), ...misquoted(side("+"), after)];
 }
@@ -199,7 +208,8 @@ describe("the checks above", () => {
 
   it("find misquoted lines", () => {
     expect(misquoted("b\n// ...\n  d\n", "a\n b\nc\nd")).toEqual([]);
-    expect(misquoted("d\nb\n", "a\nb\nc\nd")).toEqual(["b"]);
+    expect(misquoted("d\n...\nb\n", "a\nb\nc\nd")).toEqual(["b"]);
+    expect(misquoted("b\nd\n", "a\nb\nc\nd")).toEqual(["b\nd"]);
     expect(misquoted("e\n", "a\nb")).toEqual(["e"]);
   });
 
@@ -208,7 +218,7 @@ describe("the checks above", () => {
     const [block] = blocksOf("a.md", text);
     expect(block).toMatchObject({ path: "a.wgsl", to: "b.wgsl" });
     expect(misquotedDiff(block.text, "a\nb\nx\nd", "a\nc\nd")).toEqual([]);
-    expect(misquotedDiff(block.text, "a\nd", "a\nb\nd")).toEqual(["b", "c"]);
+    expect(misquotedDiff(block.text, "a\nd", "a\nb\nd")).toEqual(["a\nb", "a\nc"]);
   });
 
   it("find broken links", () => {

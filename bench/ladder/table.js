@@ -14,7 +14,7 @@ export function showTable({ name, page, title, unit, rows, skipped }) {
       below ? `${(row.rate / below.rate).toFixed(2)} x ${below.name}` : "",
     ];
   });
-  const table = [["", "ms", unit, "of best", "step"], ...lines];
+  const table = [["", "ms", unit, "of best", "gain"], ...lines];
   const widths = table[0].map((_, column) => Math.max(...table.map((cells) => cells[column].length)));
   const text = table.map((cells) =>
     cells
