@@ -45,6 +45,8 @@ export class FlatParameters implements FlatBuffers, Disposable {
   readonly #active: Tensor;
   #scaled = false;
   readonly #slots: Slot[];
+  /** The parameter group of each slot. */
+  #groups: readonly number[];
   readonly #norm: Tensor;
 
   constructor(parameters: readonly Tensor[]) {
@@ -59,6 +61,7 @@ export class FlatParameters implements FlatBuffers, Disposable {
     this.skips = keep(fromData([0, 0, 0, 0], [4], "u32"));
     this.#norm = keep(fromData([0, 1], [2]));
     this.#slots = parameters.map((parameter, i) => this.#take(parameter, ranges[i]));
+    this.#groups = parameters.map(() => 0);
   }
 
   /** The parameters, in the order given. */
@@ -90,6 +93,7 @@ export class FlatParameters implements FlatBuffers, Disposable {
       blocks.fill(groups[i], offset / BLOCK, Math.ceil((offset + size) / BLOCK));
     });
     this.#table.write(blocks);
+    this.#groups = [...groups];
   }
 
   /**
@@ -105,10 +109,13 @@ export class FlatParameters implements FlatBuffers, Disposable {
     });
   }
 
-  /** Makes the flat gradients whole: parameters that got no gradient since `zeroGrad()` have zeros. */
+  /**
+   * Makes the flat gradients whole: parameters that got no gradient since `zeroGrad()` have zeros. Not those that nothing touches: what
+   * earlier steps left there is not read, and a captured step must do the same whether they have just been frozen or always were.
+   */
   settleGradients(): void {
-    for (const slot of this.#slots) {
-      if (slot.content !== "stale") continue;
+    for (const [i, slot] of this.#slots.entries()) {
+      if (slot.content !== "stale" || this.#groups[i] === UNTOUCHED) continue;
       const { offset, size } = slot;
       scope(() => zeroFill(this.gradients.range(offset, [roundUp(size)])));
       everyRun(() => (slot.content = "zero"));

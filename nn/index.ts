@@ -13,7 +13,15 @@ export { Flatten } from "./layers/flatten.ts";
 export { Sequential } from "./layers/sequential.ts";
 export type { Pair } from "../engine/shape.ts";
 export * from "./models/index.ts";
-export { stateDict, loadStateDict, initFrom, type StateDict, type LoadOptions, type LoadReport } from "./state-dict.ts";
+export {
+  stateDict,
+  loadStateDict,
+  checkStateDict,
+  initFrom,
+  type StateDict,
+  type LoadOptions,
+  type LoadReport,
+} from "./state-dict.ts";
 export {
   exportWeights,
   readCheckpoint,

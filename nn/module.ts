@@ -10,9 +10,10 @@ import { Counter, Parameter, State } from "./parameter.ts";
 export type ShapeVisitor = (module: Module, output: Shape) => void;
 
 /**
- * A part of a model. Fields that hold a `Parameter`, a `State`, a `Counter`, another module, or an array of modules are found by
- * themselves, in the order of their declaration. Names are PyTorch's: `layer1.0.conv1.weight`, camelCase fields as snake_case
- * (`runningMean` is `running_mean`), array items by index.
+ * A part of a model. Fields that hold a `Parameter`, a `State`, a `Counter` or another module are found by themselves, in the order of
+ * their declaration, and so is what lies in arrays and plain objects. Names are PyTorch's: `layer1.0.conv1.weight`, camelCase fields as
+ * snake_case (`runningMean` is `running_mean`), items of arrays by index, those of objects by key. JavaScript's own private fields
+ * (`#conv`) and Maps are not looked into: what lies there is neither trained nor saved.
  *
  * ```ts
  * class Mlp extends Module {
@@ -50,16 +51,7 @@ export abstract class Module implements Disposable {
 
   /** Sub-modules by name, in order. */
   namedChildren(): [string, Module][] {
-    const children: [string, Module][] = [];
-    for (const [field, value] of Object.entries(this)) {
-      if (value instanceof Module) children.push([diskName(field), value]);
-      else if (Array.isArray(value)) {
-        (value as unknown[]).forEach((item, i) => {
-          if (item instanceof Module) children.push([`${diskName(field)}.${i}`, item]);
-        });
-      }
-    }
-    return children;
+    return this.#held().filter((entry): entry is [string, Module] => entry[1] instanceof Module);
   }
 
   /** This module (named "") and all below it, each once, parents first. */
@@ -104,7 +96,7 @@ export abstract class Module implements Disposable {
 
   /** What this module holds itself: parameters first, then statistics and counters. */
   ownEntries(): [string, Parameter | State | Counter][] {
-    const values = Object.entries(this).map(([field, value]): [string, unknown] => [diskName(field), value]);
+    const values = this.#held();
     const isParameter = (entry: [string, unknown]): entry is [string, Parameter] => entry[1] instanceof Parameter;
     const isState = (entry: [string, unknown]): entry is [string, State | Counter] =>
       entry[1] instanceof State || entry[1] instanceof Counter;
@@ -173,6 +165,11 @@ export abstract class Module implements Disposable {
     return this.#setRequiresGrad("unfreeze", prefix, true);
   }
 
+  /** What the fields hold, by name. */
+  #held(): [string, unknown][] {
+    return Object.entries(this).flatMap(([field, value]) => unfolded(diskName(field), value));
+  }
+
   #setRequiresGrad(caller: string, prefix: string, value: boolean): string[] {
     const below = this.namedParameters().filter(([name]) => isBelow(prefix, name));
     if (below.length === 0) {
@@ -210,6 +207,16 @@ export abstract class Module implements Disposable {
     return `${this.typeName}(${this.extraRepr()}\n  ${lines.join("\n  ")}\n)`;
   }
 }
+
+/** A value, or what an array or a plain object holds, however deep; `around` is where it lies. */
+function unfolded(name: string, value: unknown, around: readonly unknown[] = []): [string, unknown][] {
+  if (!isFolded(value) || around.includes(value)) return [[name, value]];
+  return Object.entries(value).flatMap(([key, item]) => unfolded(`${name}.${key}`, item, [...around, value]));
+}
+
+const isFolded = (value: unknown): value is object =>
+  Array.isArray(value) ||
+  (typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype);
 
 /** True for `prefix` itself and what follows it after a dot. */
 const isBelow = (prefix: string, name: string): boolean =>

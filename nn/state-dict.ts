@@ -48,12 +48,21 @@ export interface LoadReport {
 export function loadStateDict(
   model: Module,
   entries: ReadonlyMap<string, SafeTensor>,
-  { strict = true, origin = "state dict" }: LoadOptions = {},
+  options: LoadOptions = {},
 ): LoadReport {
+  return checkStateDict(model, entries, options)();
+}
+
+/** Checks as `loadStateDict`, and returns what then loads: for whoever has more to check before anything is written. */
+export function checkStateDict(
+  model: Module,
+  entries: ReadonlyMap<string, SafeTensor>,
+  { strict = true, origin = "state dict" }: LoadOptions = {},
+): () => LoadReport {
   const plan = planLoad(model, entries, origin);
   if (strict) refuseDifferences(plan, origin);
   for (const { name, target, source } of plan.pairs) checkFit(name, target, source, origin);
-  return apply(plan);
+  return () => apply(plan);
 }
 
 /**

@@ -35,14 +35,7 @@ class WeightAverage implements Disposable {
     return new Map(await Promise.all(read));
   }
 
-  /** @throws Error of one line, changing nothing, where `state` is of another model */
-  loadState(state: AverageState, origin: string): void {
-    for (const { name, average } of this.#pairs) {
-      const found = state.get(name)?.length ?? 0;
-      if (found !== average.size) {
-        throw new Error(`${origin}: the average has ${found} values for ${name}, the model ${average.size}`);
-      }
-    }
+  loadState(state: AverageState): void {
     for (const { name, average } of this.#pairs) average.write(state.get(name)!);
   }
 
@@ -141,16 +134,29 @@ export class Averages implements Disposable {
     return { ...(ema && { ema }), ...(slow && { slow }) };
   }
 
-  /** @throws Error of one line where they are of another model, or not those that this trainer has */
-  loadState({ ema, slow }: AveragesState, origin: string): void {
-    this.dispose();
-    if (!ema && !slow) return;
+  /** @throws Error of one line where these, of a run after so many steps, are of another model or not those that this trainer has */
+  check({ ema, slow }: AveragesState, steps: number, origin: string): void {
+    if (!ema && !slow && steps === 0) return; // they begin with the first step
     if (Boolean(ema) !== Boolean(this.#ema) || Boolean(slow) !== Boolean(this.#lookahead)) {
       throw new Error(`${origin} was saved with other averages (ema, lookahead): continue with the same`);
     }
+    for (const [name, own] of this.#model.namedEntries()) {
+      if (own instanceof Counter) continue;
+      for (const average of [ema, slow]) {
+        const found = average?.get(name)?.length ?? 0;
+        if (average && found !== own.size)
+          throw new Error(`${origin}: the average has ${found} values for ${name}, the model ${own.size}`);
+      }
+    }
+  }
+
+  /** What `check` has found right. */
+  loadState({ ema, slow }: AveragesState): void {
+    this.dispose();
+    if (!ema && !slow) return;
     this.#prepare();
-    if (ema) this.#average?.loadState(ema, origin);
-    if (slow) this.#slow?.loadState(slow, origin);
+    if (ema) this.#average?.loadState(ema);
+    if (slow) this.#slow?.loadState(slow);
   }
 
   dispose(): void {

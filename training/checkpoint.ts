@@ -1,5 +1,5 @@
 // state.safetensors: everything that continuing a run needs, and nothing that differs between equal runs (no time, path or host).
-import { loadStateDict, readSafetensors, writeSafetensors, type SafeTensor, type StateDict } from "../nn/index.ts";
+import { readSafetensors, writeSafetensors, type SafeTensor, type StateDict } from "../nn/index.ts";
 import type { AveragesState } from "./averaging.ts";
 import type { Position } from "./events.ts";
 import type { LossScaleState } from "./loss-scaling.ts";
@@ -25,6 +25,8 @@ export interface RunState {
   readonly best: BestEpoch | null;
   readonly seed: number;
   readonly batchSize: number;
+  /** Batches a step; older states do not say. */
+  readonly accumulate?: number;
   /** "SGD", "Adam" or "AdamW". */
   readonly optimizerName: string;
   readonly optimizer: OptimizerState;
@@ -58,6 +60,7 @@ export async function encodeState(
     best,
     seed: trainer.seed,
     batchSize: trainer.batchSize,
+    accumulate: trainer.accumulate,
     optimizerName: trainer.optimizer.name,
     optimizer: optimizer.scalars,
     ...(lossScale && { lossScale }),
@@ -94,10 +97,7 @@ export function decodeState(bytes: Uint8Array, origin: string): RunState {
   const moments = Object.fromEntries(below(tensors, OPTIMIZER));
   const [ema, slow] = [below(tensors, EMA), below(tensors, SLOW)];
   const averages = { ...(ema.size > 0 && { ema }), ...(slow.size > 0 && { slow }) };
-  const { position, best, seed, batchSize, optimizerName, optimizer: scalars, lossScale } = rest;
-  const optimizer = { tensors: moments, scalars };
-  const scaling = lossScale ? { lossScale } : {};
-  return { position, best, seed, batchSize, optimizerName, optimizer, weights, averages, ...scaling, origin };
+  return { ...rest, optimizer: { tensors: moments, scalars: rest.optimizer }, weights, averages, origin };
 }
 
 /** The flat arrays under a prefix, by what follows it. */
@@ -113,10 +113,10 @@ function below(tensors: ReadonlyMap<string, SafeTensor>, prefix: string): Map<st
  * Puts a trainer where the state was taken: weights, running statistics, optimizer. Continue with
  * `trainer.fit(train, { startFrom: state.position, ... })`.
  *
- * @throws Error of one line where the trainer is not of the same making
+ * @throws Error of one line, changing nothing, where the trainer is not of the same making
  */
 export function restoreTrainer(trainer: Trainer, state: RunState): void {
-  const { origin, averages, position } = state;
+  const { origin } = state;
   const differs = (what: string, inState: unknown, here: unknown): void => {
     if (inState === here) return;
     throw new Error(`${origin} was saved with ${what} ${String(inState)}, not ${String(here)}: continue with the same`);
@@ -124,12 +124,9 @@ export function restoreTrainer(trainer: Trainer, state: RunState): void {
   differs("the optimizer", state.optimizerName, trainer.optimizer.name);
   differs("batch size", state.batchSize, trainer.batchSize);
   differs("seed", state.seed, trainer.seed);
+  differs("accumulate", state.accumulate ?? trainer.accumulate, trainer.accumulate);
   checkMoments(trainer, state);
-  loadStateDict(trainer.model, state.weights, { origin });
-  trainer.optimizer.loadState(state.optimizer);
-  trainer.loadAverages(averages, origin);
-  trainer.loadLossScale(state.lossScale, origin);
-  trainer.position = position;
+  trainer.restore(state, origin);
 }
 
 /** Saving broken weights would replace the last good ones. A loss can stay finite over them: where relu makes 0 of NaN. */
@@ -157,9 +154,8 @@ function checkMoments(trainer: Trainer, { optimizer, weights, origin }: RunState
   }
 }
 
-type Rest = Pick<RunState, "position" | "best" | "seed" | "batchSize" | "optimizerName"> & {
+type Rest = Pick<RunState, "position" | "best" | "seed" | "batchSize" | "accumulate" | "optimizerName" | "lossScale"> & {
   optimizer: Record<string, number>;
-  lossScale?: LossScaleState;
 };
 
 function parse(text: string): Record<string, unknown> | undefined {
@@ -177,7 +173,7 @@ const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (val
 const isNumber = (value: unknown): boolean => Number.isFinite(value);
 
 function isRest(value: Record<string, unknown>): value is Record<string, unknown> & Rest {
-  const { position, best, seed, batchSize, optimizerName, optimizer, lossScale = {} } = value;
+  const { position, best, seed, batchSize, accumulate = 1, optimizerName, optimizer, lossScale = {} } = value;
   return (
     isPosition(position) &&
     isObject(lossScale) &&
@@ -185,6 +181,7 @@ function isRest(value: Record<string, unknown>): value is Record<string, unknown
     (best === null || (isObject(best) && isCount(best["epoch"]) && isNumber(best["accuracy"]))) &&
     isCount(seed) &&
     isCount(batchSize) &&
+    isCount(accumulate) &&
     typeof optimizerName === "string" &&
     isObject(optimizer) &&
     Object.values(optimizer).every(isNumber)

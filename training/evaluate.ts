@@ -130,7 +130,7 @@ function evaluateBatch(
   const run = (): Tensor => {
     const { images, labels } = dataset.batch(indices);
     const logits = forwardViews(model, images, tta);
-    checkClasses("evaluate", logits, dataset);
+    checkClasses("evaluate", logits.shape[1], dataset);
     log.add(logits, labels, valid);
     return logits;
   };
@@ -138,8 +138,7 @@ function evaluateBatch(
 }
 
 /** Throws where the model tells fewer classes apart than the data has. */
-export function checkClasses(who: string, logits: Tensor, { classes }: { readonly classes: readonly string[] }): void {
-  const [, outputs] = logits.shape;
+export function checkClasses(who: string, outputs: number, { classes }: Pick<DeviceDataset, "classes">): void {
   if (outputs < classes.length) {
     throw new Error(
       `${who}: the model has ${outputs} classes, the data has ${classes.length}; make the model with { classes: ${classes.length} }`,

@@ -1,4 +1,4 @@
-// What a run of training keeps between steps: how far it has come, what is in flight, what was read and not yet reported.
+// What a run of training keeps between steps: how far it has come, and what is in flight.
 import { currentDevice, scope } from "../engine/index.ts";
 import type { DeviceDataset } from "./data/device-dataset.ts";
 import { compileEvaluation, evaluateBatches, type Evaluation } from "./evaluate.ts";
@@ -14,7 +14,7 @@ const READ_EVERY_MS = 500;
 const now = (): number => performance.now();
 
 /** The steps of `fitEvents`. */
-export class Run {
+export class FitRun {
   readonly #trainer: Trainer;
   readonly #train: DeviceDataset;
   readonly #options: FitOptions;
@@ -24,8 +24,6 @@ export class Run {
   readonly #log = new StepLog();
   readonly #inFlight = new InFlight();
   readonly #reads = new InFlight();
-  /** What was read and not yet reported. */
-  readonly #results: StepResult[] = [];
   /** Steps recorded; those of `trainer.position` are read too. */
   #recorded: number;
   /** The first step is read and reported at once: whoever waits sees that it goes on. */
@@ -49,6 +47,8 @@ export class Run {
     this.#stepsPerEpoch = size.stepsPerEpoch;
     this.monitors = new Monitors(options, trainer.position);
     this.#recorded = trainer.position.step;
+    // Those of another run, or of a moment that is not continued.
+    if (trainer.unreported.at(-1)?.step !== this.#recorded - 1) trainer.unreported.length = 0;
   }
 
   /** Compiles what a whole step and an evaluation need: in parallel, instead of one kernel after the other during the first. */
@@ -126,7 +126,6 @@ export class Run {
   async close(): Promise<void> {
     try {
       await this.#drain();
-      this.#takeResults();
       await this.#inFlight.waitFor(0);
     } finally {
       this.#log.dispose();
@@ -165,30 +164,27 @@ export class Run {
 
   #startRead(): void {
     this.#lastRead = now();
-    this.#reads.push(this.#log.read().then((results) => void this.#results.push(...results)));
+    this.#reads.push(this.#log.read().then((results) => results.forEach((result) => this.#take(result))));
   }
 
-  /** Waits for every figure; `#results` has them then. */
+  /** Waits for every figure; the position has come as far as the steps then. */
   async #drain(): Promise<void> {
     this.#startRead();
     await this.#reads.waitFor(0);
   }
 
   /** Moves the position over what was read. Reads finish in order: the GPU does. */
-  #takeResults(): StepResult[] {
-    const results = this.#results.splice(0);
-    for (const result of results) {
-      const { position } = this.#trainer;
-      this.#trainer.position = { ...position, step: position.step + 1, running: addStep(position.running, result) };
-    }
-    return results;
+  #take(result: StepResult): void {
+    const { position, unreported } = this.#trainer;
+    this.#trainer.position = { ...position, step: position.step + 1, running: addStep(position.running, result) };
+    this.#epoch.images += result.samples;
+    unreported.push(result);
   }
 
   *#report(): Generator<TrainEvent> {
-    for (const result of this.#takeResults()) {
-      const { step, epoch, lr, momentum, loss, samples } = result;
+    for (let result; (result = this.#trainer.unreported.shift());) {
+      const { step, epoch, lr, momentum, loss } = result;
       if (!Number.isFinite(loss)) throw new DivergedError(result);
-      this.#epoch.images += samples;
       yield { type: "step", step, epoch, lr, momentum, loss };
     }
     if (now() - this.#lastProgress > READ_EVERY_MS && this.#epoch.images > 0) yield this.#progress();

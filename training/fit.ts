@@ -1,7 +1,7 @@
 // A run of training: steps, epochs, evaluations, as one stream of events.
 import type { DeviceDataset } from "./data/device-dataset.ts";
 import { checkPosition, START, type Position, type TrainEvent } from "./events.ts";
-import { Run } from "./fit-run.ts";
+import { FitRun } from "./fit-run.ts";
 import type { EarlyStopOptions } from "./monitors.ts";
 import type { AnySchedule } from "./schedules/index.ts";
 import type { Trainer } from "./trainer.ts";
@@ -38,7 +38,7 @@ export async function* fitEvents(
   trainer.position = checkPosition(options.startFrom ?? START, stepsPerEpoch, steps);
   const epochs = Math.ceil(steps / stepsPerEpoch);
   yield { type: "start", steps, epochs, stepsPerEpoch, position: trainer.position };
-  const run = new Run(trainer, train, options, { steps, stepsPerEpoch });
+  const run = new FitRun(trainer, train, options, { steps, stepsPerEpoch });
   let failed = false;
   try {
     await run.compile();

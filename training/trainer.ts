@@ -9,7 +9,7 @@ import {
   type Tensor,
   type TuneOptions,
 } from "../engine/index.ts";
-import { Dropout, loadStateDict, stateDict, type Module, type StateDict } from "../nn/index.ts";
+import { Dropout, checkStateDict, stateDict, type Module, type StateDict } from "../nn/index.ts";
 import type { AugmentStep } from "./augment-grammar.ts";
 import { Averages, type AveragesState } from "./averaging.ts";
 import type { DeviceDataset } from "./data/device-dataset.ts";
@@ -23,6 +23,7 @@ import type { Precision } from "./recipe.ts";
 import type { Rates } from "./schedules/index.ts";
 import { batchLoss, listed, stepTensors } from "./step-batches.ts";
 import { imagesPerEpoch, stepsOf, stepsPerEpoch } from "./step-count.ts";
+import type { StepResult } from "./metrics.ts";
 import { checkOptions, type StepAt, type TrainerOptions } from "./trainer-options.ts";
 
 /** What a step leaves: it belongs to the scope around. */
@@ -69,9 +70,14 @@ export class Trainer implements Disposable {
   readonly #captured: Captured<Tensor[], StepOutput>;
   /** Of the first batch of the step, counted over the whole run: what dropout draws by. */
   #batchNumber = 0;
+  /** The images of the step under way. */
   #dataset: DeviceDataset | null = null;
+  /** How many classes the model tells apart, once it ran. */
+  #outputs = Infinity;
   /** Where the last `fit()` stands: right while it is suspended in an "epoch" or "end" event, and after it has returned. */
   position: Position = START;
+  /** Steps before `position` that the last `fit()` was left before it could report: one that continues there begins with them. */
+  readonly unreported: StepResult[] = [];
 
   constructor(options: TrainerOptions) {
     checkOptions(options);
@@ -92,11 +98,15 @@ export class Trainer implements Disposable {
     this.#scaler = this.precision === "mixed" ? new LossScaler(optimizer) : null;
     this.#averages = new Averages(model, options.ema, options.lookahead);
     this.#beforeStep = options.beforeStep;
-    const parameters = model.parameters();
+    const [parameters, modules] = [model.parameters(), model.modules()];
     this.#captured = capture((...tensors: Tensor[]) => this.#update(tensors), {
       name: "the training step",
-      // What is frozen decides which gradients are computed.
-      key: () => parameters.map(({ requiresGrad }) => (requiresGrad ? "" : "f")).join(),
+      // What is frozen decides which gradients are computed, and a part that was put into `eval()` keeps its statistics.
+      key: () =>
+        [
+          ...parameters.map(({ requiresGrad }) => (requiresGrad ? "" : "f")),
+          ...modules.map(({ training }) => (training ? "" : "e")),
+        ].join(),
     });
   }
 
@@ -195,7 +205,8 @@ export class Trainer implements Disposable {
         const { images } = batch;
         everyRun(() => dropouts.forEach((dropout) => (dropout.step = this.#batchNumber + i)));
         const logits = model.forward(this.#scaler ? images.to("f16") : images).to("f32");
-        if (this.#dataset) checkClasses("Trainer", logits, this.#dataset);
+        this.#outputs = logits.shape[1];
+        if (this.#dataset) checkClasses("Trainer", this.#outputs, this.#dataset);
         const mean = batchLoss(this.loss, logits, batch);
         const part = images.shape[0] === count ? mean : mean.mul(images.shape[0] / count);
         (this.#scaler?.scale(part) ?? part).backward();
@@ -211,12 +222,14 @@ export class Trainer implements Disposable {
 
   #batches(train: DeviceDataset, indices: Uint32Array, at: StepAt): Tensor[] {
     this.#dataset = train;
+    checkClasses("Trainer", this.#outputs, train); // a step that is replayed does not
     return stepTensors(train, indices, at, this);
   }
 
   /**
    * Trains for `epochs` epochs in all and evaluates after each: one stream of events, in order. Leaving the loop stops cleanly after
-   * the step under way, as aborting `signal` does; `position` then says where to continue.
+   * the step under way, as aborting `signal` does; `position` then says where to continue, and a `fit()` that does begins with the
+   * steps that are not reported yet.
    *
    * @throws DivergedError where a loss is not finite
    */
@@ -250,27 +263,20 @@ export class Trainer implements Disposable {
     return { weights, optimizer, averages, ...(lossScale && { lossScale }), position: this.position };
   }
 
-  /** @throws Error of one line where the snapshot is of another model or optimizer */
-  restore({ weights, optimizer, averages, lossScale, position }: TrainerSnapshot): void {
-    loadStateDict(this.model, weights, { origin: "the snapshot" });
-    this.optimizer.loadState(optimizer);
-    this.loadAverages(averages, "the snapshot");
-    this.loadLossScale(lossScale, "the snapshot");
-    this.position = position;
-  }
-
-  /** @throws Error of one line where they are of another model, or not those that this trainer has */
-  loadAverages(averages: AveragesState, origin: string): void {
-    this.#averages.loadState(averages, origin);
-  }
-
-  /** @throws Error of one line where it was saved in another precision */
-  loadLossScale(state: LossScaleState | undefined, origin: string): void {
-    if ((state !== undefined) !== (this.#scaler !== null)) {
-      const saved = state ? "mixed" : "f32";
+  /** @throws Error of one line, changing nothing, where the snapshot is of another model, optimizer or precision, or has other averages */
+  restore({ weights, optimizer, averages, lossScale, position }: TrainerSnapshot, origin = "the snapshot"): void {
+    if ((lossScale !== undefined) !== (this.#scaler !== null)) {
+      const saved = lossScale ? "mixed" : "f32";
       throw new Error(`${origin} was saved with precision ${saved}, not ${this.precision}: continue with the same`);
     }
-    if (state) this.#scaler?.load(state);
+    this.#averages.check(averages, position.step, origin);
+    const loadWeights = checkStateDict(this.model, weights, { origin });
+    this.optimizer.checkState(optimizer);
+    loadWeights();
+    this.optimizer.loadState(optimizer);
+    this.#averages.loadState(averages);
+    if (lossScale) this.#scaler?.load(lossScale);
+    this.position = position;
   }
 
   /** Steps of the run that were skipped because gradients overflowed; null in f32, which has no such steps. */

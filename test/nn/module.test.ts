@@ -24,9 +24,17 @@ class Zoo extends Module {
   readonly heads = [new Linear(4, 2), new Linear(4, 3, { bias: false })];
   readonly movingAverage = new State([2, 2], 7);
   readonly stepsTaken = new Counter();
+  readonly tokens = [new Parameter([2], init.constant(1)), new Parameter([3], init.constant(1))];
+  readonly branches = [[new Linear(2, 2, { bias: false })], []];
+  readonly byTask = { near: new Linear(3, 1, { bias: false }), rest: { far: new Linear(1, 1) }, self: {} };
   readonly nothing = null;
   readonly size = 4;
   readonly #hidden = new Linear(9, 9);
+
+  constructor() {
+    super();
+    this.byTask.self = this.byTask;
+  }
 
   override forward(x: Tensor): Tensor {
     return this.#hidden.forward(x);
@@ -39,12 +47,18 @@ describe("discovery", () => {
   it("names parameters as PyTorch does: own ones first, then the children's, arrays by index", () => {
     expect(zoo.namedParameters().map(([name]) => name)).toEqual([
       "scale",
+      "tokens.0",
+      "tokens.1",
       "trunk.0.weight",
       "trunk.1.weight",
       "trunk.1.bias",
       "heads.0.weight",
       "heads.0.bias",
       "heads.1.weight",
+      "branches.0.0.weight",
+      "by_task.near.weight",
+      "by_task.rest.far.weight",
+      "by_task.rest.far.bias",
     ]);
   });
 
@@ -77,10 +91,15 @@ describe("discovery", () => {
       "trunk.2",
       "heads.0",
       "heads.1",
+      "branches.0.0",
+      "by_task.near",
+      "by_task.rest.far",
     ]);
     expect(zoo.module("trunk.2")).toBe(zoo.trunk.layers[2]);
     expect(() => zoo.module("trunk.7")).toThrow('Zoo: no module "trunk.7"; there are trunk.0, trunk.1, trunk.2');
-    expect(() => zoo.module("body")).toThrow('Zoo: no module "body"; there are trunk, heads.0, heads.1');
+    expect(() => zoo.module("body")).toThrow(
+      'Zoo: no module "body"; there are trunk, heads.0, heads.1, branches.0.0, by_task.near,',
+    );
   });
 
   it("counts a shared module once and survives a reference to the parent", () => {

@@ -48,7 +48,7 @@ export abstract class Optimizer implements Disposable {
   ) {
     this.name = name;
     this.#lr = this.check("lr", lr, lr >= 0, "not be negative");
-    const groups = asGroups(parameters);
+    const groups = asGroups(name, parameters);
     if (groups.length > 8) throw new Error(`${name}: at most 8 parameter groups, got ${groups.length}`);
     this.#groups = groups.map((group) => {
       const own = group.lr ?? lr;
@@ -150,27 +150,33 @@ export abstract class Optimizer implements Disposable {
     return { tensors: Object.fromEntries((await Promise.all(parts)).flat()), scalars };
   }
 
+  /** @throws Error of one line where the `state()` is of another kind of optimizer or of other parameters */
+  checkState(state: OptimizerState): void {
+    for (const name of ["steps", "lr", ...this.#groups.map((_, i) => `lr.${i}`), ...Object.keys(this.settings())]) {
+      if (!Number.isFinite(state.scalars[name])) throw new Error(`${this.name}: the saved state has no ${name}`);
+    }
+    for (const name of Object.keys(this.buffers())) {
+      this.#flat.ranges.forEach(({ size }, i) => {
+        const values = state.tensors[`${name}.${i}`];
+        if (values?.length === size) return;
+        const found = values ? `${values.length} values` : "nothing";
+        throw new Error(`${this.name}: the saved state has ${found} for ${name}.${i}, the parameter has ${size}`);
+      });
+    }
+  }
+
   /** Continues from a `state()` of the same kind of optimizer over the same parameters. Throws, changing nothing, if it does not fit. */
   loadState(state: OptimizerState): void {
-    const number = (name: string): number => {
-      const value = state.scalars[name];
-      if (value === undefined || !Number.isFinite(value))
-        throw new Error(`${this.name}: the saved state has no ${name}`);
-      return value;
-    };
-    const steps = number("steps");
-    const lr = number("lr");
-    const lrs = this.#groups.map((_, i) => number(`lr.${i}`));
-    const settings = Object.fromEntries(Object.keys(this.settings()).map((name) => [name, number(name)]));
-    const buffers = Object.entries(this.buffers()).map(([name, buffer]) => ({
-      buffer,
-      parts: this.#parts(state, name),
-    }));
-    this.restore(settings);
-    this.#steps = steps;
-    this.#lr = lr;
-    this.#groups.forEach((group, i) => (group.lr = lrs[i]!));
-    for (const { buffer, parts } of buffers) this.#flat.join(buffer, parts);
+    this.checkState(state);
+    const { scalars, tensors } = state;
+    this.restore(Object.fromEntries(Object.keys(this.settings()).map((name) => [name, scalars[name]])));
+    this.#steps = scalars["steps"];
+    this.#lr = scalars["lr"];
+    this.#groups.forEach((group, i) => (group.lr = scalars[`lr.${i}`]));
+    for (const [name, buffer] of Object.entries(this.buffers())) {
+      const parts = this.#flat.ranges.map((_, i) => tensors[`${name}.${i}`]);
+      this.#flat.join(buffer, parts);
+    }
   }
 
   /** Frees the moments and lets the parameters go; they keep their values. */
@@ -203,15 +209,6 @@ export abstract class Optimizer implements Disposable {
     return value;
   }
 
-  #parts(state: OptimizerState, name: string): Float32Array[] {
-    return this.#flat.ranges.map(({ size }, i) => {
-      const values = state.tensors[`${name}.${i}`];
-      if (values?.length === size) return values;
-      const found = values ? `${values.length} values` : "nothing";
-      throw new Error(`${this.name}: the saved state has ${found} for ${name}.${i}, the parameter has ${size}`);
-    });
-  }
-
   /** Rewrites the table of groups where `requiresGrad` of a parameter has changed. */
   #refreshFrozen(): void {
     this.#flat.refuseTaken(this.name);
@@ -224,9 +221,17 @@ export abstract class Optimizer implements Disposable {
   }
 }
 
-function asGroups(parameters: readonly Tensor[] | readonly ParameterGroup[]): readonly ParameterGroup[] {
+function asGroups(name: string, parameters: readonly Tensor[] | readonly ParameterGroup[]): readonly ParameterGroup[] {
+  checkList(name, "parameters", parameters);
   const [first] = parameters;
-  return first !== undefined && "params" in first
-    ? (parameters as readonly ParameterGroup[])
-    : [{ params: parameters as readonly Tensor[] }];
+  if (first === undefined || !("params" in first)) return [{ params: parameters as readonly Tensor[] }];
+  const groups = parameters as readonly ParameterGroup[];
+  for (const { params } of groups) checkList(name, "a group's params", params);
+  return groups;
+}
+
+function checkList(name: string, what: string, given: unknown): void {
+  if (Array.isArray(given)) return;
+  const found = given instanceof Object ? `a ${given.constructor.name}` : String(given);
+  throw new Error(`${name}: ${what} must be a list, as model.parameters() gives, got ${found}`);
 }

@@ -25,7 +25,10 @@ export interface FitResult {
   readonly seconds: number;
 }
 
-/** Trains to the end or until the signal; the state is saved after each epoch and at the end. */
+/** Of training: what a lost machine costs at most, where epochs are longer. */
+const SAVE_EVERY_SECONDS = 300;
+
+/** Trains to the end or until the signal; the state is saved after each epoch, every five minutes and at the end. */
 export async function fit(
   trainer: Trainer,
   data: Dataset,
@@ -35,7 +38,7 @@ export async function fit(
 ): Promise<FitResult> {
   const { test: validation, validation: heldOut } = data;
   const startFrom = folder.state?.position;
-  const events = trainer.fit(data.train, { ...options, validation, heldOut, startFrom });
+  const events = trainer.fit(data.train, { ...options, validation, heldOut, startFrom, saveEvery: SAVE_EVERY_SECONDS });
   const tensorboard = await openTensorBoard(folder);
   const screen = new Screen(output, Math.ceil(options.epochs), heldOut !== undefined);
   const reports: EpochReport[] = [];
@@ -50,7 +53,8 @@ export async function fit(
         reports.push(event.report);
         await recordWeights(tensorboard, trainer.model, event.position);
       }
-      if (event.type === "epoch" || event.type === "end") await folder.saveState(trainer, event.position);
+      if (event.type === "save" || event.type === "epoch" || event.type === "end")
+        await folder.saveState(trainer, event.position);
       if (event.type === "end") end = event;
     }
     await tensorboard.flush();
