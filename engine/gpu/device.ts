@@ -87,7 +87,7 @@ export class Device implements Disposable {
     this.#buffers = new BufferPool(gpu, () => this.#bindGroups.clear());
     const params = new ParamArena(gpu);
     this.#bindGroups = new BindGroupCache(gpu, params.buffer);
-    this.#stream = new CommandStream(gpu, params, this.#bindGroups, info.software ? 1e10 : 4e11);
+    this.#stream = new CommandStream(gpu, params, this.#bindGroups);
     gpu.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
       this.#error ??= new Error(`GPU: ${event.error.message.trim()}`);
@@ -224,8 +224,7 @@ export class Device implements Disposable {
 
   /** Submits and waits until the GPU has done everything. */
   async idle(): Promise<void> {
-    this.flush();
-    await settle(this.gpu.queue.onSubmittedWorkDone());
+    await this.#stream.finish(() => settle(this.gpu.queue.onSubmittedWorkDone()));
     this.#throwPending();
   }
 

@@ -2,6 +2,7 @@
 import type { BindGroupCache, ParamArena } from "./bindings.ts";
 import type { PooledBuffer } from "./buffers.ts";
 import type { Dispatch } from "./dispatch.ts";
+import { Pace } from "./pace.ts";
 import type { Profiler } from "./profiler.ts";
 import { copyTexels } from "./texels.ts";
 
@@ -9,23 +10,22 @@ export class CommandStream {
   readonly #gpu: GPUDevice;
   readonly #params: ParamArena;
   readonly #bindGroups: BindGroupCache;
-  /** Floating-point operations after which it submits: one that holds the GPU for long trips watchdogs (2 s on Windows, shorter in some browsers). */
-  readonly #mostFlops: number;
+  readonly #pace = new Pace();
   #encoder: GPUCommandEncoder | null = null;
   #pass: GPUComputePassEncoder | null = null;
   #submit = 0;
-  #openFlops = 0;
+  /** The pace's work when the last submit was made. */
+  #submitted = 0;
   #dispatches = 0;
   /** Set while dispatches are timed: each then has a pass of its own. */
   profiler: Profiler | null = null;
   /** Set while dispatches are listed. */
   trace: Dispatch[] | null = null;
 
-  constructor(gpu: GPUDevice, params: ParamArena, bindGroups: BindGroupCache, mostFlops: number) {
+  constructor(gpu: GPUDevice, params: ParamArena, bindGroups: BindGroupCache) {
     this.#gpu = gpu;
     this.#params = params;
     this.#bindGroups = bindGroups;
-    this.#mostFlops = mostFlops;
   }
 
   /** Dispatches encoded so far. */
@@ -60,8 +60,8 @@ export class CommandStream {
     for (const { buffer } of buffers) buffer.lastSubmit = this.#submit;
     this.trace?.push(dispatch);
     this.#dispatches++;
-    this.#openFlops += dispatch.flops;
-    if (this.#openFlops > this.#mostFlops || this.profiler?.full) this.flush();
+    this.#pace.add(dispatch);
+    if (this.#pace.work - this.#submitted > this.#pace.most || this.profiler?.full) this.flush();
   }
 
   /** Copies bytes into a buffer that can be mapped, after everything encoded so far, and submits. */
@@ -80,8 +80,16 @@ export class CommandStream {
     this.#params.upload(this.#gpu.queue);
     this.#gpu.queue.submit([this.#encoder.finish()]);
     this.#encoder = null;
-    this.#openFlops = 0;
+    this.#submitted = this.#pace.work;
     this.#submit++;
+  }
+
+  /** Submits what is encoded, and calls `wait` to wait until all is done. */
+  async finish(wait: () => Promise<unknown>): Promise<void> {
+    this.flush();
+    const { work } = this.#pace;
+    await wait();
+    this.#pace.done(work, performance.now());
   }
 
   #endPass(): void {
