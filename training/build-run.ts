@@ -74,7 +74,10 @@ export function makeSchedule({ schedule, lr, momentum, optimizer }: Recipe): Sch
   const trial = { lr, epochs: 100, stepsPerEpoch: 100 };
   ratesAt(make(trial), 0);
   if (optimizer !== "sgd" || momentum !== 0) return make;
-  const moving = schedule.split("+").find((part) => ratesAt(parseSchedule(part)(trial), 0).momentum !== undefined);
+  // Of what begins with a part, step 0 is that part's; alone it could have a `for` with nothing after it.
+  const moving = schedule
+    .split("+")
+    .find((_, i, all) => ratesAt(parseSchedule(all.slice(i).join("+"))(trial), 0).momentum !== undefined);
   if (moving === undefined) return make;
   const name = moving.split(":")[0].trim();
   throw new Error(`${name} moves the momentum, and a momentum of 0 has none: add cycle_momentum=false`);

@@ -71,7 +71,7 @@ const BINS = 15;
 /**
  * @param logits [N, outputs], in the order of `labels`; a model may have more outputs than there are classes
  * @param labels [N], indices into `classes`
- * @throws Error of one line where sizes do not fit
+ * @throws Error of one line where sizes do not fit, or a label is no class
  */
 export function classificationReport(given: {
   readonly logits: ArrayLike<number>;
@@ -86,6 +86,7 @@ export function classificationReport(given: {
       `classificationReport: ${logits.length} logits do not fit ${count} labels of ${classes.length} classes`,
     );
   }
+  checkLabels(labels, classes.length);
   const answers = Array.from({ length: count }, (_, i) => readAnswer(logits, i * outputs, outputs, labels[i]));
   const confusion = countConfusion(answers, labels, classes.length, outputs);
   const perClass = classes.map((name, c) => classReport(name, c, confusion));
@@ -106,6 +107,13 @@ export function classificationReport(given: {
     mistakes: mistakes.sort((a, b) => b.confidence - a.confidence || a.index - b.index),
     confusedPairs: confusedPairs(confusion),
   };
+}
+
+function checkLabels(labels: ArrayLike<number>, classes: number): void {
+  const wrong = Array.from(labels).findIndex((label) => !(Number.isInteger(label) && label >= 0 && label < classes));
+  if (wrong < 0) return;
+  const range = `the ${classes} classes are 0 to ${classes - 1}`;
+  throw new Error(`classificationReport: image ${wrong} has label ${labels[wrong]}, ${range}`);
 }
 
 interface Answer {

@@ -4,7 +4,10 @@ import { permutation, Purpose, Random } from "../engine/random.ts";
 import type { Batch } from "./data/device-dataset.ts";
 import type { Loss } from "./losses.ts";
 
-/** The shapes of the Beta(alpha, alpha) distributions that shares are drawn from; both above 0. */
+/** The largest alpha. Its shares are a half to within 0.003; drawing from far larger ones overflows. */
+export const MAX_ALPHA = 1e6;
+
+/** The shapes of the Beta(alpha, alpha) distributions that shares are drawn from; above 0 and at most `MAX_ALPHA`. */
 export interface MixOptions {
   readonly mixup?: number | undefined;
   readonly cutmix?: number | undefined;

@@ -1,6 +1,8 @@
 // What is decided at the end of an epoch by its figures: the plateau schedule's reductions, and stopping early.
 import type { EpochReport, Position } from "./events.ts";
 import type { AnySchedule, Monitor, PlateauSchedule } from "./schedules/index.ts";
+import { MONITORS } from "./schedules/schedule.ts";
+import { checkWords } from "./suggest.ts";
 
 /** Ends a run whose monitored figure has stopped improving, as Keras' EarlyStopping with min_delta 0. */
 export interface EarlyStopOptions {
@@ -33,14 +35,26 @@ const isAccuracy = (monitor: Monitor | undefined): boolean => monitor?.endsWith(
 /**
  * Finds before the first epoch what would fail after it.
  *
- * @throws Error of one line where something watches a figure of images that there are none of
+ * @throws Error of one line where something watches no figure, or one of images that there are none of
  */
 export function checkMonitors(op: string, { schedule, earlyStop, validation, heldOut }: MonitorOptions): void {
   const watched = [isPlateau(schedule) ? schedule.monitor : undefined, earlyStop && monitorOf(earlyStop, heldOut)];
   for (const monitor of watched) {
-    if (monitor?.startsWith("test") && !validation) refuse(op, monitor, "give test images");
-    if (monitor?.startsWith("validation") && !heldOut) refuse(op, monitor, "hold images out for validation");
+    if (monitor === undefined) continue;
+    checkWords(op, { monitor }, MONITORS);
+    if (monitor.startsWith("test") && !validation) refuse(op, monitor, "give test images");
+    if (monitor.startsWith("validation") && !heldOut) refuse(op, monitor, "hold images out for validation");
   }
+}
+
+/** A text would only fail at the first step, after all kernels are compiled. */
+function checkSchedule(schedule: AnySchedule | undefined): void {
+  if (schedule === undefined || typeof schedule === "function") return;
+  // A text has an at(), too.
+  if (isPlateau(schedule) && typeof schedule?.at === "function") return;
+  const given = JSON.stringify(schedule);
+  const mend = typeof schedule === "string" ? `: parseSchedule(${given})({ lr, epochs, stepsPerEpoch }) makes one` : "";
+  throw new Error(`fit: schedule must be a function of the step or a plateau, got ${given}${mend}`);
 }
 
 function refuse(op: string, monitor: Monitor, instead: string): never {
@@ -62,6 +76,7 @@ export class Monitors {
     if (earlyStop && !(Number.isInteger(earlyStop.patience) && earlyStop.patience >= 1)) {
       throw new Error(`fit: earlyStop.patience must be a whole number of at least 1, got ${earlyStop.patience}`);
     }
+    checkSchedule(schedule);
     checkMonitors("fit", options);
     this.#plateau = isPlateau(schedule) ? schedule : null;
     this.#earlyStop = earlyStop && { ...earlyStop, monitor: monitorOf(earlyStop, heldOut) };

@@ -17,6 +17,8 @@ interface Part {
   readonly values: Values;
   readonly baseLr: number | undefined;
   readonly byStep: boolean;
+  /** What `for` says. */
+  readonly given: number | undefined;
   /** In the part's unit; undefined where it takes what is left. */
   readonly lasts: number | undefined;
 }
@@ -27,7 +29,7 @@ interface Part {
  * onecycle, cyclic and piecewise count steps and the others epochs, unless `unit=step|epoch` is given. `total_steps`, `T_max` and
  * polynomial's `total_iters` default to the length of the training in that unit, `max_lr` to the context's lr; `base_lr`, where given,
  * replaces the context's lr. `a+b` is b after a: a must know how long it lasts (`total_iters`, `T_max`, `total_steps`, or `for=N` with
- * any), b gets the rest.
+ * any), b gets the rest, so that it takes no `for`.
  *
  * @throws Error that names the faulty part and what is allowed there
  */
@@ -39,6 +41,18 @@ export function parseSchedule(text: string): ScheduleMaker {
   if (endless) {
     throw new Error(
       `schedule ${endless.name}: must say how long it lasts before what follows it, as in ${endless.name}:for=5`,
+    );
+  }
+  const over = parts.slice(0, -1).find(({ lasts }) => lasts === 0);
+  if (over) {
+    throw new Error(
+      `schedule ${over.name}: total_iters=0 ends before it begins: leave ${over.name} out, or give it for=5`,
+    );
+  }
+  const last = parts[parts.length - 1];
+  if (last.given !== undefined) {
+    throw new Error(
+      `schedule ${last.name}: for=${last.given} does nothing in the last part, which goes on to the end of the training: leave it out, or say what follows, as in +constant`,
     );
   }
   return (context) => {
@@ -76,7 +90,8 @@ function readPart(text: string): Part {
   const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined;
   if (!kind) throw new Error(`unknown schedule "${name}"${suggestion(name, scheduleNames)}`);
   const read = readValues(name, kind, colon < 0 ? "" : text.slice(colon + 1));
-  const { unit: chosenUnit, for: given, ...rest } = read;
+  const { unit: chosenUnit, for: lasts, ...rest } = read;
+  const given = lasts as number | undefined;
   // cyclic has a base_lr of its own.
   const { base_lr: baseLr, ...others } = rest;
   const values = name === "cyclic" ? rest : others;
@@ -86,7 +101,8 @@ function readPart(text: string): Part {
     values,
     baseLr: name === "cyclic" ? undefined : (baseLr as number | undefined),
     byStep: (chosenUnit ?? kind.unit) === "step",
-    lasts: (given as number | undefined) ?? kind.lasts?.(values),
+    given,
+    lasts: given ?? kind.lasts?.(values),
   };
 }
 
@@ -107,5 +123,7 @@ function readValues(name: string, kind: Kind, text: string): Values {
   }
   const missing = kind.required.find((key) => values[key] === undefined);
   if (missing !== undefined) throw new Error(`schedule ${name}: ${missing} is missing, as in ${kind.example}`);
+  const clash = kind.clash?.(values);
+  if (clash !== undefined) throw new Error(`schedule ${name}: ${clash}`);
   return values;
 }

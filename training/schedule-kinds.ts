@@ -14,6 +14,7 @@ import {
   stepDecay,
 } from "./schedules/index.ts";
 import type { AnySchedule, CyclicOptions, PlateauOptions, Schedule } from "./schedules/index.ts";
+import { MONITORS, type Monitor } from "./schedules/schedule.ts";
 import { stepsOf } from "./step-count.ts";
 
 /** What the rest of the command line says. */
@@ -39,6 +40,8 @@ export type Kind = {
   keys: Readonly<Record<string, ValueRule>>;
   required: readonly string[];
   example: string;
+  /** What is wrong with values that are right one by one, in words. */
+  clash?: (values: Values) => string | undefined;
   /** `length`: what the schedule has of the training, in its own unit. */
   make: (values: Values, lr: number, length: number, context: ScheduleContext) => AnySchedule;
   /** How long it lasts by itself, in its own unit, where another may follow. */
@@ -55,15 +58,28 @@ const number = (wanted: string, holds: (value: number) => boolean): ValueRule =>
 const atLeastZero = number("a number >= 0", (value) => value >= 0);
 const positive = number("a number > 0", (value) => value > 0);
 const share = number("a number between 0 and 1", (value) => value >= 0 && value <= 1);
+const shareAbove0 = number("a number above 0 and at most 1", (value) => value > 0 && value <= 1);
 const shareBelow1 = number("a number >= 0 and below 1", (value) => value >= 0 && value < 1);
 const count = number("a whole number >= 1", (value) => Number.isSafeInteger(value) && value >= 1);
-const counts: ValueRule = {
-  wanted: "whole numbers >= 1 with / between them, as in 30/80",
+const wholeAtLeastZero = number("a whole number >= 0", (value) => Number.isSafeInteger(value) && value >= 0);
+const list = (
+  wanted: string,
+  { read }: ValueRule,
+  holds: (values: readonly number[]) => boolean = () => true,
+): ValueRule => ({
+  wanted,
   read: (text) => {
-    const values = text.split("/").map(count.read);
-    return values.includes(undefined) ? undefined : (values as number[]);
+    const values = text.split("/").map(read);
+    return values.includes(undefined) || !holds(values as number[]) ? undefined : (values as number[]);
   },
-};
+});
+const wholeList = list("whole numbers >= 0 with / between them, as in 30/80", wholeAtLeastZero);
+const atLeastZeroList = list("numbers >= 0 with / between them, as in 0.2/1/0", atLeastZero);
+const risingShares = list(
+  "two or more numbers that rise from 0, with / between them, as in 0/0.2/1",
+  atLeastZero,
+  (values) => values.length > 1 && values[0] === 0 && values.every((value, i) => i === 0 || value >= values[i - 1]),
+);
 const choice = (...options: string[]): ValueRule => ({
   wanted: options.join(" or "),
   read: (text) => (options.includes(text) ? text : undefined),
@@ -73,29 +89,14 @@ const flag: ValueRule = {
   read: (text) =>
     (({ true: true, "1": true, false: false, "0": false }) as Record<string, boolean>)[text.toLowerCase()],
 };
-const atLeastZeroList: ValueRule = {
-  wanted: "numbers >= 0 with / between them, as in 0/0.2/1",
-  read: (text) => {
-    const values = text.split("/").map(atLeastZero.read);
-    return values.includes(undefined) ? undefined : (values as number[]);
-  },
-};
-const wholeAtLeastZero = number("a whole number >= 0", (value) => Number.isSafeInteger(value) && value >= 0);
 const unit = choice("step", "epoch");
 const common = { base_lr: atLeastZero, unit, for: count };
 const totalIters = (values: Values): number | undefined => values["total_iters"] as number | undefined;
 /** Who gives a factor wants it to count: PyTorch's 5. */
 const constantIters = (values: Values): number | undefined =>
   totalIters(values) ?? ("factor" in values ? 5 : undefined);
-/** The names of metrics.jsonl, as flags are written. */
-const MONITORS = [
-  "test-loss",
-  "test-accuracy",
-  "train-loss",
-  "train-accuracy",
-  "validation-loss",
-  "validation-accuracy",
-];
+/** testLoss is "test-loss", as flags are written. */
+const typed = (monitor: Monitor): string => monitor.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`);
 
 export const kinds: Readonly<Record<string, Kind>> = {
   constant: {
@@ -109,7 +110,7 @@ export const kinds: Readonly<Record<string, Kind>> = {
   },
   linear: {
     unit: "epoch",
-    keys: { start_factor: share, end_factor: share, total_iters: count, ...common },
+    keys: { start_factor: shareAbove0, end_factor: share, total_iters: count, ...common },
     required: [],
     example: "linear:start_factor=0.1,total_iters=5+cosine",
     make: (values, lr) => linear({ lr, ...camelCase<{ startFactor?: number }>(values) }),
@@ -124,7 +125,7 @@ export const kinds: Readonly<Record<string, Kind>> = {
   },
   multistep: {
     unit: "epoch",
-    keys: { milestones: counts, gamma: positive, ...common },
+    keys: { milestones: wholeList, gamma: positive, ...common },
     required: ["milestones"],
     example: "multistep:milestones=30/80,gamma=0.1",
     make: (values, lr) => multiStep({ lr, ...camelCase<{ milestones: number[]; gamma?: number }>(values) }),
@@ -183,7 +184,7 @@ export const kinds: Readonly<Record<string, Kind>> = {
   plateau: {
     unit: "epoch",
     keys: {
-      monitor: choice(...MONITORS),
+      monitor: choice(...MONITORS.map(typed)),
       mode: choice("min", "max"),
       factor: shareBelow1,
       patience: wholeAtLeastZero,
@@ -200,9 +201,13 @@ export const kinds: Readonly<Record<string, Kind>> = {
   },
   piecewise: {
     unit: "step",
-    keys: { shares: atLeastZeroList, factors: atLeastZeroList, ...common },
+    keys: { shares: risingShares, factors: atLeastZeroList, ...common },
     required: ["shares", "factors"],
     example: "piecewise:shares=0/0.2/1,factors=0.2/1/0",
+    clash: (values) => {
+      const [shares, factors] = [values["shares"], values["factors"]].map((numbers) => (numbers as number[]).length);
+      return shares === factors ? undefined : `${shares} shares need as many factors, not ${factors}`;
+    },
     make: makePiecewise,
   },
   onecycle: {
@@ -246,10 +251,9 @@ function makeCyclic(values: Values, lr: number): Schedule {
 }
 
 function makePlateau(values: Values, lr: number, _length: number, { heldOut }: ScheduleContext): AnySchedule {
-  const { monitor = heldOut ? "validation-loss" : undefined, ...rest } = values;
-  const watched = monitor === undefined ? {} : camelCase<object>({ [`${monitor as string}`.replace("-", "_")]: 0 });
-  const [name] = Object.keys(watched) as PlateauOptions["monitor"][];
-  return reduceLROnPlateau({ lr, ...(name && { monitor: name }), ...camelCase<Partial<PlateauOptions>>(rest) });
+  const { monitor: given = heldOut ? "validation-loss" : "test-loss", ...rest } = values;
+  const monitor = MONITORS.find((name) => typed(name) === given)!;
+  return reduceLROnPlateau({ lr, monitor, ...camelCase<Partial<PlateauOptions>>(rest) });
 }
 
 /** Shares of the training become whole steps, rounded down, as the recipes that use such lines do. */

@@ -8,6 +8,19 @@ export function suggestion(word: string, known: readonly string[]): string {
   return `${close === undefined ? "" : `; did you mean "${close}"?`} (known: ${known.join(", ")})`;
 }
 
+/**
+ * Where types are not checked, an unknown word would choose some behaviour silently.
+ *
+ * @param words by the name of the option
+ * @throws Error of one line naming the first that is not known
+ */
+export function checkWords(who: string, words: Readonly<Record<string, unknown>>, known: readonly string[]): void {
+  for (const [option, word] of Object.entries(words)) {
+    if (known.includes(word as string)) continue;
+    throw new Error(`${who}: unknown ${option} ${JSON.stringify(word)}${suggestion(String(word), known)}`);
+  }
+}
+
 /** The nearest of `known` by edits, where few enough are needed that it was probably meant; else one that `word` begins. */
 export function closest(word: string, known: readonly string[]): string | undefined {
   const plain = (text: string): string => text.toLowerCase().replace(/[-_ ]/g, "");

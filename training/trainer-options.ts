@@ -3,8 +3,10 @@ import type { Module } from "../nn/index.ts";
 import type { AugmentStep } from "./augment-grammar.ts";
 import type { EmaOptions, LookaheadOptions } from "./averaging.ts";
 import type { Loss } from "./losses.ts";
+import { MAX_ALPHA } from "./mix.ts";
 import type { Optimizer } from "./optimizers/index.ts";
-import type { Precision } from "./recipe.ts";
+import { PRECISIONS, type Precision } from "./recipe.ts";
+import { checkWords } from "./suggest.ts";
 
 export interface TrainerOptions {
   readonly model: Module;
@@ -28,9 +30,12 @@ export interface TrainerOptions {
    * their losses, as one large batch would; only batch norm sees the batches one by one.
    */
   readonly accumulate?: number | undefined;
-  /** Blend pairs of images by shares from Beta(mixup, mixup); default no. See training/mix.ts. */
+  /** Blend pairs of images by shares from Beta(mixup, mixup), above 0 and at most 1e6; default no. See training/mix.ts. */
   readonly mixup?: number | undefined;
-  /** Paste boxes of other images, the areas from Beta(cutmix, cutmix); default no. With `mixup` one of the two, batch by batch. */
+  /**
+   * Paste boxes of other images, the areas from Beta(cutmix, cutmix), above 0 and at most 1e6; default no. With `mixup` one of the two,
+   * batch by batch.
+   */
   readonly cutmix?: number | undefined;
   /** Test and export a moving average of weights and statistics; default the weights themselves. */
   readonly ema?: EmaOptions | undefined;
@@ -55,7 +60,7 @@ export interface StepAt {
   readonly steps?: number | undefined;
 }
 
-/** @throws Error of one line naming the first number that is out of its range */
+/** @throws Error of one line naming the first number that is out of its range, or word that is none of those known */
 export function checkOptions(options: TrainerOptions): void {
   for (const [name, least] of [
     ["batchSize", 1],
@@ -66,8 +71,19 @@ export function checkOptions(options: TrainerOptions): void {
     if (value === undefined || (Number.isInteger(value) && value >= least && value < 2 ** 32)) continue;
     throw new Error(`Trainer: ${name} must be a whole number of at least ${least}, got ${value}`);
   }
-  for (const name of ["clipGrad", "mixup", "cutmix"] as const) {
+  const { clipGrad } = options;
+  if (clipGrad !== undefined && !(clipGrad > 0)) throw new Error(`Trainer: clipGrad must be above 0, got ${clipGrad}`);
+  for (const name of ["mixup", "cutmix"] as const) {
     const value = options[name];
-    if (value !== undefined && !(value > 0)) throw new Error(`Trainer: ${name} must be above 0, got ${value}`);
+    if (value === undefined || (value > 0 && value <= MAX_ALPHA)) continue;
+    throw new Error(`Trainer: ${name} must be above 0 and at most ${MAX_ALPHA}, got ${value}`);
+  }
+  checkWords("Trainer", { precision: options.precision ?? "f32" }, PRECISIONS);
+  const augment: unknown = options.augment ?? [];
+  // A text, or one in the list, would only fail at the first batch.
+  if (!Array.isArray(augment) || augment.some((step) => typeof step !== "object")) {
+    const given = JSON.stringify(augment);
+    const text = typeof augment === "string" ? given : '"pad-crop:4,flip"';
+    throw new Error(`Trainer: augment must be a list of steps, as parseAugment(${text}) reads it, got ${given}`);
   }
 }

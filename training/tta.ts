@@ -1,6 +1,7 @@
 // Test-time augmentation: a prediction from several views of an image.
 import { gather, scope, type Tensor } from "../engine/index.ts";
 import type { Module } from "../nn/index.ts";
+import { checkWords } from "./suggest.ts";
 
 /** none: the image. mirror: it and its mirror image. six: both, and the same of the image moved a pixel to either corner. */
 export const TTA_VIEWS = ["none", "mirror", "six"] as const;
@@ -9,8 +10,11 @@ export type Tta = (typeof TTA_VIEWS)[number];
 /**
  * Logits [N, classes] of images [N, H, W, C]: the mean over the views; of six the two unmoved ones weigh as much together as the four
  * moved ones (Jordan, arXiv 2404.00498). What a move uncovers is reflected.
+ *
+ * @throws Error of one line where `tta` is none of `TTA_VIEWS`
  */
 export function forwardViews(model: Module, images: Tensor, tta: Tta): Tensor {
+  checkWords("forwardViews", { tta }, TTA_VIEWS);
   if (tta === "none") return model.forward(images);
   const mirrored = (x: Tensor): Tensor =>
     scope(() =>

@@ -50,7 +50,7 @@ describe("the small commands", () => {
     expect(status).toBe(0);
     const { ok, checks, kernelFamily, texels } = json(stdout);
     expect(ok).toBe(true);
-    expect(checks).toHaveLength(2);
+    expect(checks).toHaveLength(7);
     expect(["subgroup", "portable", "workgroup"]).toContain(kernelFamily);
     expect(texels).toBeTypeOf("boolean");
   });

@@ -55,6 +55,8 @@ describe("wrong use (exit status 2)", () => {
       ["--schedule multistep", /milestones is missing/],
       ["--augment flp", /^train: --augment: unknown augmentation "flp"; did you mean "flip"\?/],
       ["--epochs 0", /^train: --epochs must be a number above 0, not 0$/],
+      ["--mixup 1e308", /^train: --mixup must be a number above 0 and at most 1000000, not 1e308$/],
+      ["--cutmix 0", /^train: --cutmix must be a number above 0 and at most 1000000, not 0$/],
       ["--lr abc", /^train: --lr must be a number above 0, or auto, auto:valley, .*, not abc$/],
       ["--lr auto:slope", /^train: --lr must be a number above 0, or auto, .*auto:steepest.*, not auto:slope$/],
       [

@@ -109,6 +109,20 @@ describe("classificationReport", () => {
     expect(report).toMatchObject({ accuracy: 0, top5Accuracy: 0, loss: NaN, calibration: { ece: NaN } });
   });
 
+  it("refuses labels that are no class, also where the model has an output for them", () => {
+    const classes = ["a", "b", "c"];
+    const random = new Random(4, 2, 3, Purpose.shapes);
+    const labels = Array.from({ length: 20 }, () => random.below(3));
+    const given = { classes, labels, logits: Array.from({ length: 100 }, () => random.normal()) };
+    expect(() => classificationReport(given)).not.toThrow();
+    for (const label of [3, 7, -1, 1.5, NaN]) {
+      const image = random.below(20);
+      expect(() => classificationReport({ ...given, labels: labels.with(image, label) })).toThrow(
+        new Error(`classificationReport: image ${image} has label ${label}, the 3 classes are 0 to 2`),
+      );
+    }
+  });
+
   it("refuses sizes that do not fit", () => {
     expect(() => classificationReport({ classes: ["a", "b"], labels: [0], logits: [1] })).toThrow(
       "classificationReport: 1 logits do not fit 1 labels of 2 classes",

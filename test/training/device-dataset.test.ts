@@ -87,6 +87,21 @@ describe("DeviceDataset", () => {
     expect(() => new DeviceDataset({ ...set, labels: labels.subarray(1) }, info)).toThrow("9 labels for 10 images");
   });
 
+  it.each<[object, string]>([
+    [{ std: [0.2, 0, 0.2] }, "std must be three numbers above 0, as in [0.5, 0.5, 0.5], got [0.2, 0, 0.2]"],
+    [{ std: [0.2, 0.2] }, "std must be three numbers above 0, as in [0.5, 0.5, 0.5], got [0.2, 0.2]"],
+    [{ std: [0.2, 0.2, NaN] }, "got [0.2, 0.2, NaN]"],
+    [{ std: undefined }, "std must be three numbers above 0, as in [0.5, 0.5, 0.5], got undefined"],
+    [{ mean: undefined }, "mean must be three numbers, as in [0.5, 0.5, 0.5], got undefined"],
+    [{ mean: 0.5 }, "mean must be three numbers, as in [0.5, 0.5, 0.5], got 0.5"],
+    [{ mean: [0.1, 0.2, Infinity] }, "got [0.1, 0.2, Infinity]"],
+    [{ mean: [0.1, 0.2, 0.3, 0.4] }, "got [0.1, 0.2, 0.3, 0.4]"],
+  ])("refuses %o", (wrong, message) => {
+    const before = device.memory().tensors;
+    expect(() => new DeviceDataset(set, { ...info, ...wrong })).toThrow(message);
+    expect(device.memory().tensors).toBe(before);
+  });
+
   it("frees its memory", () => {
     const before = device.memory().tensors;
     const data = new DeviceDataset(trainImages(20), { ...info, classes: Array.from("0123456789") });

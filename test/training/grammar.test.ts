@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { augmentNames, parseAugment } from "../../training/augment-grammar.ts";
 import { makeSchedule, usesRate } from "../../training/build-run.ts";
 import { chooseRecipe } from "../../training/recipe.ts";
 import { parseSchedule, scheduleNames } from "../../training/schedule-grammar.ts";
@@ -19,7 +18,7 @@ import {
   stepDecay,
 } from "../../training/schedules/index.ts";
 import type { Schedule } from "../../training/schedules/index.ts";
-import { closest, suggestion } from "../../training/suggest.ts";
+import { checkWords, closest, suggestion } from "../../training/suggest.ts";
 
 const context = { lr: 0.2, epochs: 12, stepsPerEpoch: 5 };
 const everyStep = Array.from({ length: 60 }, (_, step) => step);
@@ -36,6 +35,12 @@ describe("--schedule", () => {
     ["step:step_size=3", inEpochs(stepDecay({ lr: 0.2, stepSize: 3 }))],
     ["step:step_size=7,gamma=0.5,unit=step", stepDecay({ lr: 0.2, stepSize: 7, gamma: 0.5 })],
     ["multistep:milestones=3/8,gamma=0.1", inEpochs(multiStep({ lr: 0.2, milestones: [3, 8] }))],
+    ["multistep:milestones=0/2", inEpochs(multiStep({ lr: 0.2, milestones: [0, 2] }))],
+    ["constant:total_iters=0", () => ({ lr: 0.2 })],
+    [
+      "constant:factor=0.5,total_iters=0,for=2+constant:base_lr=0.3",
+      sequential({ schedules: [constant({ lr: 0.2 }), constant({ lr: 0.3 })], milestones: [10] }),
+    ],
     ["multistep:milestones=30,unit=step", multiStep({ lr: 0.2, milestones: [30] })],
     ["exponential:gamma=0.95", inEpochs(exponential({ lr: 0.2, gamma: 0.95 }))],
     ["cosine", inEpochs(cosineAnnealing({ lr: 0.2, tMax: 12 }))],
@@ -168,14 +173,34 @@ describe("--schedule", () => {
     ["onecycle:max_momentum=1", `max_momentum must be a number >= 0 and below 1, not "1"`],
     ["onecycle:max_lr=1,max_lr=2", "max_lr is given twice"],
     ["onecycle:max_lr=1,,", `unknown parameter ""`],
-    ["multistep:milestones=30/x", `milestones must be whole numbers >= 1 with / between them, as in 30/80, not "30/x"`],
+    ["multistep:milestones=30/x", `milestones must be whole numbers >= 0 with / between them, as in 30/80, not "30/x"`],
+    ["multistep:milestones=-1", `milestones must be whole numbers >= 0 with / between them, as in 30/80, not "-1"`],
+    ["linear:start_factor=0", `schedule linear: start_factor must be a number above 0 and at most 1, not "0"`],
+    ["linear:start_factor=1.5", `start_factor must be a number above 0 and at most 1, not "1.5"`],
     ["step:step_size=2.5", `step_size must be a whole number >= 1, not "2.5"`],
     ["step:step_size=1e999", `step_size must be a whole number >= 1, not "1e999"`],
     ["plateau+cosine", "schedule plateau: cannot be joined with others by +"],
     ["cosine+constant", "schedule cosine: must say how long it lasts before what follows it, as in cosine:for=5"],
     ["linear+cosin", `unknown schedule "cosin"; did you mean "cosine"?`],
     ["plateau:monitor=loss", "monitor must be test-loss or test-accuracy"],
+    [
+      "constant:total_iters=0+cosine",
+      "schedule constant: total_iters=0 ends before it begins: leave constant out, or give it for=5",
+    ],
+    [
+      "cosine:for=5",
+      "schedule cosine: for=5 does nothing in the last part, which goes on to the end of the training: leave it out",
+    ],
+    ["linear+onecycle:for=7", "schedule onecycle: for=7 does nothing in the last part"],
+    ["cosine:T_max=3,for=5", "say what follows, as in +constant"],
     ["piecewise:shares=0/1", "schedule piecewise: factors is missing"],
+    [
+      "piecewise:shares=0.1/1,factors=1/0",
+      `schedule piecewise: shares must be two or more numbers that rise from 0, with / between them, as in 0/0.2/1, not "0.1/1"`,
+    ],
+    ["piecewise:shares=0/0.5/0.4,factors=1/1/0", `numbers that rise from 0, with / between them, as in 0/0.2/1, not`],
+    ["piecewise:shares=0,factors=1", `schedule piecewise: shares must be two or more numbers`],
+    ["piecewise:shares=0/0.2/1,factors=1/0", "schedule piecewise: 3 shares need as many factors, not 2"],
     ["step:step_size=3,unit=day", `unit must be step or epoch, not "day"`],
   ])("%s is refused", (text, message) => {
     expect(() => parseSchedule(text)).toThrow(message);
@@ -196,6 +221,8 @@ describe("a recipe's schedule", () => {
     ["onecycle", "onecycle moves"],
     ["cyclic", "cyclic moves"],
     ["linear:total_iters=2 + cyclic:step_size_up=7", "cyclic moves"],
+    ["onecycle:for=20 + cosine", "onecycle moves"],
+    ["step:step_size=2,for=4 + onecycle:for=20 + cosine", "onecycle moves"],
   ])("%s moves a momentum", (schedule, message) => {
     expect(() => makeSchedule(chooseRecipe({ ...sgd, schedule }))).toThrow(
       `${message} the momentum, and a momentum of 0 has none: add cycle_momentum=false`,
@@ -221,69 +248,6 @@ describe("a recipe's schedule", () => {
   });
 });
 
-describe("--augment", () => {
-  it("reads the whole example of the documentation, in order", () => {
-    const text = "pad-crop:4:reflect,flip,vflip,rotate:15,shift-scale-rotate,cutout:16:p=0.2:fill=mean:place=inside";
-    expect(parseAugment(text)).toEqual([
-      { kind: "pad-crop", size: 4, border: "reflect", fill: 0 },
-      { kind: "flip", p: 0.5, alternate: false },
-      { kind: "vflip", p: 0.5 },
-      { kind: "rotate", limit: 15, p: 0.5, border: "reflect101", fill: 0 },
-      { kind: "shift-scale-rotate", shift: 0.0625, scale: 0.1, rotate: 45, p: 0.5, border: "reflect101", fill: 0 },
-      { kind: "cutout", size: 16, p: 0.2, fill: "mean", place: "inside", holes: 1, canvas: null },
-    ]);
-  });
-
-  it.each<[string, object[]]>([
-    ["none", []],
-    [" none ", []],
-    [
-      "flip, cutout",
-      [{ kind: "flip" }, { kind: "cutout", size: 16, p: 1, fill: "mean", place: "inside", holes: 1, canvas: null }],
-    ],
-    ["cutout, flip:p=1", [{ kind: "cutout" }, { kind: "flip", p: 1 }]],
-    ["flip:alternate", [{ kind: "flip", alternate: true }]],
-    ["cutout:8:canvas=64:center", [{ kind: "cutout", size: 8, canvas: 64, place: "center" }]],
-    ["pad-crop", [{ kind: "pad-crop", size: 4, border: "constant", fill: 0 }]],
-    ["pad-crop:2:reflect101", [{ size: 2, border: "reflect101" }]],
-    ["pad-crop:edge:size=3", [{ size: 3, border: "edge" }]],
-    ["pad-crop:fill=mean", [{ border: "constant", fill: "mean" }]],
-    ["rotate:30:p=1:border=constant:fill=128", [{ limit: 30, p: 1, border: "constant", fill: 128 }]],
-    ["shift-scale-rotate:shift=0.1:scale=0:rotate=5:p=0.3", [{ shift: 0.1, scale: 0, rotate: 5, p: 0.3 }]],
-    ["cutout:8:clipped:fill=zero:holes=8", [{ size: 8, place: "clipped", fill: 0, holes: 8 }]],
-    ["cutout:center", [{ place: "center" }]],
-  ])("%s", (text, want) => {
-    const steps = parseAugment(text);
-    expect(steps).toHaveLength(want.length);
-    expect(steps).toMatchObject(want);
-  });
-
-  it.each<[string, string]>([
-    ["", `unknown augmentation ""`],
-    ["flipp", `unknown augmentation "flipp"; did you mean "flip"? (known: ${augmentNames.join(", ")}, none)`],
-    ["flip,", `unknown augmentation ""`],
-    ["flip,none", `"none" stands alone`],
-    ["constructor", `unknown augmentation "constructor"`],
-    ["flip:0.3", `flip: takes no size; "0.3" needs a name, as in p=0.5 (known: p, alternate)`],
-    ["flip:p=1.5", `flip: p must be a probability between 0 and 1, not "1.5"`],
-    ["flip:p=", `flip: p must be a probability between 0 and 1, not ""`],
-    ["pad-crop:0", `pad-crop: size must be a whole number of pixels >= 1, not "0"`],
-    ["pad-crop:4:5", "pad-crop: size is given twice"],
-    [
-      "pad-crop:4:mirror",
-      `unknown option "mirror" (known: size=...; border=...; fill=...; border one of constant, edge`,
-    ],
-    ["pad-crop:4:p=0.5", `pad-crop: unknown option "p" (known: size, border, fill)`],
-    ["rotate:200", `rotate: limit must be an angle between 0 and 180 degrees, not "200"`],
-    ["cutout:8:fill=0.49", `cutout: fill must be mean, zero, or a pixel value 0..255, not "0.49"`],
-    ["cutout:8:place=outside", `place must be one of inside, center, clipped, not "outside"`],
-    ["cutout:holes=9", `holes must be a whole number from 1 to 8, not "9"`],
-    ["cutout::p=1", `cutout: unknown option ""`],
-  ])("%s is refused", (text, message) => {
-    expect(() => parseAugment(text)).toThrow(message);
-  });
-});
-
 describe("suggestions", () => {
   it("name a close word and no far one", () => {
     const names = ["resnet18", "resnet34", "constant"];
@@ -291,5 +255,20 @@ describe("suggestions", () => {
     expect(closest("const", names)).toBe("constant");
     expect(closest("vgg16", names)).toBeUndefined();
     expect(suggestion("vgg16", names)).toBe(" (known: resnet18, resnet34, constant)");
+  });
+
+  it("end what is said of an unknown word, or of no word at all", () => {
+    const names = ["none", "mirror"];
+    expect(() => checkWords("it", { a: "none", b: "mirror" }, names)).not.toThrow();
+    expect(() => checkWords("it", { a: "none", b: "miror" }, names)).toThrow(
+      /^it: unknown b "miror"; did you mean "mirror"\? \(known: none, mirror\)$/,
+    );
+    for (const [word, said] of [
+      [16, "16"],
+      [null, "null"],
+      [["none"], '["none"]'],
+    ] as const) {
+      expect(() => checkWords("it", { a: word }, names)).toThrow(`it: unknown a ${said}`);
+    }
   });
 });

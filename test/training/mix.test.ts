@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { scope } from "../../engine/index.ts";
 import { Flatten, Linear, Sequential } from "../../nn/index.ts";
 import { crossEntropy, SGD, Trainer, type DeviceDataset } from "../../training/index.ts";
-import { drawMix, mixBatch, mixedLoss, type Mix } from "../../training/mix.ts";
+import { drawMix, MAX_ALPHA, mixBatch, mixedLoss, type Mix } from "../../training/mix.ts";
 import { testDevice } from "../support/gpu.ts";
 import { tinyTrain } from "../support/tiny-data.ts";
 import { expectClose } from "../support/tolerance.ts";
@@ -31,6 +31,13 @@ describe("drawing", () => {
     expect(Math.abs(spread - variance)).toBeLessThan(5 * Math.sqrt((variance / 4 - variance ** 2) / n));
     expect(Math.min(...shares)).toBeGreaterThanOrEqual(0);
     expect(Math.max(...shares)).toBeLessThanOrEqual(1);
+  });
+
+  it("takes the largest alpha for halves", () => {
+    const shares = draws({ mixup: MAX_ALPHA }, 4000).map(({ share }) => Math.abs(share - 0.5));
+    expect(Math.max(...shares)).toBeLessThan(0.003);
+    // They differ as they should: by 3.5e-4.
+    expect(Math.sqrt(mean(shares.map((share) => share ** 2)))).toBeCloseTo(1 / Math.sqrt(8 * MAX_ALPHA), 5);
   });
 
   it("gives cutmix the share that its box leaves", () => {

@@ -1,6 +1,14 @@
 // What watches an epoch's figures: see also "decisions at the end of an epoch" in trainer-options.test.ts.
 import { describe, expect, it } from "vitest";
-import { reduceLROnPlateau, START, type EpochReport, type Position } from "../../training/index.ts";
+import {
+  parseSchedule,
+  reduceLROnPlateau,
+  START,
+  type AnySchedule,
+  type EpochReport,
+  type Monitor,
+  type Position,
+} from "../../training/index.ts";
 import { Monitors } from "../../training/monitors.ts";
 
 describe("Monitors", () => {
@@ -46,5 +54,40 @@ describe("Monitors", () => {
     expect(() => new Monitors({ earlyStop, heldOut: "images" }, START)).not.toThrow();
     expect(() => new Monitors({ earlyStop }, START)).toThrow(/^fit: there is no testLoss to watch: give test images/);
     expect(() => new Monitors({ earlyStop: { patience: 1, monitor: "trainLoss" } }, START)).not.toThrow();
+  });
+
+  it("know what they can watch", () => {
+    const options = { validation: "images", heldOut: "images" };
+    const known = "(known: testLoss, testAccuracy, trainLoss, trainAccuracy, validationLoss, validationAccuracy)";
+    for (const [word, meant] of [
+      ["loss", ""],
+      ["test-loss", '; did you mean "testLoss"?'],
+    ]) {
+      const monitor = word as Monitor;
+      const message = `fit: unknown monitor "${word}"${meant} ${known}`;
+      expect(() => new Monitors({ ...options, earlyStop: { patience: 1, monitor } }, START)).toThrow(message);
+      // A plateau of the user's own.
+      const schedule = { ...reduceLROnPlateau({ lr: 0.1 }), monitor };
+      expect(() => new Monitors({ ...options, schedule }, START)).toThrow(message);
+    }
+  });
+
+  it("take no text for a schedule", () => {
+    const given = (schedule: unknown): (() => Monitors) => {
+      return () => new Monitors({ schedule: schedule as AnySchedule, validation: "images" }, START);
+    };
+    const wrong = "fit: schedule must be a function of the step or a plateau, got";
+    expect(given("cosine")).toThrow(
+      `${wrong} "cosine": parseSchedule("cosine")({ lr, epochs, stepsPerEpoch }) makes one`,
+    );
+    for (const [schedule, said] of [
+      [null, "null"],
+      [0.1, "0.1"],
+      [{ lr: 0.1 }, '{"lr":0.1}'],
+    ]) {
+      expect(given(schedule)).toThrow(new Error(`${wrong} ${said as string}`));
+    }
+    const context = { lr: 0.1, epochs: 2, stepsPerEpoch: 3 };
+    for (const text of ["cosine", "plateau"]) expect(given(parseSchedule(text)(context))).not.toThrow();
   });
 });

@@ -194,3 +194,28 @@ it("clips to the common norm of all parameters", async () => {
   optimizer.dispose();
   disposeAll(tensors);
 });
+
+it("says what optimizers are made of", () => {
+  const tensor = parameter(randomArr([3], 1));
+  const model = { parameters: () => [tensor] } as unknown as Tensor[];
+  class Net {}
+  const list = "must be a list, as model.parameters() gives, got";
+  for (const [make, message] of [
+    [() => new SGD([tensor], undefined!), "SGD: lr is missing, as in new SGD(model.parameters(), { lr: 0.1 })"],
+    [() => new SGD([tensor], 0.1 as unknown as { lr: number }), "SGD: lr is missing, as in"],
+    [() => new SGD([tensor], { momentum: 0.9 } as unknown as { lr: number }), "SGD: lr is missing, as in"],
+    [() => new SGD(model, { lr: 0.1 }), `SGD: parameters ${list} a Object`],
+    [() => new Adam(new Net() as Tensor[]), `Adam: parameters ${list} a Net`],
+    [() => new AdamW(undefined!), `AdamW: parameters ${list} undefined`],
+    [() => new AdamW([{ params: model }]), `AdamW: a group's params ${list} a Object`],
+    [
+      () => new Adam([tensor], 0.1 as unknown as object),
+      "Adam: the options must be an object, as in { lr: 0.001 }, got 0.1",
+    ],
+  ] as const) {
+    expect(make).toThrow(message);
+  }
+  // Nothing has taken the parameter.
+  new SGD([tensor], { lr: 0.1 }).dispose();
+  tensor.dispose();
+});

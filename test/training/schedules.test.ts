@@ -6,6 +6,7 @@ import {
   multiStep,
   oneCycle,
   perEpoch,
+  reduceLROnPlateau,
   stepDecay,
 } from "../../training/schedules/index.ts";
 import type { OneCycleOptions, Schedule } from "../../training/schedules/index.ts";
@@ -141,6 +142,15 @@ describe("schedules", () => {
     [() => oneCycle(good)(11), "oneCycle: step 11 lies past totalSteps 10"],
     [() => oneCycle(good)(-1), "oneCycle: the step must be a whole number >= 0, not -1"],
     [() => constant({ lr: 1 })(0.5), "constant: the step must be a whole number >= 0, not 0.5"],
+    [
+      () => reduceLROnPlateau({ lr: 1, monitor: "loss" as "testLoss" }),
+      `reduceLROnPlateau: unknown monitor "loss" (known: testLoss, `,
+    ],
+    [() => reduceLROnPlateau({ lr: 1, mode: "maximum" as "max" }), `unknown mode "maximum"; did you mean "max"?`],
+    [
+      () => reduceLROnPlateau({ lr: 1, thresholdMode: "relative" as "rel" }),
+      `unknown thresholdMode "relative"; did you mean "rel"? (known: rel, abs)`,
+    ],
     [() => perEpoch(constant({ lr: 1 }), 0), "perEpoch: stepsPerEpoch must be a whole number >= 1, not 0"],
   ])("%s is refused", (make, message) => {
     expect(make).toThrow(message);

@@ -259,3 +259,34 @@ describe("Trainer", () => {
     model.dispose();
   });
 });
+
+describe("options", () => {
+  /** A trainer with these options is made and disposed of. */
+  function make(options: object): void {
+    using model = new Sequential(new Flatten(), new Linear(3072, 10));
+    using optimizer = new SGD(model.parameters(), { lr: 0.1 });
+    new Trainer({ model, optimizer, ...options }).dispose();
+  }
+  const steps = (text: string): string => `augment must be a list of steps, as parseAugment("${text}") reads it, got`;
+  const alpha = "must be above 0 and at most 1000000, got";
+
+  it.each<[object, string]>([
+    [{ precision: "fp16" }, 'unknown precision "fp16" (known: f32, mixed)'],
+    [{ precision: "mix" }, 'unknown precision "mix"; did you mean "mixed"? (known: f32, mixed)'],
+    [{ augment: "flip,cutout:8" }, `${steps("flip,cutout:8")} "flip,cutout:8"`],
+    [{ augment: ["flip"] }, `${steps("pad-crop:4,flip")} ["flip"]`],
+    [{ augment: { kind: "flip" } }, `${steps("pad-crop:4,flip")} {"kind":"flip"}`],
+    [{ clipGrad: 0 }, "clipGrad must be above 0, got 0"],
+    [{ mixup: Infinity }, `mixup ${alpha} Infinity`],
+    [{ mixup: 1e308 }, `mixup ${alpha} 1e+308`],
+    [{ mixup: 0 }, `mixup ${alpha} 0`],
+    [{ cutmix: 1.1e6 }, `cutmix ${alpha} 1100000`],
+    [{ cutmix: NaN }, `cutmix ${alpha} NaN`],
+  ])("refuse %o", (options, message) => {
+    expect(() => make(options)).toThrow(new Error(`Trainer: ${message}`));
+  });
+
+  it("may lie at the ends of their ranges", () => {
+    make({ precision: "mixed", augment: parseAugment("none"), mixup: 1e6, cutmix: Number.MIN_VALUE });
+  });
+});

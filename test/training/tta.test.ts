@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { noGrad, scope, type Device } from "../../engine/index.ts";
 import { Flatten, Linear, resnet8, Sequential } from "../../nn/index.ts";
-import { evaluate, type DeviceDataset, type Tta } from "../../training/index.ts";
+import { evaluate, SGD, Trainer, type DeviceDataset, type Tta } from "../../training/index.ts";
 import { forwardViews } from "../../training/tta.ts";
 import { testDevice, toGpu } from "../support/gpu.ts";
 import { randomArr } from "../support/random.ts";
@@ -62,6 +62,21 @@ describe("forwardViews", () => {
     const got = noGrad(() => scope(() => forwardViews(model, toGpu(x), tta)));
     expectClose(await got.data(), wanted, { op: tta, shapes: { x: x.shape }, terms: H * W * C + 6, scale: 4 });
     got.dispose();
+  });
+
+  it("refuses views that it does not know, as evaluate does, and fit before its first step", async () => {
+    using model = resnet8({ seed: 4 });
+    using optimizer = new SGD(model.parameters(), { lr: 0.01 });
+    using trainer = new Trainer({ model, optimizer, batchSize: 4 });
+    const before = device.memory().tensors;
+    const wrong = /^forwardViews: unknown tta "mirrored"; did you mean "mirror"\? \(known: none, mirror, six\)$/;
+    const tta = "mirrored" as Tta;
+    await expect(evaluate(model, test, { batchSize: 4, tta })).rejects.toThrow(wrong);
+    expect(device.memory().tensors).toBe(before);
+    const run = trainer.fit(test, { epochs: 1, validation: test, tta });
+    await run.next();
+    await expect(run.next()).rejects.toThrow(wrong);
+    expect(optimizer.steps).toBe(0);
   });
 
   it("is what evaluate measures, and leaves nothing behind", async () => {

@@ -7,7 +7,7 @@ import { Augmentation } from "./augment.ts";
 import type { ImageSet, RawDataset, Rgb } from "./dataset.ts";
 import { loadRaw, type LoadOptions } from "./load.ts";
 
-/** Names of the classes, and what pixels are normalised by: (v / 255 - mean) / std. */
+/** Names of the classes, and what pixels are normalised by: (v / 255 - mean) / std, each of which is above 0. */
 export interface DatasetInfo {
   readonly classes: readonly string[];
   readonly mean: Rgb;
@@ -46,12 +46,14 @@ export class DeviceDataset implements Disposable {
 
   /**
    * @param options.windowBytes the most that one binding holds; default what the adapter allows
-   * @throws where there are no images, or an image has no label or one that is no class
+   * @throws where there are no images, an image has no label or one that is no class, or mean or std is out of its range
    */
   constructor(set: ImageSet, info: DatasetInfo, options: { readonly windowBytes?: number } = {}) {
     const { count, height, width, images, labels } = set;
     if (count === 0) throw new Error("DeviceDataset: there are no images");
     checkLabels(labels, count, info.classes.length);
+    checkRgb("mean", info.mean, "three numbers", () => true);
+    checkRgb("std", info.std, "three numbers above 0", (value) => value > 0);
     this.raw = set;
     this.count = count;
     this.height = height;
@@ -124,6 +126,13 @@ function checkLabels(labels: ArrayLike<number>, count: number, classes: number):
     if (labels[i] < classes) continue;
     throw new Error(`DeviceDataset: image ${i} has label ${labels[i]}, the ${classes} classes are 0 to ${classes - 1}`);
   }
+}
+
+/** Without a number for each channel, or divided by 0, pixels would be NaN, and only the loss would show it. */
+function checkRgb(name: string, rgb: Rgb, wanted: string, holds: (value: number) => boolean): void {
+  if (rgb?.length === 3 && rgb.every((value) => Number.isFinite(value) && holds(value))) return;
+  const given = Array.isArray(rgb) ? `[${rgb.join(", ")}]` : String(rgb);
+  throw new Error(`DeviceDataset: ${name} must be ${wanted}, as in [0.5, 0.5, 0.5], got ${given}`);
 }
 
 /** A data set ready to train on. Disposing of it frees all its parts. */

@@ -27,6 +27,10 @@ export class Adam extends Optimizer {
 
   constructor(parameters: readonly Tensor[] | readonly ParameterGroup[], options: AdamOptions = {}, decoupled = false) {
     const name = decoupled ? "AdamW" : "Adam";
+    // A rate in their place would be passed over.
+    if (typeof options !== "object") {
+      throw new Error(`${name}: the options must be an object, as in { lr: 0.001 }, got ${String(options)}`);
+    }
     const { lr = 1e-3, betas = [0.9, 0.999], eps = 1e-8, weightDecay = decoupled ? 1e-2 : 0 } = options;
     if (!betas.every(isRate)) throw new Error(`${name}: betas must be from 0 up to below 1, got ${betas.join(", ")}`);
     if (!(eps >= 0)) throw new Error(`${name}: eps must not be negative, got ${eps}`);

@@ -13,7 +13,7 @@ export interface SGDOptions {
 
 /**
  * Stochastic gradient descent as torch.optim.SGD computes it: the rate multiplies after the momentum, and the first step takes
- * the gradient as the momentum buffer, without dampening. Throws where options are out of range.
+ * the gradient as the momentum buffer, without dampening. Throws where options are missing or out of range.
  */
 export class SGD extends Optimizer {
   readonly #buffers: Tensor | null;
@@ -22,6 +22,9 @@ export class SGD extends Optimizer {
   readonly #nesterov: boolean;
 
   constructor(parameters: readonly Tensor[] | readonly ParameterGroup[], options: SGDOptions) {
+    // PyTorch's SGD has a default rate.
+    if (options?.lr === undefined)
+      throw new Error("SGD: lr is missing, as in new SGD(model.parameters(), { lr: 0.1 })");
     const { lr, momentum = 0, dampening = 0, nesterov = false, weightDecay = 0 } = options;
     if (!(momentum >= 0 && momentum < 1))
       throw new Error(`SGD: momentum must be from 0 up to below 1, got ${momentum}`);

@@ -1,6 +1,7 @@
 // The schedule that waits for a figure to stop improving.
+import { checkWords } from "../suggest.ts";
 import { atLeastZero, check, shareBelowOne, wholeAtLeastZero } from "./checks.ts";
-import type { Monitor, PlateauSchedule, Rates } from "./schedule.ts";
+import { MONITORS, type Monitor, type PlateauSchedule, type Rates } from "./schedule.ts";
 
 export type PlateauOptions = {
   /** The rate to begin with. */
@@ -27,10 +28,15 @@ export type PlateauOptions = {
 /**
  * Multiplies the rate by `factor` where a figure has not improved for more than `patience` epochs: PyTorch's ReduceLROnPlateau. NaN
  * is no improvement. Feed it yourself with `observe`, or give it to `fit`.
+ *
+ * @throws Error of one line naming the first option that is out of its range, or word that is none of those known
  */
 export function reduceLROnPlateau(options: PlateauOptions): PlateauSchedule {
   const { lr, monitor = "testLoss", factor = 0.1, patience = 10, threshold = 1e-4, thresholdMode = "rel" } = options;
+  checkWords("reduceLROnPlateau", { monitor }, MONITORS);
   const { mode = monitor.endsWith("Accuracy") ? "max" : "min", cooldown = 0, minLr = 0, eps = 1e-8 } = options;
+  checkWords("reduceLROnPlateau", { mode }, ["min", "max"]);
+  checkWords("reduceLROnPlateau", { thresholdMode }, ["rel", "abs"]);
   check("reduceLROnPlateau", { lr, threshold, minLr, eps }, atLeastZero);
   check("reduceLROnPlateau", { factor }, shareBelowOne);
   check("reduceLROnPlateau", { patience, cooldown }, wholeAtLeastZero);

@@ -6,9 +6,16 @@ export type Rates = { lr: number; momentum?: number };
 /** `step` counts from 0: the value for the first update is `schedule(0)`. A schedule throws where `step` is no such count. */
 export type Schedule = (step: number) => Rates;
 
-/** A figure of each epoch that decisions are made by: the names of metrics.jsonl. */
-export type Monitor =
-  "trainLoss" | "trainAccuracy" | "testLoss" | "testAccuracy" | "validationLoss" | "validationAccuracy";
+/** The figures of each epoch that decisions can be made by: the names of metrics.jsonl. */
+export const MONITORS = [
+  "testLoss",
+  "testAccuracy",
+  "trainLoss",
+  "trainAccuracy",
+  "validationLoss",
+  "validationAccuracy",
+] as const;
+export type Monitor = (typeof MONITORS)[number];
 
 /** A schedule that is fed a figure after each epoch. */
 export interface PlateauSchedule {

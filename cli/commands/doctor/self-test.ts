@@ -10,13 +10,17 @@ export interface Check {
   readonly milliseconds: number;
 }
 
-/** Multiples of 1/8 in -1..1: their products and short sums are exact in float32, so that any difference is an error. */
+/** Multiples of 1/8 in -1..1: their products and short sums are exact in float32, so that any difference is an error. Half precision holds such sums, too. */
 const pattern = (size: number, stride: number): Float32Array =>
   Float32Array.from({ length: size }, (_, i) => (((i * stride + 3) % 17) - 8) / 8);
 
-/** Multiplies two matrices and convolves four images. */
+/** Multiplies two matrices, and convolves four images forward and backward, in both precisions that training has. */
 export async function selfTest(): Promise<Check[]> {
-  return [await checkMatmul(24, 36, 20), await checkConvolution(4, 9, 8, 16)];
+  return [
+    await checkMatmul(24, 36, 20),
+    ...(await checkConvolution(4, 9, 8, 16, "f32")),
+    ...(await checkConvolution(4, 9, 8, 16, "f16")),
+  ];
 }
 
 async function checkMatmul(M: number, K: number, N: number): Promise<Check> {
@@ -30,10 +34,14 @@ async function checkMatmul(M: number, K: number, N: number): Promise<Check> {
   return compare(`matmul ${M} x ${K} x ${N}`, want, () => matmul(fromData(a, [M, K]), fromData(b, [K, N])));
 }
 
-/** x [N,S,S,C], weight [3,3,C,K], padding 1. */
-async function checkConvolution(N: number, S: number, C: number, K: number): Promise<Check> {
-  const [x, weight] = [pattern(N * S * S * C, 5), pattern(9 * C * K, 7)];
-  const want = new Float64Array(N * S * S * K);
+/** x [N,S,S,C], weight [3,3,C,K], padding 1: the result and the gradients of the sum of dy y. */
+async function checkConvolution(N: number, S: number, C: number, K: number, dtype: "f32" | "f16"): Promise<Check[]> {
+  const [x, weight, dy] = [pattern(N * S * S * C, 5), pattern(9 * C * K, 7), pattern(N * S * S * K, 11)];
+  const want = {
+    y: new Float64Array(dy.length),
+    dx: new Float64Array(x.length),
+    dweight: new Float64Array(weight.length),
+  };
   const taps = [-1, 0, 1].flatMap((r) => [-1, 0, 1].map((s) => [r, s] as const));
   for (let n = 0; n < N; n++) {
     for (let p = 0; p < S; p++) {
@@ -43,18 +51,45 @@ async function checkConvolution(N: number, S: number, C: number, K: number): Pro
           const pixel = ((n * S + p + r) * S + q + s) * C;
           const out = ((n * S + p) * S + q) * K;
           for (let c = 0; c < C; c++) {
-            for (let k = 0; k < K; k++) want[out + k] += x[pixel + c] * weight[(tap * C + c) * K + k];
+            for (let k = 0; k < K; k++) {
+              const w = (tap * C + c) * K + k;
+              want.y[out + k] += x[pixel + c] * weight[w];
+              want.dx[pixel + c] += dy[out + k] * weight[w];
+              want.dweight[w] += x[pixel + c] * dy[out + k];
+            }
           }
         });
       }
     }
   }
-  const compute = (): Tensor => conv2d(fromData(x, [N, S, S, C]), fromData(weight, [3, 3, C, K]), { padding: 1 });
-  return compare(`conv2d 3 x 3, ${N} x ${S} x ${S}, ${C} to ${K} channels`, want, compute);
+  const name = `conv2d 3 x 3, ${N} x ${S} x ${S}, ${C} to ${K} channels, ${dtype}`;
+  const images = fromData(x, [N, S, S, C], dtype);
+  const weights = fromData(weight, [3, 3, C, K]);
+  images.requiresGrad = weights.requiresGrad = true;
+  try {
+    const forward = (): Tensor => conv2d(images, weights, { padding: 1 });
+    const backward = (): void =>
+      forward()
+        .to("f32")
+        .mul(fromData(dy, [N, S, S, K]))
+        .sum()
+        .backward();
+    const y = await compare(name, want.y, forward);
+    const start = performance.now();
+    scope(backward);
+    const dx = await compare(`${name}, gradient of x`, want.dx, () => images.grad!.to("f32"), start);
+    return [y, dx, await compare(`${name}, gradient of weight`, want.dweight, () => weights.grad!.to("f32"))];
+  } finally {
+    for (const tensor of [images.grad, weights.grad, images, weights]) tensor?.dispose();
+  }
 }
 
-async function compare(name: string, want: Float64Array, compute: () => Tensor): Promise<Check> {
-  const start = performance.now();
+async function compare(
+  name: string,
+  want: Float64Array,
+  compute: () => Tensor,
+  start = performance.now(),
+): Promise<Check> {
   const result = scope(compute);
   const got = await result.data();
   result.dispose();

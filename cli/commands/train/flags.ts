@@ -9,6 +9,7 @@ import {
   type LrMethod,
   type RunSettings,
 } from "../../../training/index.ts";
+import { MAX_ALPHA } from "../../../training/mix.ts";
 import { presetNames } from "../../../training/presets/index.ts";
 import { scheduleNames } from "../../../training/schedule-grammar.ts";
 import { suggestion } from "../../../training/suggest.ts";
@@ -142,10 +143,10 @@ export function addRecipeFlags(command: Command, lr?: string): void {
       ),
     )
     .addOption(
-      flag("--mixup <alpha>", "blend pairs of images, the share drawn from Beta(alpha, alpha)", above0, later("none")),
+      flag("--mixup <alpha>", "blend pairs of images, the share drawn from Beta(alpha, alpha)", alpha, later("none")),
     )
     .addOption(
-      flag("--cutmix <alpha>", "paste a box of another image, its area drawn from Beta(alpha, alpha)", above0, {
+      flag("--cutmix <alpha>", "paste a box of another image, its area drawn from Beta(alpha, alpha)", alpha, {
         text: "none; with --mixup one of the two is drawn for each batch",
       }),
     )
@@ -170,6 +171,14 @@ export function addRecipeFlags(command: Command, lr?: string): void {
     .addOption(flag("--precision <name>", "f32, or mixed: activations in half precision", oneOf(...PRECISIONS), "f32"))
     .addOption(tuneFlag());
 }
+
+const alpha: Rule<number> = {
+  wanted: `${above0.wanted} and at most ${MAX_ALPHA}`,
+  read: (text) => {
+    const value = above0.read(text);
+    return value !== undefined && value <= MAX_ALPHA ? value : undefined;
+  },
+};
 
 /** "auto" or "auto:steepest": the range test, and whose answer counts. */
 export type AutoRate = "auto" | `auto:${LrMethod}`;
