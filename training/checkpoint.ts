@@ -154,7 +154,10 @@ function checkMoments(trainer: Trainer, { optimizer, weights, origin }: RunState
   }
 }
 
-type Rest = Pick<RunState, "position" | "best" | "seed" | "batchSize" | "accumulate" | "optimizerName" | "lossScale"> & {
+type Rest = Pick<
+  RunState,
+  "position" | "best" | "seed" | "batchSize" | "accumulate" | "optimizerName" | "lossScale"
+> & {
   optimizer: Record<string, number>;
 };
 

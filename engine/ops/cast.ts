@@ -11,7 +11,8 @@ const ELEMENTS_PER_WORKGROUP = 64 * 4 * 4;
 
 /**
  * x as another float type; x itself where it has that already. To f16 it rounds to nearest, and beyond 65,504 becomes infinite, as
- * PyTorch's `half()` does. The gradient is cast back.
+ * PyTorch's `half()` does; on drivers that round towards zero, which WGSL allows and Mesa's for AMD cards does, it does that. The gradient is
+ * cast back.
  */
 export function cast(x: Tensor, dtype: Exclude<DType, "u32">): Tensor {
   if (x.dtype === dtype) return x;
@@ -57,7 +58,7 @@ export const bitsOf = (T: string): { readonly Bits?: string; readonly Truth?: st
 const LARGE = "(abs(v) >= vec4f(65520.0))";
 const FINITE = `select(v, vec4f(), ${LARGE})`;
 const INFINITE = `select(vec4u(), ((bitcast<vec4u>(v) >> vec4u(16u)) & vec4u(0x8000u)) | vec4u(0x7c00u), ${LARGE})`;
-/** WGSL for the halves of `v: vec4f` as a vec2u: rounded to nearest, infinite beyond 65,504. What kernels have as `pack`. */
+/** WGSL for the halves of `v: vec4f` as a vec2u: rounded as the driver does, mostly to nearest; infinite beyond 65,504. What kernels have as `pack`. */
 export const PACK_HALVES = `vec2u(pack2x16float(${FINITE}.xy), pack2x16float(${FINITE}.zw)) | ${INFINITE}.xz | (${INFINITE}.yw << vec2u(16u))`;
 
 /** Kernel constants for operands that are stored in fours as `Stored` and computed with as vec4f; see shaders/elementwise/binary.wgsl. */

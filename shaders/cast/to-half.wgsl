@@ -1,4 +1,4 @@
-// y = x in half precision, packed in pairs: rounded to nearest, infinite beyond 65,504.
+// y = x in half precision, packed in pairs: rounded as the driver does, infinite beyond 65,504.
 
 const VECTORS: u32 = 4u;
 // Replaced, so that what overflows is infinite on every driver: see PACK_HALVES.
