@@ -72,8 +72,6 @@ export interface GatherOptions {
   /** Of each channel, in units of 0..1. */
   readonly mean: readonly number[];
   readonly std: readonly number[];
-  /** 4 adds a channel of zeros: kernels load whole vec4s then. Default 3. */
-  readonly channels?: 3 | 4;
 }
 
 export const UNMOVED: PixelMap = { signX: 1, signY: 1, offsetX: 0, offsetY: 0 };
@@ -84,11 +82,11 @@ export const MAX_BOXES = 8;
 const RECORD_WORDS = 52;
 
 /**
- * A batch of normalised images, (v - 255 mean) / (255 std) with v in 0..255: f32 [N, H', W', channels].
+ * A batch of normalised images, (v - 255 mean) / (255 std) with v in 0..255: f32 [N, H', W', 3].
  * Records are clear of randomness, so that equal records give equal bits.
  */
 export function gatherImages(images: ImageWindows, records: readonly ImageRecord[], options: GatherOptions): Tensor {
-  const { layout, mean, std, channels = 3 } = options;
+  const { layout, mean, std } = options;
   check(records.length > 0, "gatherImages", () => "the batch is empty");
   check(mean.length === 3 && std.length === 3, "gatherImages", () => {
     return `mean and std need 3 values each, got ${mean.length} and ${std.length}`;
@@ -99,7 +97,7 @@ export function gatherImages(images: ImageWindows, records: readonly ImageRecord
     () => `std must be positive, got ${std.join(", ")}`,
   );
   const [height, width] = layout.output;
-  const y = empty([records.length, height, width, channels]);
+  const y = empty([records.length, height, width, 3]);
   const pixels = records.length * height * width;
   scope(() => {
     const packed = pack(records, images.count, layout.boxes.length);
@@ -108,7 +106,7 @@ export function gatherImages(images: ImageWindows, records: readonly ImageRecord
       if (!records.some(({ image }) => image >= first && image < first + count)) continue;
       launch(kernels.augment.gather, {
         bindings: { images: bytes, records: packed, y },
-        constants: { CHANNELS: channels, INTERPOLATE: layout.affine !== null },
+        constants: { INTERPOLATE: layout.affine !== null },
         params: { ...common, window_first: first, window_count: count },
         workgroups: ceilDiv(pixels, 64),
       });

@@ -7,7 +7,6 @@
 // into the image. Boxes (cutout) are tested in the frame where they were cut: 0 output, 1 outer, 2 inner, 3 source.
 // The set is bound in windows of whole images, one a launch; pixels whose image lies in another window are left to its launch.
 
-const CHANNELS: u32 = 3u; // of the output; a fourth is zero
 const INTERPOLATE: bool = true; // false: no affine stage, every pixel is a source pixel
 
 struct Record {
@@ -57,9 +56,9 @@ fn main(
   }
   let value = output_pixel(n, vec2i(vec2u(pixel % width, pixel / width % height)));
   let normal = (value - params.mean) * params.scale;
-  for (var c = 0u; c < CHANNELS; c++) {
-    y[pixel * CHANNELS + c] = normal[c];
-  }
+  y[pixel * 3u] = normal.x;
+  y[pixel * 3u + 1u] = normal.y;
+  y[pixel * 3u + 2u] = normal.z;
 }
 
 fn output_pixel(n: u32, q: vec2i) -> vec4f {

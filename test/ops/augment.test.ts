@@ -135,18 +135,6 @@ describe("rotation and scaling follow the float64 reference", () => {
   });
 });
 
-it("four channels have a fourth of zeros", async () => {
-  const layout = centerLayout(SIZES[1]);
-  const records = centerRecords([10, 0, 3], SIZES[1]);
-  const three = await gatherImages(sets[1], records, { layout, mean, std }).data();
-  const four = gatherImages(sets[1], records, { layout, mean, std, channels: 4 });
-  expect(four.shape).toEqual([3, 5, 7, 4]);
-  const padded = Array.from({ length: four.size }, (_, i) =>
-    i % 4 === 3 ? 0 : three[Math.floor(i / 4) * 3 + (i % 4)],
-  );
-  expect([...(await four.data())]).toEqual(padded);
-});
-
 it("centerRecords crop the middle", async () => {
   const output: Size = [3, 4];
   const y = gatherImages(sets[1], centerRecords([2], SIZES[1], output), {
