@@ -51,11 +51,25 @@ function serviceWorker(self, version, files) {
     return kept.redirected ? new self.Response(kept.body, kept) : kept;
   }
 
+  /** Where the host has another page by now, as a port of this machine soon has, this goes: the next visit gets that page. */
+  async function leaveWhereGone() {
+    const found = await fetch(self.location.href, { cache: "no-store" }).catch(() => null);
+    const gone = found?.ok
+      ? !/javascript/.test(found.headers.get("content-type") ?? "")
+      : [404, 410].includes(found?.status ?? 0);
+    if (!gone) return;
+    await self.registration.unregister();
+    const keys = (await self.caches.keys()).filter((/** @type {string} */ key) => key.startsWith(mine));
+    await Promise.all(keys.map((/** @type {string} */ key) => self.caches.delete(key)));
+  }
+
   self.addEventListener("install", (/** @type {any} */ event) => event.waitUntil(install()));
   self.addEventListener("activate", (/** @type {any} */ event) => event.waitUntil(activate()));
   self.addEventListener("fetch", (/** @type {any} */ event) => {
     const key = event.request.method === "GET" ? keyOf(event.request.url) : null;
-    if (key !== null) event.respondWith(answer(key, event.request));
+    if (key === null) return;
+    event.respondWith(answer(key, event.request));
+    if (event.request.mode === "navigate") event.waitUntil(leaveWhereGone());
   });
 }
 

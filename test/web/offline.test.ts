@@ -1,11 +1,14 @@
 // The page without a network, and what it brings along beside itself.
+import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { kernelTourPage } from "../../scripts/kernel-tour.js";
 import { offlineWorker } from "../../scripts/offline.js";
-import { skipsWithoutChromium } from "../support/chromium.ts";
+import { launchChromium, skipsWithoutChromium } from "../support/chromium.ts";
 import { temporaryFolder } from "../training/data/fixtures.ts";
 import { button, field, openSite, says, visit, type Site } from "./visit.ts";
 
@@ -46,6 +49,46 @@ describe("the worker for offline use", () => {
     expect(await answer.text()).toBe("the tour");
   });
 });
+
+it.skipIf(skipsWithoutChromium("no page made way"))(
+  "the worker makes way where the host has another page",
+  async () => {
+    const folder = join(temporaryFolder(), "gone");
+    mkdirSync(folder);
+    const page = `<h1>Kiln</h1><script>navigator.serviceWorker.register("./offline.js")</script>`;
+    writeFileSync(join(folder, "index.html"), page);
+    const files: Record<string, [type: string, text: string]> = {
+      "/": ["text/html", page],
+      "/offline.js": ["text/javascript", offlineWorker(folder)],
+    };
+    await using server = createServer(({ url = "" }, response) => {
+      const [type, text] = files[url] ?? ["", ""];
+      response.writeHead(type === "" ? 404 : 200, { "content-type": type }).end(text);
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const browser = await launchChromium({ webgpu: false });
+    try {
+      const tab = await browser.newPage();
+      const { port } = server.address() as AddressInfo;
+      await tab.goto(`http://127.0.0.1:${port}/`);
+      await tab.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+      files["/"] = ["text/html", "<h1>Another</h1>"];
+      // As it stands, the page is the one that is kept.
+      await tab.reload();
+      expect(await tab.locator("h1").innerText()).toBe("Kiln");
+      delete files["/offline.js"];
+      // The visit that finds out is still answered from the cache.
+      const heading = async (): Promise<string> => {
+        await tab.reload();
+        return tab.locator("h1").innerText();
+      };
+      await expect.poll(heading).toBe("Another");
+      expect(await tab.evaluate(() => caches.keys())).toEqual([]);
+    } finally {
+      await browser.close();
+    }
+  },
+);
 
 describe("the kernel tour as a page", () => {
   it("leads to places that it has", () => {
