@@ -8,7 +8,7 @@ export default defineConfig({
   root: "web",
   base: "./",
   plugins: [kernelTour(), offline()],
-  resolve: { conditions: ["source"] },
+  resolve: { conditions: ["kiln-source"] },
   build: { outDir: "dist", emptyOutDir: true, target: "es2022" },
   worker: { format: "es" },
   define: { __KILN_VERSION__: JSON.stringify(manifest.version) },

@@ -21,7 +21,7 @@ const keepNames = { class: true, function: false };
 
 export default defineConfig({
   plugins: [types()],
-  resolve: { conditions: ["source"] },
+  resolve: { conditions: ["kiln-source"] },
   build: {
     outDir: "dist",
     emptyOutDir: false, // tsc's output lies there too

@@ -35,10 +35,10 @@ mkdirSync(fourLanes.MESA_SHADER_CACHE_DIR, { recursive: true });
 
 // A worker has one device, which its tests share: another would compile every pipeline again (0.5 to 2 s each on a software GPU). Most of the time
 // goes to compiling, which keeps one core busy, so two workers share the files; what one has compiled the other finds in the driver's cache.
-// The `source` condition makes `#open-gpu` and `#files` resolve to the TypeScript sources, never to a stale build.
+// The `kiln-source` condition makes `#open-gpu` and `#files` resolve to the TypeScript sources, never to a stale build.
 const inNode = (own: NonNullable<TestProjectInlineConfiguration["test"]>): TestProjectInlineConfiguration => ({
-  resolve: { conditions: ["source", "node"] },
-  ssr: { resolve: { conditions: ["source", "node"], externalConditions: ["node"] } },
+  resolve: { conditions: ["kiln-source", "node"] },
+  ssr: { resolve: { conditions: ["kiln-source", "node"], externalConditions: ["node"] } },
   test: { ...common, pool: "forks", ...own },
 });
 
@@ -53,7 +53,7 @@ const pages = inNode({ name: "pages", include: PAGES, maxWorkers: 1, sequence: {
 
 function inChromium(program: string): TestProjectInlineConfiguration {
   return {
-    resolve: { conditions: ["source"] },
+    resolve: { conditions: ["kiln-source"] },
     // A package that is found in mid-run is bundled then, and the page loaded again under its tests.
     optimizeDeps: { include: ["@observablehq/plot", "comlink", "linkedom/worker"] },
     test: {
