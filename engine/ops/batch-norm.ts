@@ -3,6 +3,7 @@
 import { kernels } from "../../shaders/kernels.ts";
 import { differentiableJointly } from "../autograd.ts";
 import { currentDevice } from "../current.ts";
+import type { Constants } from "../gpu/kernel.ts";
 import { launch } from "../launch.ts";
 import { opScope, scope } from "../scope.ts";
 import { ceilDiv, check, sameShape, showShape } from "../shape.ts";
@@ -42,10 +43,19 @@ export interface BatchNormOptions {
   relu?: boolean | undefined;
 }
 
-/** Rows that one invocation of the statistics kernels sweeps. */
+/** Rows that one invocation of the statistics kernels sweeps, at most. */
 const ROWS = 32;
 /** Rows that one invocation of the kernels that write whole tensors computes. */
 const APPLY_ROWS = 8;
+/** Rows that such an invocation takes at once on a real GPU, whose loads are then under way together. */
+const TURN = 8;
+/** The same for tiles where a workgroup merges them, and how many of its shares are merged by one invocation each before one merges all. */
+const MERGING = { TURN: 4, GROUP: 8 };
+
+const onRealGpu = (): boolean => currentDevice().family === "workgroup";
+
+/** What is worth a pipeline of its own on real GPUs alone: on software ones each costs up to a second. */
+const onlyForRealGpus = <C extends Constants>(constants: C): Partial<C> => (onRealGpu() ? constants : {});
 
 /**
  * Batch norm, PyTorch's BatchNorm2d in channels-last layout, with an optional addition and relu in the same pass.
@@ -130,7 +140,7 @@ function statistics(x: Tensor, layout: Layout, options: BatchNormOptions): Tenso
         running_mean: runningMean,
         running_var: runningVar,
       },
-      constants,
+      constants: { ...constants, ...onlyForRealGpus(MERGING) },
       params: {
         tiles: partials?.means.shape[0] ?? 0,
         rows_per_tile: partials?.rowsPerTile ?? 0,
@@ -147,9 +157,25 @@ function statistics(x: Tensor, layout: Layout, options: BatchNormOptions): Tenso
 }
 
 /** Tiles of partials that the last pass takes: it has a workgroup for 4 columns only, which leaves most of a real GPU idle. */
-const mostTiles = (): number => (currentDevice().family === "workgroup" ? 512 : 4096);
+const mostTiles = (): number => (onRealGpu() ? 512 : 4096);
 /** Tiles that become one where there are more. */
 const MERGED_TILES = 32;
+
+/** Invocations that keep a real GPU busy. */
+const ENOUGH = 65_536;
+
+/**
+ * Rows in a tile of the kernels that sum. On a real GPU fewer where there would be few invocations, unless their tiles had to be merged
+ * for that alone.
+ */
+function rowsInTile(rows: number, columns: number): number {
+  if (!onRealGpu()) return ROWS;
+  const tiles = (size: number): number => ceilDiv(rows, size);
+  const most = tiles(ROWS) > mostTiles() ? Infinity : mostTiles();
+  let size = ROWS;
+  while (size > TURN && tiles(size) * columns < ENOUGH && tiles(size / 2) <= most) size /= 2;
+  return size;
+}
 
 /** The partials in at most so many tiles, times a few. */
 function fewer({ means, rowsPerTile, rows }: BatchNormPartials, layout: Layout): BatchNormPartials {
@@ -164,7 +190,7 @@ function mergeTiles(partials: Tensor, { rows, columns, constants }: Layout, rows
   const merged = empty([ceilDiv(tiles, MERGED_TILES), 2, C]);
   launch(kernels.batchNorm.merge, {
     bindings: { partials, merged },
-    constants: { ...constants, TILES: MERGED_TILES, MOMENTS: rowsPerTile > 0 },
+    constants: { ...constants, TILES: MERGED_TILES, MOMENTS: rowsPerTile > 0, ...onlyForRealGpus({ TURN }) },
     params: { tiles, columns, rows_per_tile: rowsPerTile, rows },
     workgroups: ceilDiv(merged.shape[0] * columns, 64),
   });
@@ -172,16 +198,17 @@ function mergeTiles(partials: Tensor, { rows, columns, constants }: Layout, rows
 }
 
 function partialStatistics(x: Tensor, { rows, columns, constants }: Layout): BatchNormPartials {
-  const tiles = ceilDiv(rows, ROWS);
+  const rowsPerTile = rowsInTile(rows, columns);
+  const tiles = ceilDiv(rows, rowsPerTile);
   const partials = empty([tiles, 2, x.shape[x.rank - 1]]);
   const workgroups = ceilDiv(tiles * columns, 64);
   launch(kernels.batchNorm.sums, {
     bindings: { x, partials },
-    constants: { ...constants, ...loadedAs(x.dtype) },
-    params: { rows, columns },
+    constants: { ...constants, ...loadedAs(x.dtype), ...onlyForRealGpus({ TURN }) },
+    params: { rows, columns, rows_per_tile: rowsPerTile },
     workgroups,
   });
-  return { means: partials, rowsPerTile: ROWS, rows };
+  return { means: partials, rowsPerTile, rows };
 }
 
 function apply(x: Tensor, layout: Layout, { add, relu = false }: BatchNormOptions, affine: Tensor): Tensor {
@@ -189,8 +216,8 @@ function apply(x: Tensor, layout: Layout, { add, relu = false }: BatchNormOption
   const y = empty(x.shape, x.dtype);
   launch(kernels.batchNorm.apply, {
     bindings: { x, add: add ?? x, affine, y },
-    constants: { ...constants, ...stored },
-    params: { rows, columns, add: add ? 1 : 0, relu: relu ? 1 : 0 },
+    constants: { ...constants, ...stored, ...onlyForRealGpus({ TURN, adds: add !== undefined, relu }) },
+    params: { rows, columns, adds: add ? 1 : 0, relu: relu ? 1 : 0 },
     workgroups: ceilDiv(ceilDiv(rows, APPLY_ROWS) * columns, 64),
   });
   return y;
@@ -217,30 +244,32 @@ function gradients(
   const { rows, columns, constants, stored } = layout;
   const { x, y, affine, relu, training } = saved;
   const C = affine.shape[1];
-  const tiles = ceilDiv(rows, ROWS);
+  const rowsPerTile = rowsInTile(rows, columns);
+  const tiles = ceilDiv(rows, rowsPerTile);
   const masked = saved.masked ? empty(x.shape, x.dtype) : empty([4]);
   let partials = empty([tiles, 2, C]);
   launch(kernels.batchNorm.gradientSums, {
     bindings: { x, y: saved.masked ? y : x, dy, affine, masked, partials },
-    constants: { ...constants, ...stored },
-    params: { rows, columns, relu: relu ? 1 : 0, write_masked: saved.masked ? 1 : 0 },
+    constants: { ...constants, ...stored, ...onlyForRealGpus({ TURN, relu, writes_masked: saved.masked }) },
+    params: { rows, columns, rows_per_tile: rowsPerTile, relu: relu ? 1 : 0, writes_masked: saved.masked ? 1 : 0 },
     workgroups: ceilDiv(tiles * columns, 64),
   });
   if (tiles > mostTiles()) partials = mergeTiles(partials, layout, 0);
   const [dweight, dbias, coefficients] = [into[1] ?? empty([C]), into[2] ?? empty([C]), empty([5, C])];
   launch(kernels.batchNorm.gradientStatistics, {
     bindings: { partials, affine, dweight, dbias, coefficients },
-    constants,
+    constants: { ...constants, ...onlyForRealGpus(MERGING) },
     params: { tiles: partials.shape[0], columns, batch_share: training ? 1 / rows : 0 },
     workgroups: columns,
   });
   let dx: Tensor | null = null;
   if (needed[0]) {
     dx = empty(x.shape, x.dtype);
+    const masks = relu && !saved.masked;
     launch(kernels.batchNorm.gradientApply, {
       bindings: { x, dy: saved.masked ? masked : dy, coefficients, dx },
-      constants: { ...constants, ...stored },
-      params: { rows, columns, relu: relu && !saved.masked ? 1 : 0 },
+      constants: { ...constants, ...stored, ...onlyForRealGpus({ TURN, relu: masks }) },
+      params: { rows, columns, relu: masks ? 1 : 0 },
       workgroups: ceilDiv(ceilDiv(rows, APPLY_ROWS) * columns, 64),
     });
   }

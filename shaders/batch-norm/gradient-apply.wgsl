@@ -2,10 +2,12 @@
 // dy counts only where y = slope * (x - mean) + shift > 0. One invocation computes 4 columns of 8 rows.
 
 const ROWS: u32 = 8u;
+const TURN: u32 = 1u; // as in apply.wgsl
 alias Vector = vec4f; // f32 where C is not a multiple of 4
 alias Stored = Vector; // vec2u where x is f16
 fn unpack(v: Stored) -> Vector { return v; }
 fn pack(v: Vector) -> Stored { return v; }
+fn relu() -> bool { return params.relu == 1u; }
 
 struct Params {
   rows: u32,
@@ -33,11 +35,13 @@ fn main(
   let level = coefficients[2u * params.columns + column];
   let mean = coefficients[3u * params.columns + column];
   let shift = coefficients[4u * params.columns + column];
-  for (var row = first; row < min(first + ROWS, params.rows); row++) {
-    let at = row * params.columns + column;
-    let deviation = unpack(x[at]) - mean;
-    var d = unpack(dy[at]);
-    if (params.relu == 1u) { d = select(Vector(0.0), d, deviation * slope + shift > Vector(0.0)); }
-    dx[at] = pack(slope * d + tilt * deviation + level);
+  for (var row = first; row < min(first + ROWS, params.rows); row += TURN) {
+    for (var r = 0u; r < TURN; r++) {
+      let at = min(row + r, params.rows - 1u) * params.columns + column;
+      let deviation = unpack(x[at]) - mean;
+      var d = unpack(dy[at]);
+      if (relu()) { d = select(Vector(0.0), d, deviation * slope + shift > Vector(0.0)); }
+      dx[at] = pack(slope * d + tilt * deviation + level);
+    }
   }
 }

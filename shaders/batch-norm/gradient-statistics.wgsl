@@ -1,6 +1,8 @@
 // Adds the tiles' sums of the first pass to dbias and dweight, and makes the five numbers per channel with which the second
 // pass gets by: dx = slope * dy + tilt * (x - mean) + level. One workgroup adds 4 columns, in fixed order.
 
+const TURN: u32 = 1u; // as in statistics.wgsl
+const GROUP: u32 = 1u; // as in statistics.wgsl
 alias Vector = vec4f; // f32 where C is not a multiple of 4
 
 struct Params {
@@ -29,16 +31,31 @@ fn main(
   if (column >= params.columns) { return; }
   var sum = Vector(0.0);
   var product = Vector(0.0);
-  for (var tile = local; tile < params.tiles; tile += 64u) {
-    let at = tile * 2u * params.columns + column;
-    sum += partials[at];
-    product += partials[at + params.columns];
+  for (var first = local; first < params.tiles; first += 64u * TURN) {
+    for (var t = 0u; t < TURN; t++) {
+      let tile = first + 64u * t;
+      let at = min(tile, params.tiles - 1u) * 2u * params.columns + column;
+      let inside = tile < params.tiles;
+      sum += select(Vector(0.0), partials[at], inside);
+      product += select(Vector(0.0), partials[at + params.columns], inside);
+    }
   }
   sums[local] = sum;
   products[local] = product;
   workgroupBarrier();
+  if (GROUP > 1u) {
+    if (local % GROUP == 0u) {
+      for (var i = 1u; i < GROUP; i++) {
+        sum += sums[local + i];
+        product += products[local + i];
+      }
+      sums[local] = sum;
+      products[local] = product;
+    }
+    workgroupBarrier();
+  }
   if (local == 0u) {
-    for (var i = 1u; i < 64u; i++) {
+    for (var i = GROUP; i < 64u; i += GROUP) {
       sum += sums[i];
       product += products[i];
     }

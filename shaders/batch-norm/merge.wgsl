@@ -3,6 +3,7 @@
 // its tiles in order.
 
 const TILES: u32 = 32u;
+const TURN: u32 = 1u; // tiles a turn: a real GPU loads 8 ahead of waiting for the first. Past the last they count for nothing.
 const MOMENTS: bool = true; // means and squared deviations; false: the two sums of the gradient
 alias Vector = vec4f; // f32 where C is not a multiple of 4
 
@@ -30,18 +31,23 @@ fn main(
   var count = 0.0;
   var one = Vector(0.0);
   var other = Vector(0.0);
-  for (var tile = first; tile < min(first + TILES, params.tiles); tile++) {
-    let at = tile * 2u * params.columns + column;
-    if (MOMENTS) {
-      let rows = f32(min(params.rows_per_tile, params.rows - tile * params.rows_per_tile));
-      let d = partials[at] - one;
-      let share = rows / (count + rows);
-      one += d * share;
-      other += partials[at + params.columns] + d * d * (count * share);
-      count += rows;
-    } else {
-      one += partials[at];
-      other += partials[at + params.columns];
+  for (var start = first; start < min(first + TILES, params.tiles); start += TURN) {
+    for (var t = 0u; t < TURN; t++) {
+      let tile = start + t;
+      let inside = tile < params.tiles;
+      let at = min(tile, params.tiles - 1u) * 2u * params.columns + column;
+      let second = select(Vector(0.0), partials[at + params.columns], inside);
+      if (MOMENTS) {
+        let rows = select(0.0, f32(min(params.rows_per_tile, params.rows - tile * params.rows_per_tile)), inside);
+        let d = partials[at] - one;
+        let share = rows / (count + rows);
+        one += d * share;
+        other += second + d * d * (count * share);
+        count += rows;
+      } else {
+        one += select(Vector(0.0), partials[at], inside);
+        other += second;
+      }
     }
   }
   let at = first / TILES * 2u * params.columns + column;

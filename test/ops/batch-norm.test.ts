@@ -1,10 +1,11 @@
-import { beforeAll, describe, expect, it } from "vitest";
-import { batchNorm, conv2d, empty, type Tensor } from "../../engine/index.ts";
+import { beforeAll, describe, expect, it, vi } from "vitest";
+import { unpackParams } from "../../engine/gpu/kernel.ts";
+import { batchNorm, conv2d, empty, type KernelFamily, type Tensor } from "../../engine/index.ts";
 import type { Arr } from "../reference/array.ts";
 import { batchNorm as reference } from "../reference/batch-norm.ts";
 import { conv2d as referenceConv } from "../reference/conv2d.ts";
 import { checkOp } from "../support/check-op.ts";
-import { testDevice, toGpu } from "../support/gpu.ts";
+import { testDevice, toGpu, withFamily } from "../support/gpu.ts";
 import { seedAwayFromZero } from "../support/gradient.ts";
 import { randomArr } from "../support/random.ts";
 import { expectClose } from "../support/tolerance.ts";
@@ -47,7 +48,7 @@ function inputsOf({ shape, training, add, relu }: Case) {
 }
 
 describe("batchNorm", () => {
-  it.each(cases)("forward and gradients: %o", async (test) => {
+  async function check(test: Case): Promise<void> {
     const { inputs, running } = inputsOf(test);
     const { training, relu = false } = test;
     const rows = inputs.x.data.length / test.shape.at(-1)!;
@@ -73,11 +74,24 @@ describe("batchNorm", () => {
         scale: 2 * dy.data.reduce((m, v) => Math.max(m, Math.abs(v)), 0) * Math.sqrt(rows),
       }),
     });
-  });
+  }
 
-  // Tiles are merged before the last pass then, the last 32 of them not whole.
-  it.each([4, 1])("more than 4,096 tiles of rows, %i channels", async (C) => {
-    const shape = [4097 * 32 + 5, C];
+  it.each(cases)("forward and gradients: %o", check);
+
+  // Whole turns of 8 rows and less than that, with every flag.
+  const turns: Case[] = [
+    { shape: [64, 4], training: true, add: true, relu: true },
+    { shape: [61, 4], training: true, add: true, relu: true },
+    { shape: [61, 4], training: true, relu: true },
+    { shape: [59, 3], training: true },
+    { shape: [8, 4], training: false, add: true },
+  ];
+  it.each(turns)("forward and gradients of the workgroup family: %o", (test) =>
+    withFamily("workgroup", () => check(test)),
+  );
+
+  async function checkMany(rows: number, C: number): Promise<void> {
+    const shape = [rows, C];
     const [x, dy] = [randomArr(shape, 1, { min: -2, max: 3 }), randomArr(shape, 2)];
     const [weight, bias] = [randomArr([C], 3, { min: 0.5, max: 1.5 }), randomArr([C], 4)];
     const running = { runningMean: randomArr([C], 7), runningVar: randomArr([C], 8, { min: 0.5, max: 2 }) };
@@ -105,6 +119,87 @@ describe("batchNorm", () => {
       expectClose(got.map((values) => values[c]), { shape: [2], data: [tilt * shape[0], level * shape[0]] }, sums); // prettier-ignore
     }
     expectClose(await inputs[0].grad!.data(), { shape, data: [...dx] }, { op: "batchNorm dx", ...how });
+  }
+
+  // Tiles are merged before the last pass then, the last 32 of them not whole.
+  it.each([4, 1])("more than 4,096 tiles of rows, %i channels", (C) => checkMany(4097 * 32 + 5, C));
+
+  // Tiles of 8, 16 and 32 rows, more tiles than a workgroup takes in a turn, and such as are merged before.
+  it.each([
+    [2051, 4],
+    [5003, 4],
+    [16_003, 4],
+    [33_003, 4],
+    [33_003, 1],
+  ])(
+    // prettier-ignore
+    "%i rows of the workgroup family, %i channels",
+    (rows, C) => withFamily("workgroup", () => checkMany(rows, C)),
+  );
+
+  /** What a forward and backward pass over zeros dispatches: nothing runs. */
+  async function dispatchesOf(family: KernelFamily, shape: number[], { add = false, relu = false } = {}) {
+    const encode = vi.spyOn(await testDevice(), "encode").mockImplementation(() => {});
+    const vector = () => empty([shape.at(-1)!]);
+    const options = { weight: vector(), bias: vector(), runningMean: vector(), runningVar: vector(), training: true };
+    const x = empty(shape);
+    x.requiresGrad = true;
+    try {
+      await withFamily(family, () =>
+        batchNorm(x, { ...options, add: add ? empty(shape) : undefined, relu }).backward(empty(shape)),
+      );
+      return encode.mock.calls.map(([{ kernel, params }]) => ({
+        name: kernel.source.name,
+        label: kernel.label,
+        params: unpackParams(kernel.source, params!),
+      }));
+    } finally {
+      encode.mockRestore();
+    }
+  }
+
+  // [rows, channels], rows in a tile, and whether tiles are merged before the last pass: no more often than in tiles of 32.
+  it.each<[number[], number, boolean]>([
+    [[2048, 512], 8, false],
+    [[4096, 256], 8, false],
+    [[8192, 256], 16, false],
+    [[16_384, 4], 32, false],
+    [[16_385, 4], 8, true],
+    [[32_768, 128], 16, true],
+    [[131_072, 64], 32, true],
+  ])("%j is summed in tiles of %i rows on real GPUs, merged: %s", async (shape, rows, merged) => {
+    const dispatches = await dispatchesOf("workgroup", shape);
+    const sums = dispatches.filter(({ name }) => name.endsWith("sums"));
+    expect(sums.map(({ params }) => params.rows_per_tile)).toEqual([[rows], [rows]]);
+    expect(dispatches.filter(({ name }) => name === "batch-norm/merge")).toHaveLength(merged ? 2 : 0);
+    const statistics = dispatches.find(({ name }) => name === "batch-norm/statistics")!;
+    expect(statistics.params.rows_per_tile).toEqual([merged ? 32 * rows : rows]);
+  });
+
+  it("has a pipeline for each flag on real GPUs, and one for all on software GPUs", async () => {
+    const flags = [{}, { relu: true }, { add: true }, { add: true, relu: true }];
+    const labels = async (family: KernelFamily): Promise<string[]> => {
+      const all = [];
+      for (const flag of flags) all.push(...(await dispatchesOf(family, [40, 4], flag)));
+      return [...new Set(all.map(({ label }) => label))].sort();
+    };
+    const names = ["apply", "gradient-apply", "gradient-statistics", "gradient-sums", "statistics", "sums"];
+    expect(await labels("subgroup")).toEqual(names.map((name) => `batch-norm/${name}`));
+    expect(await labels("portable")).toEqual(await labels("subgroup"));
+    expect(await labels("workgroup")).toEqual([
+      "batch-norm/apply {TURN=8 adds=false relu=false}",
+      "batch-norm/apply {TURN=8 adds=false relu=true}",
+      "batch-norm/apply {TURN=8 adds=true relu=false}",
+      "batch-norm/apply {TURN=8 adds=true relu=true}",
+      "batch-norm/gradient-apply {TURN=8 relu=false}",
+      "batch-norm/gradient-apply {TURN=8 relu=true}",
+      "batch-norm/gradient-statistics {TURN=4 GROUP=8}",
+      "batch-norm/gradient-sums {TURN=8 relu=false writes_masked=false}",
+      "batch-norm/gradient-sums {TURN=8 relu=true writes_masked=false}",
+      "batch-norm/gradient-sums {TURN=8 relu=true writes_masked=true}",
+      "batch-norm/statistics {TURN=4 GROUP=8}",
+      "batch-norm/sums {TURN=8}",
+    ]);
   });
 
   it("moves the running statistics by PyTorch's rule over two batches", async () => {
