@@ -134,7 +134,7 @@ describe("the table", () => {
     const text = showTable({ name: "f", page: "f.md", title: "t", unit: "GB/s", rows, skipped: ["2-x"] });
     expect(text.split("\n").slice(0, 6)).toEqual([
       "f: t (docs/kernels/f.md)",
-      "            ms  GB/s  of best  step",
+      "            ms  GB/s  of best  gain",
       "0-naive   8.00  1.00     25 %",
       "* fast    2.00  4.00    100 %  4.00 x 0-naive",
       "1-vector  4.00  2.00     50 %  2.00 x 0-naive",

@@ -1,5 +1,6 @@
 // What the kernel families of conv2d share: sizes, Params, operation counts, and the sum over splits.
 import { kernels } from "../../shaders/kernels.ts";
+import { currentDevice } from "../current.ts";
 import { launch } from "../launch.ts";
 import { ceilDiv, type Shape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
@@ -141,13 +142,34 @@ export const weightGradientConstants = (g: Geometry) => ({
 export const splitParts = (g: Geometry, splits: number, into: Tensor | null): Tensor =>
   splits === 1 && into ? into.view([1, ...g.weight]) : empty([splits, ...g.weight]);
 
-/** [splits, ...shape] -> shape in fixed order, in `into` where that is given. Each split starts at a whole vec4. */
+/**
+ * [splits, ...shape] -> shape in fixed order, in `into` where that is given. Each split is as many whole vec4s as shape takes, or in the
+ * `workgroup` family the elements of shape and no more.
+ */
 export function sumSplits(parts: Tensor, shape: Shape, into: Tensor | null = null): Tensor {
   const [splits] = parts.shape;
   if (splits === 1) return parts.view(shape);
   const total = into ?? empty(shape);
-  const vectors = ceilDiv(total.size, 4);
-  const params = { vectors, splits };
-  launch(kernels.conv2d.sumSplits, { bindings: { parts, total }, params, workgroups: ceilDiv(vectors, 64) });
+  const bindings = { parts, total };
+  if (currentDevice().family === "workgroup") {
+    const width = (parts.size / splits) % 4 === 0 ? 4 : 1;
+    const { shares, across } = sharesOf(splits);
+    const values = ceilDiv(total.size, width);
+    launch(kernels.conv2d.sumSplitsWorkgroup, {
+      bindings,
+      constants: { SHARES: shares, ...(width === 1 ? { Value: "f32" } : {}) },
+      params: { values, splits },
+      workgroups: ceilDiv(values, across),
+    });
+  } else {
+    const vectors = ceilDiv(total.size, 4);
+    launch(kernels.conv2d.sumSplits, { bindings, params: { vectors, splits }, workgroups: ceilDiv(vectors, 64) });
+  }
   return total;
+}
+
+/** How many invocations of a real GPU add the splits of one value, and how many values a workgroup has then. Each adds four a turn. */
+function sharesOf(splits: number): { shares: number; across: number } {
+  if (splits < 16) return { shares: 1, across: 64 };
+  return { shares: splits < 128 ? 8 : 32, across: 8 };
 }

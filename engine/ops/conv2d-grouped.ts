@@ -1,5 +1,6 @@
 // Launches conv2d's kernels for groups > 1, the same on every adapter.
 import { kernels } from "../../shaders/kernels.ts";
+import { currentDevice } from "../current.ts";
 import { ENOUGH_WORKGROUPS, launch } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { ceilDiv, sizeOf } from "../shape.ts";
@@ -8,6 +9,8 @@ import { loadedAs, storedAs } from "./cast.ts";
 import { splitRows, sumSplits, convolutionFlops, type Geometry } from "./conv2d-geometry.ts";
 
 const INVOCATIONS = 64;
+/** Workgroups of the weight gradient: real GPUs hide an invocation's loads, which wait for each other, behind many more invocations. */
+const weightWorkgroups = (): number => (currentDevice().family === "workgroup" ? 8 : 1) * ENOUGH_WORKGROUPS;
 
 /** [N,P,Q,K]. */
 export function groupedForward(x: Tensor, weight: Tensor, g: Geometry): Tensor {
@@ -43,7 +46,7 @@ export function groupedWeightGradient(x: Tensor, dy: Tensor, g: Geometry): Tenso
   return scope(() => {
     const { width, params, constants } = variant(g);
     const values = sizeOf(g.weight) / width;
-    const { splits, rowsPerSplit } = splitRows(g, ceilDiv(values, INVOCATIONS), ENOUGH_WORKGROUPS);
+    const { splits, rowsPerSplit } = splitRows(g, ceilDiv(values, INVOCATIONS), weightWorkgroups());
     const vectors = ceilDiv(sizeOf(g.weight), 4); // each split starts at a whole vec4
     const parts = empty([splits, splits === 1 ? sizeOf(g.weight) : vectors * 4]);
     launch(kernels.conv2d.groupedWeightGradient, {

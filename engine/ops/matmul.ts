@@ -2,10 +2,11 @@
 import { kernels } from "../../shaders/kernels.ts";
 import { differentiable } from "../autograd.ts";
 import { currentDevice } from "../current.ts";
-import { cachedTiles, ENOUGH_LOADS, ENOUGH_WORKGROUPS, launch } from "../launch.ts";
+import { cachedTiles, ENOUGH_LOADS, launch } from "../launch.ts";
 import { scope } from "../scope.ts";
 import { broadcastShapes, ceilDiv, check, sameShape, showShape, sizeOf, stridesOf, type Shape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
+import { matmulWorkgroup, type Operand, type Size } from "./matmul-workgroup.ts";
 import { sumTo } from "./reduce-axes.ts";
 
 /** Of the packing kernel. */
@@ -94,22 +95,9 @@ function product(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean)
   const y = empty([...batch, M, N]);
   const size = { batches: sizeOf(batch), M, N, K };
   const device = currentDevice();
-  if (device.family === "workgroup") launchWorkgroup(left, right, y, size);
+  if (device.family === "workgroup") matmulWorkgroup(left, right, y, size);
   else launchTiles(left, right, y, size, device.family === "subgroup" ? device.info.subgroupSize : 0);
   return y;
-}
-
-interface Size {
-  batches: number;
-  M: number;
-  N: number;
-  K: number;
-}
-
-/** A tensor [batch, K, X padded to 4], and the vec4s from one matrix of the batch to the next (0: all use the same). */
-interface Operand {
-  tensor: Tensor;
-  batchStride: number;
 }
 
 /** `ready`: the matrices are stored as [K,X] already, not as [X,K]. */
@@ -179,60 +167,4 @@ function launchTiles(a: Operand, b: Operand, y: Tensor, { batches, M, N, K }: Si
     const params = { ...args.params, together: cachedTiles(K * edge) };
     launch(kernels.matmul.subgroup, { ...args, params, texels, constants: { LANES: lanes }, workgroups: tiles });
   } else launch(kernels.matmul.portable, { ...args, workgroups: ceilDiv(tiles, 64) });
-}
-
-/** Rows and columns of y that a workgroup of the kernel for real GPUs computes. */
-export type MatmulTile = readonly [rows: number, columns: number];
-
-const TILES = { "128x128": [128, 128], "128x64": [128, 64], "64x64": [64, 64] } as const satisfies Record<
-  string,
-  MatmulTile
->;
-type TileName = keyof typeof TILES;
-
-/** The largest tile that leaves enough workgroups: larger ones load less per multiply-add. */
-export function chooseMatmulTile({ batches, M, N }: Pick<Size, "batches" | "M" | "N">): TileName {
-  const candidates: TileName[] = N > 64 ? ["128x128", "128x64"] : ["128x64"];
-  const workgroups = ([rows, columns]: MatmulTile): number => batches * ceilDiv(M, rows) * ceilDiv(N, columns);
-  return candidates.find((name) => workgroups(TILES[name]) >= ENOUGH_WORKGROUPS) ?? "64x64";
-}
-
-function launchWorkgroup(a: Operand, b: Operand, y: Tensor, size: Size): void {
-  const { batches, M, N, K } = size;
-  const strides = [a.batchStride, b.batchStride];
-  const tile = currentDevice().choices.choose<TileName>({
-    op: "matmul",
-    shape: `${batches}x${M}x${K}x${N}`,
-    variants: ["128x128", "128x64", "64x64"],
-    fixed: chooseMatmulTile(size),
-    flops: flopsOf(size),
-    inputs: [a.tensor, b.tensor],
-    run: (variant, inputs) => {
-      const [left, right] = strides.map((batchStride, at) => ({ batchStride, tensor: inputs[at] }));
-      scope(() => matmulTiles(left, right, empty([batches, M, N]), size, TILES[variant]));
-    },
-  });
-  matmulTiles(a, b, y, size, TILES[tile]);
-}
-
-const flopsOf = ({ batches, M, N, K }: Size): number => 2 * batches * M * N * K;
-
-function matmulTiles(a: Operand, b: Operand, y: Tensor, size: Size, tile: MatmulTile): void {
-  const { batches, M, N, K } = size;
-  launch(kernels.matmul.workgroup, {
-    bindings: { a: a.tensor, b: b.tensor, y },
-    constants: {
-      TILE_ROWS: tile[0],
-      TILE_COLUMNS: tile[1],
-      ROWS: M,
-      COLUMNS: N,
-      DEPTH: K,
-      A_BATCH: a.batchStride,
-      B_BATCH: b.batchStride,
-      BATCHES: batches,
-      ...(N % 4 === 0 ? { VECTORS: true, Stored: "vec4f", whole: "v", part: "vec4f(v)" } : {}),
-    },
-    workgroups: batches * ceilDiv(M, tile[0]) * ceilDiv(N, tile[1]),
-    flops: flopsOf(size),
-  });
 }

@@ -1,7 +1,7 @@
 // The kernel for real GPUs compiles its geometry in: every shape costs a software GPU a compilation, so few shapes.
 import { beforeAll, describe, expect, it } from "vitest";
 import { currentDevice, matmul } from "../../engine/index.ts";
-import { chooseMatmulTile } from "../../engine/ops/matmul.ts";
+import { chooseMatmulTile, matmulSplits } from "../../engine/ops/matmul-workgroup.ts";
 import { matmul as reference } from "../reference/matmul.ts";
 import { testDevice, toGpu, withFamily } from "../support/gpu.ts";
 import { randomArr } from "../support/random.ts";
@@ -38,5 +38,33 @@ describe("tiles", () => {
     expect(chooseMatmulTile({ batches: 1, M: 1536, N: 1536 })).toBe("128x64");
     expect(chooseMatmulTile({ batches: 36, M: 2048, N: 64 })).toBe("128x64");
     expect(chooseMatmulTile({ batches: 1, M: 512, N: 10 })).toBe("64x64");
+  });
+});
+
+describe("a long sum is shared by workgroups", () => {
+  it.each<Case & { splits: number }>([
+    { a: [3, 612], b: [612, 7], splits: 4 }, // splits of 153 steps, results that are no whole vec4s
+    { a: [520, 68], b: [520, 12], options: { transposeA: true }, splits: 5 }, // two tiles
+    { a: [2, 2, 2304], b: [5, 2304], options: { transposeB: true }, splits: 18 },
+  ])("$a x $b in $splits splits", async ({ a: aShape, b: bShape, options, splits }) => {
+    const [a, b] = [randomArr(aShape, 1), randomArr(bShape, 2)];
+    const want = reference(a, b, options);
+    const [K, N] = options?.transposeB ? [bShape[1], bShape[0]] : bShape;
+    expect(matmulSplits({ batches: 1, M: want.data.length / N, N, K }, "64x64")).toBe(splits);
+    const y = await withFamily("workgroup", () => matmul(toGpu(a), toGpu(b), options));
+    const how = { op: "matmul", shapes: { a: aShape, b: bShape }, options: { ...options } };
+    expectClose({ data: await y.data(), shape: y.shape }, want, { ...how, terms: K });
+  });
+
+  it("where there are few of them", () => {
+    const product = (M: number, K: number, N: number, batches = 1): number =>
+      matmulSplits({ batches, M, N, K }, chooseMatmulTile({ batches, M, N }));
+    expect(product(512, 512, 10)).toBe(4); // a classifier
+    expect(product(64, 100_000, 64)).toBe(625);
+    expect(product(512, 511, 10)).toBe(1);
+    expect(product(64, 1009, 64)).toBe(1); // a prime
+    expect(product(64, 512, 64, 2)).toBe(1);
+    expect(product(1024, 4096, 512)).toBe(16);
+    expect(product(1024, 4096, 1024)).toBe(1);
   });
 });
